@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/boot/boot.h: what the boot loader said, checked and copied out of its own memory.
+ */
+#ifndef CORE_BOOT_BOOT_H
+#define CORE_BOOT_BOOT_H
+
+#include "core/x86/address.h"
+
+#define BOOT_RANGES_MAX	 512
+#define BOOT_MODULES_MAX 64
+#define BOOT_NAME_BYTES	 128
+#define BOOT_LINE_BYTES	 1024
+
+struct boot_range {
+	uint64_t start, end; /* multiples of a page, end is exclusive */
+};
+
+/* Usable RAM, sorted, disjoint, not touching; without image, pool, modules, and the first MiB. */
+struct boot_memory_map {
+	uint32_t count;
+	struct boot_range range[BOOT_RANGES_MAX];
+};
+
+struct boot_module {
+	char name[BOOT_NAME_BYTES]; /* its command line, cut at the end */
+	hpa_t start;		    /* a page boundary: GRUB aligns modules when asked */
+	uint64_t bytes;
+};
+
+struct boot_framebuffer {
+	hpa_t address; /* 0: none */
+	uint32_t pitch, width, height;
+	uint8_t bits; /* per pixel: 32, 24 or 16; direct colour only */
+	uint8_t red_shift, red_bits, green_shift, green_bits, blue_shift, blue_bits;
+	bool text; /* the VGA's text mode */
+};
+
+struct boot_info {
+	char command_line[BOOT_LINE_BYTES];
+	char loader[64];
+	bool uefi;
+	hpa_t rsdp; /* the tag's copy is in rsdp_copy; 0 and rsdp_bytes 0: search the BIOS area */
+	uint8_t rsdp_copy[36];
+	uint32_t rsdp_bytes;
+	uint32_t module_count;
+	struct boot_module module[BOOT_MODULES_MAX];
+	struct boot_framebuffer framebuffer;
+	struct boot_range pool;	       /* the core's own memory */
+	uint64_t usable_bytes;	       /* RAM that the firmware gave, before anything was taken */
+	struct boot_memory_map memory; /* for root */
+	struct boot_memory_map
+		reserved; /* what firmware calls anything but RAM, and that MMIO must not be handed out from without thought */
+};
+
+extern struct boot_info boot_info;
+
+/* `information` is what the loader left in EBX, readable at its physical address. Panics with a message on what it can't go on with. */
+void boot_parse(uint64_t magic, uint64_t information);
+
+/* The value of KEY=VALUE on the core's command line, or NULL; of KEY alone, "". Ends at a zero. The last one wins. */
+const char *core_option(const char *key);
+/* A size with an optional K, M or G: `otherwise` where the option is missing, and with a warning where it is no number. */
+uint64_t core_option_size(const char *key, uint64_t otherwise);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/x86/address.h: the kinds of address, and where things lie in the core's half of the address space.
+ *
+ * Each kind is a struct of one number, so that a guest-physical address does not compile where a host-physical one belongs. The upper half is the
+ * same in every process: its top-level entries are copied from core_pml4 when a process is created, and never change after boot.
+ */
+#ifndef CORE_X86_ADDRESS_H
+#define CORE_X86_ADDRESS_H
+
+#define PAGE_SHIFT  12
+#define PAGE_SIZE   4096
+#define LARGE_SHIFT 21
+#define LARGE_SIZE  0x200000
+#define HUGE_SHIFT  30
+#define HUGE_SIZE   0x40000000
+
+/* The image: virtual = IMAGE_BASE + physical. The pool: virtual = DIRECT_MAP_BASE + physical, and only the pool is mapped there. */
+#define IMAGE_BASE	0xffffffff80000000
+#define DIRECT_MAP_BASE 0xffff800000000000
+/* One top-level entry for what is mapped page by page: device registers, stacks with their guard pages, the per-CPU windows. */
+#define MMIO_BASE	0xffffff0000000000
+#define MMIO_BYTES	0x40000000
+#define STACKS_BASE	0xffffff0040000000
+#define STACKS_BYTES	0x40000000
+#define WINDOWS_BASE	0xffffff0080000000
+/* A process owns what lies below; the last page stays empty, so that no SYSCALL can return to a non-canonical address. */
+#define USER_END	0x00007ffffffff000
+
+#ifndef __ASSEMBLER__
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+	uint64_t value;
+} hpa_t; /* physical, of the machine */
+typedef struct {
+	uint64_t value;
+} gpa_t; /* physical, as a guest sees it */
+typedef struct {
+	uint64_t value;
+} gva_t; /* virtual, of a guest or a process */
+
+static inline hpa_t hpa(uint64_t value)
+{
+	return (hpa_t){value};
+}
+
+static inline gpa_t gpa(uint64_t value)
+{
+	return (gpa_t){value};
+}
+
+static inline gva_t gva(uint64_t value)
+{
+	return (gva_t){value};
+}
+
+/* For memory of the core's own pool only. */
+static inline void *pool_virtual(hpa_t address)
+{
+	return (void *)(DIRECT_MAP_BASE + address.value);
+}
+
+static inline hpa_t pool_physical(const void *pointer)
+{
+	return hpa((uint64_t)pointer - DIRECT_MAP_BASE);
+}
+
+/* For the core's image (code, static data) only. */
+static inline hpa_t image_physical(const void *pointer)
+{
+	return hpa((uint64_t)pointer - IMAGE_BASE);
+}
+
+static inline bool is_page_aligned(uint64_t value)
+{
+	return (value & (PAGE_SIZE - 1)) == 0;
+}
+
+extern char core_image_start[], core_text_end[], core_rodata_end[], core_image_end[]; /* core/boot/core.ld */
+#endif
+#endif

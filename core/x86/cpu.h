@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/x86/cpu.h: all that belongs to one processor.
+ *
+ * Entry code that comes from ring 3 finds it by GS; everything else by cpu_current(), from the stack, since GS may hold a guest's value. Every stack
+ * of the core is CPU_STACK_BYTES long, aligned to that, has a pointer to its processor in its last word and an unmapped page below.
+ */
+#ifndef CORE_X86_CPU_H
+#define CORE_X86_CPU_H
+
+#define CPU_STACK_SHIFT 14
+#define CPU_STACK_BYTES (1 << CPU_STACK_SHIFT)
+#define CPU_MAX		64
+
+/* For entry.S */
+#define CPU_SELF      0
+#define CPU_REGS      8
+#define CPU_STACK_TOP 16
+#define CPU_USER_RSP  24
+
+#ifndef __ASSEMBLER__
+#include "core/x86/address.h"
+#include "core/x86/regs.h"
+#include "core/x86/tss.h"
+
+struct thread;
+struct process;
+struct vcpu;
+
+struct cpu {
+	struct cpu *self;
+	struct regs *regs;  /* of the current thread: set by cpu_set_regs() only */
+	uint64_t stack_top; /* where RSP starts on entry from ring 3 */
+	uint64_t user_rsp;  /* holds RSP during the first instructions of a SYSCALL */
+	uint32_t index;	    /* 0 is the boot processor */
+	uint32_t apic_id;
+
+	/* ---- core/sched: its own fields go here ---- */
+	struct thread *thread;	 /* current: never NULL while ring 3 can run */
+	struct process *process; /* whose page tables are loaded; NULL: the boot tables */
+	/* ---- core/virt: its own fields go here ---- */
+	struct vcpu *vcpu; /* whose state this processor holds, or NULL */
+	/* ---- end of the fields of others ---- */
+
+	uint64_t timer_deadline;     /* armed, in TSC ticks; UINT64_MAX: not armed */
+	uint32_t windows_used;	     /* bit per window: core/x86/window.h */
+	uint64_t *window_entries;    /* page directory entries of this processor's windows */
+	const uint8_t *ioports_held; /* which bitmap tss.ioports is a copy of */
+	uint64_t nmi_count;
+	uint64_t gdt[8] __attribute__((aligned(16)));
+	struct tss tss __attribute__((aligned(16)));
+};
+
+_Static_assert(offsetof(struct cpu, self) == CPU_SELF && offsetof(struct cpu, regs) == CPU_REGS &&
+		       offsetof(struct cpu, stack_top) == CPU_STACK_TOP &&
+		       offsetof(struct cpu, user_rsp) == CPU_USER_RSP,
+	"core/x86/entry.S");
+
+extern struct cpu boot_cpu;
+extern struct cpu *cpus[CPU_MAX];
+extern uint32_t cpu_count;
+
+/* The processor that runs this, wherever GS points. */
+static inline struct cpu *cpu_current(void)
+{
+	uint64_t rsp;
+	__asm__("mov %%rsp, %0" : "=r"(rsp));
+	return *(struct cpu **)((rsp | (CPU_STACK_BYTES - 1)) - 7);
+}
+
+/* Makes a thread's registers the ones that the next return restores and the next entry fills. */
+static inline void cpu_set_regs(struct cpu *cpu, struct regs *regs)
+{
+	cpu->regs = regs;
+	cpu->tss.rsp[0] = (uint64_t)(regs + 1);
+}
+
+/* Descriptor tables, control registers, SYSCALL, FPU and PAT set-up of the processor that runs this; the boot tables are loaded. */
+void cpu_init(struct cpu *cpu, uint32_t index);
+
+/* CR0.TS: while it is set, an FPU or vector instruction is a #NM. */
+#define CR0_PE 0x1ul
+#define CR0_MP 0x2ul
+#define CR0_EM 0x4ul
+#define CR0_TS 0x8ul
+#define CR0_NE 0x20ul
+#define CR0_WP 0x10000ul
+#define CR0_PG 0x80000000ul
+
+#define CR4_PAE	       0x20ul
+#define CR4_MCE	       0x40ul
+#define CR4_PGE	       0x80ul
+#define CR4_OSFXSR     0x200ul
+#define CR4_OSXMMEXCPT 0x400ul
+#define CR4_UMIP       0x800ul
+#define CR4_FSGSBASE   0x10000ul
+#define CR4_PCIDE      0x20000ul
+#define CR4_OSXSAVE    0x40000ul
+#define CR4_SMEP       0x100000ul
+#define CR4_SMAP       0x200000ul
+#define CR4_PKE	       0x400000ul
+
+#define CPU_CONTROL_ACCESSORS(name)                                                                                    \
+	static inline uint64_t name##_read(void)                                                                       \
+	{                                                                                                              \
+		uint64_t value;                                                                                        \
+		__asm__ volatile("mov %%" #name ", %0" : "=r"(value));                                                 \
+		return value;                                                                                          \
+	}                                                                                                              \
+	static inline void name##_write(uint64_t value)                                                                \
+	{                                                                                                              \
+		__asm__ volatile("mov %0, %%" #name : : "r"(value) : "memory");                                        \
+	}
+CPU_CONTROL_ACCESSORS(cr0)
+CPU_CONTROL_ACCESSORS(cr2)
+CPU_CONTROL_ACCESSORS(cr3)
+CPU_CONTROL_ACCESSORS(cr4)
+CPU_CONTROL_ACCESSORS(dr6)
+CPU_CONTROL_ACCESSORS(dr7)
+
+static inline void cpu_ts_clear(void)
+{
+	__asm__ volatile("clts" : : : "memory");
+}
+
+static inline void cpu_ts_set(void)
+{
+	cr0_write(cr0_read() | CR0_TS);
+}
+
+static inline void cpu_pause(void)
+{
+	__asm__ volatile("pause");
+}
+
+static inline void tlb_flush_page(uint64_t address)
+{
+	__asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+
+static inline uint64_t xcr_read(uint32_t index)
+{
+	uint32_t low, high;
+	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(index));
+	return (uint64_t)high << 32 | low;
+}
+
+static inline void xcr_write(uint32_t index, uint64_t value)
+{
+	__asm__ volatile("xsetbv" : : "a"((uint32_t)value), "d"((uint32_t)(value >> 32)), "c"(index) : "memory");
+}
+#endif
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/x86/log.h: what the core tells people: into a ring in memory, to the screen, and to a serial port as the command line has it.
+ *
+ *   console=com1     text on COM1 (the default)           console=frames   LOG frames on COM2, until root takes the port over
+ *   console=none     the ring and the screen only         console=e9       port 0xE9 of an emulator, besides the others
+ */
+#ifndef CORE_X86_LOG_H
+#define CORE_X86_LOG_H
+
+#include "core/x86/address.h"
+#include <stdarg.h>
+
+#define LOG_RING_MAGIC 0x474f4c2065727947ul /* "Gyre LOG" */
+#define LOG_RING_BYTES 65536
+
+/* Page aligned, so that root can be given it to read. The newest byte is at text[(written - 1) % sizeof(text)]; it grows for ever. */
+struct log_ring {
+	uint64_t magic;
+	uint32_t header_bytes; /* offset of text */
+	uint32_t text_bytes;
+	uint64_t written;
+	char text[LOG_RING_BYTES - 24];
+};
+extern struct log_ring log_ring;
+
+/* A line each; the formats of core/x86/format.h. */
+void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The ring works from the first instruction; this adds the consoles. `framebuffer` may be absent. */
+struct boot_info;
+void log_init(const struct boot_info *boot);
+
+/* Root has the frame channel from here on. A panic takes it back. */
+void log_frames_stop(void);
+
+/* For the panic alone: every console, no lock, frames of type PANIC. */
+void log_panic_begin(void);
+
+/* Stops the machine and says why: the core is wrong about itself. Never for a value that a caller or guest chose. */
+_Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
+struct regs;
+_Noreturn void panic_regs(const struct regs *regs, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define CORE_ASSERT(condition)                                                                                         \
+	do {                                                                                                           \
+		if (__builtin_expect(!(condition), 0))                                                                 \
+			panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #condition);                          \
+	} while (0)
+
+#endif

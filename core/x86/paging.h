@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/x86/paging.h: the core's own half of the page tables. Processes' and guests' tables are core/mem's.
+ */
+#ifndef CORE_X86_PAGING_H
+#define CORE_X86_PAGING_H
+
+#include "core/x86/address.h"
+
+/* APM vol. 2, "Long-Mode Page Translation" */
+#define PTE_PRESENT  0x1ul
+#define PTE_WRITE    0x2ul
+#define PTE_USER     0x4ul
+#define PTE_PWT	     0x8ul
+#define PTE_PCD	     0x10ul
+#define PTE_ACCESSED 0x20ul
+#define PTE_DIRTY    0x40ul
+#define PTE_LARGE    0x80ul /* of a directory entry */
+#define PTE_PAT_4K   0x80ul /* of a last-level entry */
+#define PTE_GLOBAL   0x100ul
+#define PTE_PAT_2M   0x1000ul /* of a large entry */
+#define PTE_NX	     0x8000000000000000ul
+#define PTE_ADDRESS  0x000ffffffffff000ul
+
+enum core_cache { CORE_WRITE_BACK, CORE_WRITE_COMBINING, CORE_UNCACHED };
+
+/* The top-level table that boot made: entries 256 to 511 are to be copied into each process's table. In the pool. */
+extern uint64_t *core_pml4;
+extern hpa_t core_pml4_physical;
+
+/* Maps device registers for good. At boot, and later while the few frames set aside last; NULL when they are gone or the range makes no sense. */
+void *mmio_map(hpa_t address, size_t bytes, enum core_cache cache);
+
+/* The upper end of a stack for this processor, freshly mapped from `frames` (CPU_STACK_BYTES of pool memory), with its guard and its last word set. */
+struct cpu;
+uint64_t stack_map(struct cpu *cpu, hpa_t frames);
+
+#endif

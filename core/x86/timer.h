@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/x86/timer.h: the clock of the core is the TSC; each processor has one deadline, kept by its local APIC.
+ *
+ * An interrupt on VECTOR_TIMER (irq_vector_set) means "look at the clock": it can come early, since a far deadline is split. Its handler arms anew.
+ */
+#ifndef CORE_X86_TIMER_H
+#define CORE_X86_TIMER_H
+
+#include <stdint.h>
+
+#define TIMER_NEVER UINT64_MAX
+
+struct cpu;
+struct acpi_info;
+
+extern uint32_t tsc_khz; /* measured, the same on every processor */
+extern uint64_t tsc_hz;	 /* the same, finer */
+
+static inline uint64_t tsc_read(void)
+{
+	uint32_t low, high;
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
+	return (uint64_t)high << 32 | low;
+}
+
+/* Measures TSC and local APIC timer against HPET, PM timer or PIT. Panics when there is no second clock at all. */
+void timer_calibrate(struct cpu *cpu, const struct acpi_info *acpi);
+void timer_init(struct cpu *cpu);
+
+/* Fires at or soon after this TSC value, at once when it has passed; TIMER_NEVER: not at all. */
+void timer_arm(struct cpu *cpu, uint64_t tsc_deadline);
+
+/* Without overflow for any 64-bit argument; saturating. */
+uint64_t tsc_from_ns(uint64_t ns);
+uint64_t tsc_to_ns(uint64_t ticks);
+
+/* Busy waiting, at boot and in a panic only. */
+void timer_spin_us(uint64_t us);
+
+#endif

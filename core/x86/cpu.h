@@ -18,6 +18,28 @@
 #define CPU_STACK_TOP 16
 #define CPU_USER_RSP  24
 
+/* Control registers: APM vol. 2, "System-Control Registers". While CR0.TS is set, an FPU or vector instruction is a #NM. */
+#define CR0_PE 0x1
+#define CR0_MP 0x2
+#define CR0_EM 0x4
+#define CR0_TS 0x8
+#define CR0_NE 0x20
+#define CR0_WP 0x10000
+#define CR0_PG 0x80000000
+
+#define CR4_PAE	       0x20
+#define CR4_MCE	       0x40
+#define CR4_PGE	       0x80
+#define CR4_OSFXSR     0x200
+#define CR4_OSXMMEXCPT 0x400
+#define CR4_UMIP       0x800
+#define CR4_FSGSBASE   0x10000
+#define CR4_PCIDE      0x20000
+#define CR4_OSXSAVE    0x40000
+#define CR4_SMEP       0x100000
+#define CR4_SMAP       0x200000
+#define CR4_PKE	       0x400000
+
 #ifndef __ASSEMBLER__
 #include "core/x86/address.h"
 #include "core/x86/regs.h"
@@ -77,28 +99,6 @@ static inline void cpu_set_regs(struct cpu *cpu, struct regs *regs)
 
 /* Descriptor tables, control registers, SYSCALL, FPU and PAT set-up of the processor that runs this; the boot tables are loaded. */
 void cpu_init(struct cpu *cpu, uint32_t index);
-
-/* CR0.TS: while it is set, an FPU or vector instruction is a #NM. */
-#define CR0_PE 0x1ul
-#define CR0_MP 0x2ul
-#define CR0_EM 0x4ul
-#define CR0_TS 0x8ul
-#define CR0_NE 0x20ul
-#define CR0_WP 0x10000ul
-#define CR0_PG 0x80000000ul
-
-#define CR4_PAE	       0x20ul
-#define CR4_MCE	       0x40ul
-#define CR4_PGE	       0x80ul
-#define CR4_OSFXSR     0x200ul
-#define CR4_OSXMMEXCPT 0x400ul
-#define CR4_UMIP       0x800ul
-#define CR4_FSGSBASE   0x10000ul
-#define CR4_PCIDE      0x20000ul
-#define CR4_OSXSAVE    0x40000ul
-#define CR4_SMEP       0x100000ul
-#define CR4_SMAP       0x200000ul
-#define CR4_PKE	       0x400000ul
 
 #define CPU_CONTROL_ACCESSORS(name)                                                                                    \
 	static inline uint64_t name##_read(void)                                                                       \

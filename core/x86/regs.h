@@ -34,6 +34,8 @@
 
 /* regs.trap is the vector, or this: the thread came by SYSCALL, so that its RCX and R11 are RIP and RFLAGS and hold nothing of its own. */
 #define REGS_TRAP_SYSCALL 0x100
+/* Who wrote the registers of such a thread sets trap to this, so that RCX and R11 are restored too. */
+#define REGS_TRAP_NONE 0x101
 
 /* Selectors. SYSCALL and SYSRET fix their order: APM vol. 2, "SYSCALL and SYSRET". There is no 32-bit user code. */
 #define SELECTOR_CORE_CODE 0x08
@@ -52,8 +54,8 @@
 #define RFLAGS_RF    0x10000
 #define RFLAGS_VM    0x20000
 #define RFLAGS_AC    0x40000
-/* What a process may set: CF PF AF ZF SF TF DF OF RF AC ID. */
-#define RFLAGS_USER  0x250dd5
+/* What a process may set: CF PF AF ZF SF TF DF OF NT RF AC ID. */
+#define RFLAGS_USER  0x254dd5
 
 #ifndef __ASSEMBLER__
 #include <stddef.h>

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/boot/start.S: from GRUB to C.
+ *
+ * The loader enters in 32-bit protected mode without paging (Multiboot2 specification, "I386 machine state"): EAX is a magic number, EBX points to the
+ * information. Here the processor gets into long mode on tables that map the first 4 GiB twice over: where they are, and the first of them at
+ * IMAGE_BASE. They are writable and executable throughout, and last until core/x86/paging.c has made the real ones.
+ */
+#include "core/x86/address.h"
+#include "core/x86/cpu.h"
+#include "core/x86/regs.h"
+
+#define PHYSICAL(symbol) (symbol - IMAGE_BASE)
+
+	.section .multiboot, "a"
+	.balign 8
+multiboot_header:
+	.long 0xe85250d6, 0, multiboot_header_end - multiboot_header
+	.long -(0xe85250d6 + (multiboot_header_end - multiboot_header))
+	.balign 8
+	.short 3, 0 /* entry address */
+	.long 12, PHYSICAL(boot_start)
+	.balign 8
+	.short 4, 1 /* console flags, optional: EGA text is understood */
+	.long 12, 2
+	.balign 8
+	.short 5, 1 /* framebuffer, optional: any size, 32 bits wanted */
+	.long 20, 0, 0, 32
+	.balign 8
+	.short 6, 0 /* modules at page boundaries */
+	.long 8
+	.balign 8
+	.short 0, 0
+	.long 8
+multiboot_header_end:
+
+	.section .boot, "ax"
+	.code32
+	.globl boot_start
+boot_start:
+	cli
+	cld
+	mov $PHYSICAL(boot_stack_end) - 16, %esp
+	mov %eax, %edi
+	mov %ebx, %esi
+
+	/* Long mode and no-execute, or a last word. CPUID itself is there: a processor without it cannot have either. */
+	mov $0x80000000, %eax
+	cpuid
+	mov $PHYSICAL(boot_no_long_mode), %ebp
+	cmp $0x80000001, %eax
+	jb boot_refuse
+	mov $0x80000001, %eax
+	cpuid
+	bt $29, %edx
+	jnc boot_refuse
+	mov $PHYSICAL(boot_no_nx), %ebp
+	bt $20, %edx
+	jnc boot_refuse
+
+	/* Four directories of 2 MiB pages; the upper-level tables point to them twice. */
+	mov $PHYSICAL(boot_directories), %ebx
+	mov $0x83, %eax
+	xor %ecx, %ecx
+1:	mov %eax, (%ebx, %ecx, 8)
+	add $LARGE_SIZE, %eax
+	inc %ecx
+	cmp $2048, %ecx
+	jb 1b
+	lea 3(%ebx), %eax
+	mov $PHYSICAL(boot_pdpt_low), %ecx
+	mov %eax, 510 * 8 + PHYSICAL(boot_pdpt_high)
+	mov $4, %edx
+2:	mov %eax, (%ecx)
+	add $4096, %eax
+	add $8, %ecx
+	dec %edx
+	jnz 2b
+	movl $PHYSICAL(boot_pdpt_low) + 3, PHYSICAL(boot_pml4)
+	movl $PHYSICAL(boot_pdpt_high) + 3, 511 * 8 + PHYSICAL(boot_pml4)
+
+	mov $CR4_PAE, %eax
+	mov %eax, %cr4
+	mov $PHYSICAL(boot_pml4), %eax
+	mov %eax, %cr3
+	mov $0xc0000080, %ecx
+	rdmsr
+	or $0x900, %eax /* EFER: LME, NXE */
+	wrmsr
+	mov %cr0, %eax
+	or $0x80010001, %eax /* PG, WP, PE */
+	mov %eax, %cr0
+	lgdt PHYSICAL(boot_gdt_pointer)
+	ljmp $SELECTOR_CORE_CODE, $PHYSICAL(boot_long)
+
+boot_refuse: /* EBP: the message */
+	mov $0xb8000, %ebx
+	mov %ebp, %ecx
+3:	mov (%ecx), %al
+	test %al, %al
+	jz 5f
+	mov %al, (%ebx)
+	movb $0x0f, 1(%ebx)
+	add $2, %ebx
+	mov $0x3fd, %edx
+	mov $100000, %ebp
+4:	in %dx, %al
+	test $0x20, %al
+	jnz 6f
+	dec %ebp
+	jnz 4b
+6:	mov $0x3f8, %edx
+	mov (%ecx), %al
+	out %al, %dx
+	inc %ecx
+	jmp 3b
+5:	hlt
+	jmp 5b
+
+	.code64
+boot_long:
+	mov $SELECTOR_CORE_DATA, %eax
+	mov %eax, %ds
+	mov %eax, %es
+	mov %eax, %ss
+	xor %eax, %eax
+	mov %eax, %fs
+	mov %eax, %gs
+	mov $boot_high, %rax
+	jmp *%rax
+boot_high:
+	mov $boot_stack_end - 16, %rsp
+	movq $boot_cpu, 8(%rsp) /* what cpu_current() reads */
+	xor %ebp, %ebp
+	/* The loader's magic and information, zero-extended by now, are the arguments. */
+	mov %edi, %edi
+	mov %esi, %esi
+	call core_main
+	ud2
+
+/* stack_switch(top, function): goes on in a function that never returns, on another stack. */
+	.globl stack_switch
+stack_switch:
+	mov %rdi, %rsp
+	xor %ebp, %ebp
+	call *%rsi
+	ud2
+
+	.section .rodata
+boot_no_long_mode:
+	.asciz "Gyre needs a 64-bit processor (long mode)."
+boot_no_nx:
+	.asciz "Gyre needs a processor with no-execute pages (NX); firmware setup may have turned it off."
+	.balign 8
+boot_gdt:
+	.quad 0, 0x00209b0000000000, 0x0000930000000000
+boot_gdt_pointer:
+	.short . - boot_gdt - 1
+	.long PHYSICAL(boot_gdt)
+
+	.bss
+	.balign CPU_STACK_BYTES
+	.globl boot_stack
+boot_stack:
+	.skip CPU_STACK_BYTES
+boot_stack_end:
+	.balign 4096
+boot_pml4:
+	.skip 4096
+boot_pdpt_low:
+	.skip 4096
+boot_pdpt_high:
+	.skip 4096
+boot_directories:
+	.skip 4 * 4096

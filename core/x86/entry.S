@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/x86/entry.S: into the core and out of it. core/x86/entry.h says what calls what.
+ *
+ * From ring 3, all registers go to the current thread's struct regs. For SYSCALL that is done here; for exceptions and interrupts the processor has
+ * started it, since TSS.RSP0 is the end of that struct. RSP points into the thread then, which is why whatever can interrupt these
+ * instructions (NMI, #MC, #DF and #DB) has a stack of its own.
+ */
+#include "core/x86/cpu.h"
+#include "core/x86/regs.h"
+#include "core/x86/smap.h"
+
+	.macro PUSH_GENERAL
+	push %rax
+	push %rcx
+	push %rdx
+	push %rsi
+	push %rdi
+	push %r8
+	push %r9
+	push %r10
+	push %r11
+	push %rbx
+	push %rbp
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	.endm
+
+	.macro POP_GENERAL
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbp
+	pop %rbx
+	pop %r11
+	pop %r10
+	pop %r9
+	pop %r8
+	pop %rdi
+	pop %rsi
+	pop %rdx
+	pop %rcx
+	pop %rax
+	.endm
+
+	.section .text.entry, "ax"
+	.balign 64
+	.globl syscall_entry
+/* SFMASK has cleared IF, TF, DF, AC and NT. RCX is the caller's RIP, R11 its RFLAGS; RSP is still its own. */
+syscall_entry:
+	swapgs
+	mov %rsp, %gs:CPU_USER_RSP
+	mov %gs:CPU_REGS, %rsp
+	mov %rcx, REGS_RIP(%rsp)
+	mov %r11, REGS_RFLAGS(%rsp)
+	movq $REGS_TRAP_SYSCALL, REGS_TRAP(%rsp)
+	mov %rax, REGS_RAX(%rsp)
+	mov %rdx, REGS_RDX(%rsp)
+	mov %rsi, REGS_RSI(%rsp)
+	mov %rdi, REGS_RDI(%rsp)
+	mov %r8, REGS_R8(%rsp)
+	mov %r9, REGS_R9(%rsp)
+	mov %r10, REGS_R10(%rsp)
+	mov %rbx, REGS_RBX(%rsp)
+	mov %rbp, REGS_RBP(%rsp)
+	mov %r12, REGS_R12(%rsp)
+	mov %r13, REGS_R13(%rsp)
+	mov %r14, REGS_R14(%rsp)
+	mov %r15, REGS_R15(%rsp)
+	mov %gs:CPU_SELF, %rbx
+	mov CPU_USER_RSP(%rbx), %rax
+	mov %rax, REGS_RSP(%rsp)
+	mov %rsp, %rsi
+	mov %rbx, %rdi
+	mov CPU_STACK_TOP(%rbx), %rsp
+	call core_call
+
+/* RBX: the processor. Whoever is to run now is decided by core_leave. */
+leave:
+	mov %rbx, %rdi
+	call core_leave
+	mov CPU_REGS(%rbx), %rsp
+	cmpq $REGS_TRAP_SYSCALL, REGS_TRAP(%rsp)
+	jne leave_all
+	mov REGS_RFLAGS(%rsp), %r11
+	mov REGS_RIP(%rsp), %rcx
+	test $(RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | RFLAGS_IOPL), %r11d
+	jnz leave_all
+	/* On some processors SYSRET to a non-canonical address faults in ring 0, on the stack that the process chose (CVE-2012-0217). */
+	mov %rcx, %rax
+	shr $47, %rax
+	jnz leave_all
+	or $(RFLAGS_IF | RFLAGS_FIXED), %r11
+	mov REGS_RAX(%rsp), %rax
+	mov REGS_RDX(%rsp), %rdx
+	mov REGS_RSI(%rsp), %rsi
+	mov REGS_RDI(%rsp), %rdi
+	mov REGS_R8(%rsp), %r8
+	mov REGS_R9(%rsp), %r9
+	mov REGS_R10(%rsp), %r10
+	mov REGS_RBX(%rsp), %rbx
+	mov REGS_RBP(%rsp), %rbp
+	mov REGS_R12(%rsp), %r12
+	mov REGS_R13(%rsp), %r13
+	mov REGS_R14(%rsp), %r14
+	mov REGS_R15(%rsp), %r15
+	mov REGS_RSP(%rsp), %rsp
+	swapgs
+	sysretq
+
+/*
+ * By IRETQ. It must not fault, since RSP is in the thread: so what it reads is made good here, whoever wrote it. A RIP that is not canonical becomes 0,
+ * where no process can have anything mapped, and faults there.
+ */
+leave_all:
+	mov REGS_RIP(%rsp), %rcx
+	shr $47, %rcx
+	jz 1f
+	movq $0, REGS_RIP(%rsp)
+1:	andq $RFLAGS_USER, REGS_RFLAGS(%rsp)
+	orq $(RFLAGS_IF | RFLAGS_FIXED), REGS_RFLAGS(%rsp)
+	movq $SELECTOR_USER_CODE, REGS_CS(%rsp)
+	movq $SELECTOR_USER_DATA, REGS_SS(%rsp)
+	POP_GENERAL
+	swapgs
+	add $16, %rsp
+	iretq
+
+/* core_enter(cpu) */
+	.globl core_enter
+core_enter:
+	mov %rdi, %rbx
+	mov CPU_STACK_TOP(%rbx), %rsp
+	xor %ebp, %ebp
+	jmp leave
+
+/* Exceptions and interrupts that have no stack of their own. On the stack: vector, error, RIP, CS, RFLAGS, RSP, SS. */
+	.balign 16
+trap_common:
+	testb $3, 24(%rsp)
+	jz trap_in_core
+	swapgs
+	lfence /* no guess about where we came from goes on with the wrong GS (CVE-2019-1125) */
+	PUSH_GENERAL
+	mov %rsp, %rsi
+trap_from_ring3:
+	cld
+	SMAP_SITE SMAP_CLAC
+	mov %gs:CPU_SELF, %rbx
+	mov %rbx, %rdi
+	mov CPU_STACK_TOP(%rbx), %rsp
+	cmpq $32, REGS_TRAP(%rsi)
+	jae 1f
+	call trap_from_user
+	jmp leave
+1:	mov REGS_TRAP(%rsi), %esi
+	call interrupt_dispatch
+	jmp leave
+
+trap_in_core:
+	PUSH_GENERAL
+	cld
+	SMAP_SITE SMAP_CLAC
+	mov %rsp, %rdi
+	call trap_from_core
+return_in_core:
+	POP_GENERAL
+	add $16, %rsp
+	iretq
+
+/* NMI, #MC and #DF: from any instruction of anybody. GS is neither read nor changed. */
+	.balign 16
+trap_separate:
+	PUSH_GENERAL
+	cld
+	SMAP_SITE SMAP_CLAC
+	mov %rsp, %rdi
+	call trap_on_own_stack
+	jmp return_in_core
+
+/* #DB: a process's goes on as if it had come without a stack of its own. */
+	.balign 16
+trap_debug:
+	PUSH_GENERAL
+	cld
+	SMAP_SITE SMAP_CLAC
+	testb $3, REGS_CS(%rsp)
+	jnz 1f
+	mov %rsp, %rdi
+	call trap_debug_in_core
+	jmp return_in_core
+1:	swapgs
+	lfence
+	mov %rsp, %rsi
+	mov %gs:CPU_REGS, %rdi
+	mov $(REGS_SIZE / 8), %ecx
+	rep movsq
+	lea -REGS_SIZE(%rdi), %rsi
+	jmp trap_from_ring3
+
+/* One short stub for each vector, 16 bytes apart: the descriptor table is filled by their distance. */
+	.balign 16
+	.globl trap_stubs
+trap_stubs:
+	.set vector, 0
+	.rept 256
+	.balign 16
+	/* 8, 10 to 14, 17, 21, 29 and 30 push an error code. APM vol. 2, "Exceptions and Interrupts". */
+	.if (vector != 8) && ((vector < 10) || (vector > 14)) && (vector != 17) && (vector != 21) && (vector != 29) && (vector != 30)
+	push $0
+	.endif
+	pushq $vector
+	.if vector == 1
+	jmp trap_debug
+	.elseif (vector == 2) || (vector == 8) || (vector == 18)
+	jmp trap_separate
+	.else
+	jmp trap_common
+	.endif
+	.set vector, vector + 1
+	.endr

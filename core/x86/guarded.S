@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/x86/guarded.S: accesses that may fault, and what happens then. Each has an entry in .fixups: its address and where to go on after a #PF or #GP.
+ */
+#include "core/x86/smap.h"
+#include "gyre/errors.h"
+
+	.macro FIXUP at, recovery
+	.pushsection .fixups, "a"
+	.quad \at, \recovery
+	.popsection
+	.endm
+
+	.text
+/* int guarded_copy(void *to, const void *from, size_t bytes): user_copy.c has checked the range. */
+	.globl guarded_copy
+guarded_copy:
+	push %rbp
+	mov %rsp, %rbp
+	mov %rdx, %rcx
+	shr $3, %rcx
+	and $7, %edx
+	SMAP_SITE SMAP_STAC
+1:	rep movsq
+	mov %edx, %ecx
+2:	rep movsb
+	SMAP_SITE SMAP_CLAC
+	xor %eax, %eax
+	pop %rbp
+	ret
+3:	SMAP_SITE SMAP_CLAC
+	mov $-GYRE_EFAULT, %eax
+	pop %rbp
+	ret
+	FIXUP 1b, 3b
+	FIXUP 2b, 3b
+
+/* int guarded_load64(uint64_t *value, const uint64_t *from): one load, whole where it is aligned. */
+	.globl guarded_load64
+guarded_load64:
+	SMAP_SITE SMAP_STAC
+1:	mov (%rsi), %rax
+	SMAP_SITE SMAP_CLAC
+	mov %rax, (%rdi)
+	xor %eax, %eax
+	ret
+2:	SMAP_SITE SMAP_CLAC
+	mov $-GYRE_EFAULT, %eax
+	ret
+	FIXUP 1b, 2b
+
+/* int msr_read_safe(uint32_t msr, uint64_t *value) */
+	.globl msr_read_safe
+msr_read_safe:
+	mov %edi, %ecx
+1:	rdmsr
+	mov %eax, (%rsi)
+	mov %edx, 4(%rsi)
+	xor %eax, %eax
+	ret
+2:	mov $-1, %eax
+	ret
+	FIXUP 1b, 2b
+
+/* int msr_write_safe(uint32_t msr, uint64_t value) */
+	.globl msr_write_safe
+msr_write_safe:
+	mov %edi, %ecx
+	mov %esi, %eax
+	mov %rsi, %rdx
+	shr $32, %rdx
+1:	wrmsr
+	xor %eax, %eax
+	ret
+2:	mov $-1, %eax
+	ret
+	FIXUP 1b, 2b

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/x86/smap.h: STAC and CLAC, which are undefined without SMAP. Each place starts as a no-op of their length and is noted in a list; boot writes the
+ * real instruction there (smap_patch) before the image becomes read-only.
+ */
+#ifndef CORE_X86_SMAP_H
+#define CORE_X86_SMAP_H
+
+#define SMAP_CLAC 0xca
+#define SMAP_STAC 0xcb
+
+#ifdef __ASSEMBLER__
+/* clang-format off */
+.macro SMAP_SITE last
+.Lsmap\@:
+	.byte 0x0f, 0x1f, 0x00
+	.pushsection .smap_sites, "a"
+	.quad .Lsmap\@, \last
+	.popsection
+.endm
+/* clang-format on */
+#else
+void smap_patch(void);
+#endif
+#endif

@@ -1,0 +1,99 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""tests/session.py COMMAND...: plays a short session in the Debian guest that COMMAND boots, as a person at its console would, and shows
+it. Ends with 0, or says what failed and ends with 1. `make run` without a terminal is this."""
+
+import re
+import sys
+import time
+
+import pexpect
+
+PROMPT = "guest# "
+BOOT_SECONDS = 180
+# The guest's clock against this machine's, over SECONDS: beyond what a busy machine explains, the guest's clock is wrong.
+SECONDS = 5
+TOLERANCE = 0.10
+
+
+class Failed(Exception):
+    pass
+
+
+class Session:
+    def __init__(self, command):
+        # A terminal of its own: the command finds what a person's would be. A wide one, so that nothing wraps.
+        self.child = pexpect.spawn(
+            command[0], command[1:], timeout=30, encoding="utf-8", codec_errors="replace", dimensions=(50, 200)
+        )
+        self.child.logfile_read = sys.stdout
+
+    def expect(self, pattern, seconds, what):
+        try:
+            self.child.expect(pattern, timeout=seconds)
+        except pexpect.TIMEOUT:
+            raise Failed(f"{what}: nothing within {seconds} s") from None
+        except pexpect.EOF:
+            self.child.close()
+            raise Failed(f"{what}: the machine ended first, exit status {self.child.exitstatus}") from None
+        return self.child.match
+
+    def run(self, line, seconds=30):
+        """What the guest's shell prints for LINE."""
+        self.child.send(line + "\r")
+        # The echo first. LINE and the prompt fit in 80 columns, where the shell would break it.
+        self.expect(re.escape(line), 10, f"echo of `{line}`")
+        self.expect("\r\n(.*?)" + PROMPT, seconds, f"`{line}`")
+        return self.child.match.group(1)
+
+
+def clock(session):
+    """One line a second by the guest's clock; each stamped by ours as it comes."""
+    # Short: the guest's shell breaks a line at 80 columns.
+    line = f"for i in $(seq 0 {SECONDS}); do cut -d' ' -f1 /proc/uptime; sleep 1; done"
+    session.child.send(line + "\r")
+    session.expect(re.escape(line), 10, "echo of the timing loop")
+    guest, here = [], []
+    for _ in range(SECONDS + 1):
+        match = session.expect(r"(\d+\.\d+)\r\n", 10, "timing loop")
+        guest.append(float(match.group(1)))
+        here.append(time.monotonic())
+    session.expect(PROMPT, 10, "end of the timing loop")
+    return guest[-1] - guest[0], here[-1] - here[0]
+
+
+def play(session):
+    started = time.monotonic()
+    session.expect("Gyre guest: Debian kernel", BOOT_SECONDS, "boot of the guest")
+    session.expect(PROMPT, 30, "the guest's prompt")
+    booted = time.monotonic() - started
+
+    if "Linux" not in session.run("uname -a"):
+        raise Failed("`uname -a` does not say Linux")
+    cpu = session.run("grep -m 3 -E 'vendor_id|model name|^flags' /proc/cpuinfo")
+    if "model name" not in cpu or not re.search(r"flags.*\bhypervisor\b", cpu):
+        raise Failed("/proc/cpuinfo has no model name, or no flag `hypervisor`")
+    guest, here = clock(session)
+    if abs(guest / here - 1) > TOLERANCE:
+        raise Failed(f"the guest's clock went {guest:.2f} s while {here:.2f} s passed here")
+    session.child.send("poweroff\r")
+    session.expect(pexpect.EOF, 30, "power-off")
+    session.child.close()
+    if session.child.exitstatus != 0:
+        raise Failed(f"after power-off the exit status is {session.child.exitstatus}, signal {session.child.signalstatus}")
+    return booted, guest, here
+
+
+def main():
+    session = Session(sys.argv[1:])
+    try:
+        booted, guest, here = play(session)
+    except Failed as failure:
+        session.child.close(force=True)
+        print(f"\nsession: FAILED: {failure}")
+        return 1
+    print(f"\nsession: prompt after {booted:.1f} s; the guest's clock went {guest:.2f} s while {here:.2f} s passed here; powered off")
+    return 0
+
+
+sys.exit(main())

@@ -55,7 +55,7 @@ def clock(session):
     session.expect(re.escape(line), 10, "echo of the timing loop")
     guest, here = [], []
     for _ in range(SECONDS + 1):
-        match = session.expect(r"(\d+\.\d+)\r\n", 10, "timing loop")
+        match = session.expect(r"(\d+\.\d+)\r+\n", 10, "timing loop")
         guest.append(float(match.group(1)))
         here.append(time.monotonic())
     session.expect(PROMPT, 10, "end of the timing loop")

@@ -92,4 +92,5 @@ def main():
     archive.write(args.out)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guests/bench/bench.c: what an exit costs, seen from inside. Each row runs one operation many times between two RDTSC and subtracts
+ * the same loop without it. Where one TSC tick is one instruction (QEMU with -icount, Bochs), the figure is an exact count from guest to guest,
+ * the operation's own instruction included. Prints "bench NAME VALUE" with hundredths on COM1, and ends through the debug exit port, else ACPI.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#define COM1		0x3f8
+#define PORT_DEBUG_EXIT 0xf4
+#define PORT_DROP_PAGE	0xe4 /* the test device: a page whose mapping is dropped */
+#define PORT_DOORBELL	0xe8 /* the test device: a doorbell */
+#define PORT_DIRTY_LOG	0xec /* the test device: 1 the dirty log starts, 2 it is taken, 0 it ends */
+#define PORT_FAST_A20	0x92 /* a device register without side effects, on QEMU's machines too */
+#define PORT_PIC_MASK	0x21 /* answered in the kernel by KVM */
+
+#define APIC_PAGE      0xfee00000ull
+#define APIC_EOI       0x0b0
+#define APIC_SVR       0x0f0
+#define APIC_ICR       0x300
+#define APIC_ICR2      0x310
+#define ICR_SELF       (1u << 18)
+#define IPI_VECTOR     0x40
+#define MSR_APIC_BASE  0x1b
+#define MSR_TSC_ADJUST 0x3b
+#define MSR_X2APIC     0x800
+#define MSR_SELF_IPI   0x83f
+
+#define TEST_PAGES	64u
+#define TEST_PAGES_BASE 0x4000000ull /* 64 MiB: far from the image */
+
+struct gate {
+	uint16_t offset_low, selector, attributes, offset_middle;
+	uint32_t offset_high, reserved;
+};
+
+extern uint8_t exception_stubs[], interrupt_x2apic[], interrupt_xapic[], interrupt_ignored[];
+void bench_main(void);
+void bench_exception(uint64_t vector, uint64_t word0, uint64_t word1);
+uint64_t interrupts_seen;
+static struct gate idt[256];
+
+static inline void out8(uint16_t port, uint8_t value)
+{
+	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
+}
+static inline void out32(uint16_t port, uint32_t value)
+{
+	__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
+}
+static inline uint8_t in8(uint16_t port)
+{
+	uint8_t value;
+	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+static inline uint32_t in32(uint16_t port)
+{
+	uint32_t value;
+	__asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+static inline uint64_t rdtsc(void)
+{
+	uint32_t low, high;
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (uint64_t)high << 32 | low;
+}
+static inline uint64_t rdmsr(uint32_t index)
+{
+	uint32_t low, high;
+	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(index));
+	return (uint64_t)high << 32 | low;
+}
+static inline void wrmsr(uint32_t index, uint64_t value)
+{
+	__asm__ volatile("wrmsr" : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+}
+static inline void cpuid(uint32_t leaf, uint32_t word[4])
+{
+	__asm__ volatile("cpuid" : "=a"(word[0]), "=b"(word[1]), "=c"(word[2]), "=d"(word[3]) : "a"(leaf), "c"(0));
+}
+
+static void print(const char *text)
+{
+	for (; *text; text++) {
+		while (!(in8(COM1 + 5) & 0x20))
+			;
+		out8(COM1, (uint8_t)*text);
+	}
+}
+
+static void print_number(uint64_t value)
+{
+	char digits[24], *end = digits + sizeof(digits);
+
+	*--end = 0;
+	do
+		*--end = (char)('0' + value % 10);
+	while (value /= 10);
+	print(end);
+}
+
+/* Hundredths, so that an average over a thousand rounds keeps what it measured. */
+static void report(const char *name, uint64_t ticks, uint64_t empty, uint64_t rounds)
+{
+	uint64_t hundredths = ticks > empty ? (ticks - empty) * 100 / rounds : 0;
+
+	print("bench ");
+	print(name);
+	print(" ");
+	print_number(hundredths / 100);
+	print(".");
+	print_number(hundredths / 10 % 10);
+	print_number(hundredths % 10);
+	print("\n");
+}
+
+#define ROUNDS 1000u
+/* The operation, after two rounds that warm what is warm in use, and the loop alone. */
+#define TIME(name, rounds, ...)                                                                                        \
+	do {                                                                                                           \
+		uint64_t start_, ticks_, empty_;                                                                       \
+		for (volatile uint32_t warm_ = 0; warm_ < 2; warm_++) {                                                \
+			uint32_t i = warm_;                                                                            \
+			(void)i;                                                                                       \
+			__VA_ARGS__;                                                                                   \
+		}                                                                                                      \
+		start_ = rdtsc();                                                                                      \
+		for (uint32_t i = 0; i < (rounds); i++) {                                                              \
+			__asm__ volatile("" : "+r"(i));                                                                \
+			__VA_ARGS__;                                                                                   \
+		}                                                                                                      \
+		ticks_ = rdtsc() - start_;                                                                             \
+		start_ = rdtsc();                                                                                      \
+		for (uint32_t i = 0; i < (rounds); i++)                                                                \
+			__asm__ volatile("" : "+r"(i));                                                                \
+		empty_ = rdtsc() - start_;                                                                             \
+		report(name, ticks_, empty_, rounds);                                                                  \
+	} while (0)
+
+static void gate_set(unsigned vector, const uint8_t *handler)
+{
+	uint64_t address = (uint64_t)handler;
+
+	idt[vector] = (struct gate){
+		.offset_low = (uint16_t)address,
+		.selector = 8,
+		.attributes = 0x8e00,
+		.offset_middle = (uint16_t)(address >> 16),
+		.offset_high = (uint32_t)(address >> 32),
+	};
+}
+
+static void traps_init(void)
+{
+	struct {
+		uint16_t limit;
+		uint64_t base;
+	} __attribute__((packed)) pointer = {sizeof(idt) - 1, (uint64_t)idt};
+
+	for (unsigned vector = 0; vector < 256; vector++)
+		gate_set(vector, vector < 32 ? exception_stubs + 32 * vector : interrupt_ignored);
+	__asm__ volatile("lidt %0" : : "m"(pointer));
+	/* All lines of both PICs masked: only what a row raises may come. */
+	out8(0x21, 0xff);
+	out8(0xa1, 0xff);
+}
+
+static void end(uint8_t code)
+{
+	out32(PORT_DEBUG_EXIT, code);
+	out8(0xcf9, 6);
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+void bench_exception(uint64_t vector, uint64_t word0, uint64_t word1)
+{
+	print("bench-exception ");
+	print_number(vector);
+	print(" ");
+	print_number(word0);
+	print(" ");
+	print_number(word1);
+	print("\n");
+	end(1);
+}
+
+static volatile uint32_t *apic_register(uint32_t offset)
+{
+	return (volatile uint32_t *)(APIC_PAGE + offset);
+}
+
+static void self_ipi_rows(bool has_x2apic)
+{
+	if (!(rdmsr(MSR_APIC_BASE) & 0x400)) {
+		gate_set(IPI_VECTOR, interrupt_xapic);
+		*apic_register(APIC_SVR) = 0x1ff;
+		__asm__ volatile("sti");
+		TIME("self_ipi_xapic", ROUNDS, *apic_register(APIC_ICR2) = 0;
+			*apic_register(APIC_ICR) = ICR_SELF | IPI_VECTOR);
+		__asm__ volatile("cli");
+	}
+	if (!has_x2apic)
+		return;
+	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | 0xc00);
+	gate_set(IPI_VECTOR, interrupt_x2apic);
+	wrmsr(MSR_X2APIC + (APIC_SVR >> 4), 0x1ff);
+	__asm__ volatile("sti");
+	TIME("self_ipi_x2apic", ROUNDS, wrmsr(MSR_SELF_IPI, IPI_VECTOR));
+	__asm__ volatile("cli");
+	print("bench-check interrupts ");
+	print_number(interrupts_seen);
+	print("\n");
+}
+
+/* Rows of the test device, which a peer has not: each page is touched once. */
+static void memory_rows(void)
+{
+	volatile uint64_t *page = (volatile uint64_t *)TEST_PAGES_BASE;
+	const uint32_t stride = 4096 / sizeof(*page);
+
+	for (uint32_t i = 0; i < TEST_PAGES + 2; i++)
+		page[i * stride] = i;
+	out32(PORT_DIRTY_LOG, 1);
+	TIME("dirty_fault", TEST_PAGES, page[(i + 2) * stride] = i);
+	out32(PORT_DIRTY_LOG, 2);
+	TIME("dirty_fault_again", TEST_PAGES, page[(i + 2) * stride] = i);
+	out32(PORT_DIRTY_LOG, 0);
+	for (uint32_t i = 0; i < TEST_PAGES + 2; i++)
+		out32(PORT_DROP_PAGE, (uint32_t)(TEST_PAGES_BASE + i * 4096));
+	TIME("missing_page", TEST_PAGES, (void)page[(i + 2) * stride]);
+}
+
+void bench_main(void)
+{
+	uint32_t word[4], highest;
+	bool amd, has_x2apic, test_device;
+
+	traps_init();
+	cpuid(0, word);
+	highest = word[0];
+	amd = word[1] == 0x68747541; /* "Auth" */
+	cpuid(1, word);
+	has_x2apic = highest >= 1 && (word[2] & 1u << 21);
+	out32(0xe0, 0x47595245);
+	test_device = in32(0xe0) == 0x47595245;
+
+	TIME("cpuid", ROUNDS, {
+		uint32_t w[4];
+		cpuid(1, w);
+	});
+	if (amd)
+		TIME("hypercall", ROUNDS, {
+			uint64_t number = 1;
+			__asm__ volatile("vmmcall" : "+a"(number) : : "memory");
+		});
+	else
+		TIME("hypercall", ROUNDS, {
+			uint64_t number = 1;
+			__asm__ volatile("vmcall" : "+a"(number) : : "memory");
+		});
+	TIME("port_read_pic", ROUNDS, (void)in8(PORT_PIC_MASK));
+	TIME("port_write_pic", ROUNDS, out8(PORT_PIC_MASK, 0xff));
+	TIME("port_read_device", ROUNDS, (void)in8(PORT_FAST_A20));
+	TIME("pm_timer_read", ROUNDS, (void)in32(0x608));
+	TIME("mmio_read_ioapic", ROUNDS, (void)*(volatile uint32_t *)0xfec00010);
+	TIME("mmio_read_hpet", ROUNDS, (void)*(volatile uint32_t *)0xfed000f0);
+	TIME("msr_read_tsc_adjust", ROUNDS, (void)rdmsr(MSR_TSC_ADJUST));
+	if (test_device) {
+		TIME("doorbell", ROUNDS, out32(PORT_DOORBELL, i));
+		memory_rows();
+	}
+	self_ipi_rows(has_x2apic);
+	print("bench-done\n");
+	end(0);
+}

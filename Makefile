@@ -185,6 +185,26 @@ unit-build: $(UNIT_TESTS:%=$(B)/unit/bin/%)
 unit: unit-build ## builds and runs the unit tests
 	$(Q)$(PYTHON) tests/run --build $(B) unit
 
+# ---- Static analysis: each source again when its object was compiled again, which is when what it includes has changed. --------
+# $(1) kind, $(2) the name of its flags
+define ANALYSE_RULE
+$(B)/tidy/$(1)/%.ok: $(B)/$(1)/%.o .clang-tidy
+	$$(call say,TIDY,$$*.c)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)clang-tidy --quiet $$*.c -- $$($(2)) $$(CFLAGS_$$*.c) -Wno-unknown-warning-option 2>&1 >$$@.log | \
+		grep -vE '^[0-9]+ warnings?( and [0-9]+ errors?)? generated|^Suppressed|^$$$$' >&2; \
+		[ $$$${PIPESTATUS[0]} = 0 ] || { cat $$@.log; exit 1; }
+	$$(Q)touch $$@
+endef
+$(eval $(call ANALYSE_RULE,core,CORE_CFLAGS))
+$(eval $(call ANALYSE_RULE,native,NATIVE_CFLAGS))
+$(eval $(call ANALYSE_RULE,host,HOST_CFLAGS))
+# Generated sources are not ours to tidy.
+analysed = $(patsubst %.c,$(B)/tidy/$(1)/%.ok,$(filter-out $(GEN)/%,$(filter %.c,$(2))))
+.PHONY: analyse
+analyse: $(call analysed,core,$(CORE_SRCS)) $(call analysed,native,$(NATIVE_LIB_SRCS) $(foreach p,$(NATIVE_PROGRAMS),$($(p)_SRCS))) \
+	$(call analysed,host,$(GYRE_SRCS)) ## runs clang-tidy over what has changed
+
 # ---- Tests, checks, figures --------------------------------------------------------------------------------------------------
 .PHONY: test check system size format
 test: | $(INSTALLED) ## builds all, runs every test and check; the last line counts them

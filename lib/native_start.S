@@ -17,6 +17,10 @@ _start:
 	syscall
 	jmp 1b
 
+	/* No program has an empty data segment: loaders need no case for it. */
+	.data
+	.quad 0
+
 	.section .stack, "aw", @nobits
 	.skip NATIVE_STACK_BYTES
 	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lib/crc32.c: four bits at a time, by a table of 64 bytes. */
+#include "lib/crc32.h"
+
+/* Remainders of the 16 nibbles by the polynomial 0xedb88320 (0x04c11db7 with its bits reversed). */
+static const uint32_t nibble[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158,
+	0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
+
+uint32_t gyre_crc32(uint32_t crc, const void *data, size_t bytes)
+{
+	const uint8_t *at = data;
+	crc = ~crc;
+	for (size_t i = 0; i < bytes; i++) {
+		crc ^= at[i];
+		crc = crc >> 4 ^ nibble[crc & 15];
+		crc = crc >> 4 ^ nibble[crc & 15];
+	}
+	return ~crc;
+}

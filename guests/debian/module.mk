@@ -4,25 +4,20 @@
 DEBIAN_GUEST := $(B)/guests
 GUESTS += $(DEBIAN_GUEST)/vmlinuz $(DEBIAN_GUEST)/initramfs.cpio.gz $(DEBIAN_GUEST)/initramfs-modules.cpio.gz
 
-$(DEBIAN_GUEST)/debian/%.stamp: tools/build/fetch-deb.sh
-	$(call say,FETCH,Debian package $*)
-	$(Q)mkdir -p $(@D)
-	$(Q)tools/build/fetch-deb.sh $* $(@D)/$*
-	$(Q)touch $@
-$(DEBIAN_GUEST)/debian/kernel.stamp: tools/build/fetch-deb.sh
+$(B)/debs/kernel.stamp: tools/build/fetch-deb.sh
 	$(call say,FETCH,Debian kernel)
 	$(Q)mkdir -p $(@D)
 	$(Q)tools/build/fetch-deb.sh depends:linux-image-cloud-amd64 $(@D)/kernel
 	$(Q)touch $@
-$(DEBIAN_GUEST)/vmlinuz: $(DEBIAN_GUEST)/debian/kernel.stamp
-	$(Q)cp $(DEBIAN_GUEST)/debian/kernel/boot/vmlinuz-* $@
+$(DEBIAN_GUEST)/vmlinuz: $(B)/debs/kernel.stamp
+	$(Q)cp $(B)/debs/kernel/boot/vmlinuz-* $@
 
-DEBIAN_INITRAMFS := guests/debian/initramfs.py guests/debian/init $(DEBIAN_GUEST)/debian/busybox-static.stamp
-debian_initramfs = $(PYTHON) guests/debian/initramfs.py --busybox $(DEBIAN_GUEST)/debian/busybox-static/bin/busybox \
+DEBIAN_INITRAMFS := guests/debian/initramfs.py guests/debian/init $(B)/debs/busybox-static.stamp
+debian_initramfs = $(PYTHON) guests/debian/initramfs.py --busybox $(B)/debs/busybox-static/bin/busybox \
 	--init guests/debian/init --out $@
 $(DEBIAN_GUEST)/initramfs.cpio.gz: $(DEBIAN_INITRAMFS) | $(INSTALLED)
 	$(call say,GUEST,$@)
 	$(Q)$(debian_initramfs)
-$(DEBIAN_GUEST)/initramfs-modules.cpio.gz: $(DEBIAN_INITRAMFS) $(DEBIAN_GUEST)/debian/kernel.stamp | $(INSTALLED)
+$(DEBIAN_GUEST)/initramfs-modules.cpio.gz: $(DEBIAN_INITRAMFS) $(B)/debs/kernel.stamp | $(INSTALLED)
 	$(call say,GUEST,$@)
-	$(Q)$(debian_initramfs) --modules $(DEBIAN_GUEST)/debian/kernel
+	$(Q)$(debian_initramfs) --modules $(B)/debs/kernel

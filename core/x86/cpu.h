@@ -41,6 +41,7 @@
 #define CR4_PKE	       0x400000
 
 #ifndef __ASSEMBLER__
+#include "core/sched/percpu.h"
 #include "core/x86/address.h"
 #include "core/x86/regs.h"
 #include "core/x86/tss.h"
@@ -60,8 +61,11 @@ struct cpu {
 	/* ---- core/sched: its own fields go here ---- */
 	struct thread *thread;	 /* current: never NULL while ring 3 can run */
 	struct process *process; /* whose page tables are loaded; NULL: the boot tables */
+	uint32_t hazard;	 /* HAZARD_: tested before each return to a process and each entry of a guest */
+	struct sched_cpu sched;
 	/* ---- core/virt: its own fields go here ---- */
 	struct vcpu *vcpu; /* whose state this processor holds, or NULL */
+	void *fpu_owner;   /* vcpu or thread whose FPU state this processor holds; NULL: nobody's, and it is clean */
 	/* ---- end of the fields of others ---- */
 
 	uint64_t timer_deadline;     /* armed, in TSC ticks; UINT64_MAX: not armed */

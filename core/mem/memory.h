@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/mem/memory.h: memory objects: sparse arrays of pages, and windows onto parts of them.
+ *
+ * An owner holds its pages in a tree of 512-way tables, of whose entries each is empty (a hole), leads to a table, or is a run: frames in a row from
+ * the one it names, as many as the level has. So memory in a row costs one entry whatever its size and alignment. A window has an offset into its
+ * owner and a tree of the holes punched into it. Windows of windows make the derivation tree, MEMORY_DEPTH deep at most; revoking walks it in pieces.
+ *
+ * A page that leaves an owner by punch, replace or destruction goes home: to root's RAM, at its frame number, unless it came from the core's pool.
+ * One lock covers the derivation forest with its mapping lists: struct memory_locked is the proof. Order: forest, then an address space.
+ */
+#ifndef CORE_MEM_MEMORY_H
+#define CORE_MEM_MEMORY_H
+
+#include "core/mem/aspace.h"
+#include "core/obj/handle.h"
+
+#define MEMORY_DEPTH	 16
+#define MEMORY_PAGES_MAX (1ul << 36) /* four levels */
+
+struct memory_tree {
+	uint64_t root;	    /* an entry: 0, a run, or a table */
+	unsigned int level; /* of the entry: it covers 512^level pages */
+};
+
+/* A walk over the mappings below an object, that goes on over several calls. */
+struct memory_walk {
+	uint64_t id;	       /* 0: none under way */
+	uint64_t first, pages; /* of this object */
+};
+
+struct memory {
+	struct object object;
+	struct memory *owner;  /* that holds the pages: itself, or the root of its derivation */
+	struct memory *origin; /* what it is a window of, or NULL */
+	struct list children, sibling;
+	struct list mappings; /* struct mapping.in_memory */
+	struct list shares;   /* of an owner: pages of it that others show. struct memory_share.in_source */
+	struct list shown;    /* of an owner: pages of others that it shows. struct memory_share.in_target */
+	uint64_t offset;      /* of a window: in its origin */
+	uint64_t pages;
+	uint64_t seen; /* the last walk that has done all of it */
+	struct memory_walk walk;
+	struct memory_tree tree; /* an owner's pages, or a window's holes (entries that are not empty) */
+	uint8_t cache;		 /* enum memory_cache */
+	uint8_t depth;		 /* 0: owner */
+	bool core;		 /* its pages are the pool's, and paid by its owner */
+	bool home;		 /* root's RAM: pages go back here; offset == frame number */
+	bool fixed;		 /* not pages that anybody may move or punch (firmware, the log) */
+	uint32_t rights;	 /* the most that a mapping of it can have */
+};
+HANDLE_FIND(handle_memory, memory, GYRE_OBJECT_MEMORY)
+
+struct memory_share {
+	struct list in_source, in_target;
+	struct memory *source, *target; /* both owners */
+	uint64_t source_offset, target_offset, frame;
+	uint64_t walk;
+};
+
+struct memory_locked {
+	struct spinlock *lock;
+};
+struct memory_locked memory_lock(void);
+void memory_unlock(struct memory_locked *locked);
+
+struct memory *memory_create(struct process *owner, uint64_t pages);
+/* With `pages` zeroed frames of the pool, paid by the owner: what the core shares with a process (a vcpu's pages, root's image). At most 4096 pages. */
+struct memory *memory_create_core(struct process *owner, uint64_t pages);
+/* The frame of a page, and what else is mapped in a row with it (up to `most` pages). 0: a hole. *rights is reduced for a page that is only shown. */
+uint64_t memory_frames(struct memory_locked locked, struct memory *memory, uint64_t offset, uint64_t most,
+	uint64_t *frame, uint32_t *rights);
+/* One page of a core object, for the core's own use. */
+hpa_t memory_core_page(struct memory *memory, uint64_t offset);
+
+/* At boot: adds frames in a row at an offset. False: quota exhausted. */
+bool memory_add(struct memory *memory, uint64_t offset, uint64_t frame, uint64_t pages);
+
+int memory_derive(struct process *owner, struct memory *origin, uint64_t offset, uint64_t pages, uint32_t rights,
+	struct memory **out);
+int64_t memory_move(
+	struct memory *target, uint64_t target_offset, struct memory *source, uint64_t source_offset, uint64_t pages);
+int memory_replace(struct memory *target, uint64_t offset, struct memory *source, uint64_t source_offset);
+int64_t memory_punch(struct memory *memory, uint64_t offset, uint64_t pages);
+int64_t memory_clear(struct cpu *cpu, struct memory *memory, uint64_t offset, uint64_t pages);
+int memory_revoke(struct memory *memory, unsigned int *budget);
+int memory_end(struct object *object, unsigned int *budget);
+
+extern struct memory *memory_ram; /* root's */
+
+#endif

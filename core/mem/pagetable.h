@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/mem/pagetable.h: page tables of 512-way radix form, whatever the processor's entry format: a process's, or a guest's nested ones.
+ *
+ * Pages are numbered by 4 KiB. Level 0 is the last: a leaf there maps 1 page, at level 1 512, at level 2 512 * 512. Each step is prepared (tables
+ * allocated, conflicts found; may fail, then nothing has changed) and then committed (cannot fail). How many entries of a table are in use stands in
+ * bits 61:52 of the entry that leads to it, which no format uses there, so a table that empties is freed at once. TLBs are the caller's business.
+ */
+#ifndef CORE_MEM_PAGETABLE_H
+#define CORE_MEM_PAGETABLE_H
+
+#include "core/mem/frame.h"
+
+enum memory_cache { MEMORY_WRITE_BACK, MEMORY_WRITE_COMBINING, MEMORY_UNCACHED };
+
+/* What differs between the formats. Bits 61:52 of an entry that leads to a table, and bit 11 of a leaf, must be the software's. */
+struct pagetable_format {
+	const char *name;      /* for people, never compared */
+	unsigned int levels;   /* 4 */
+	unsigned int max_leaf; /* highest level at which a leaf may stand: 0, 1 or 2, as this processor has it */
+	uint64_t address;      /* the address bits of an entry */
+	uint64_t present;      /* an entry is there if one of these is set */
+	uint64_t large;	       /* a leaf at level 1 and above has this */
+	uint64_t write;	       /* the right to write */
+	uint64_t table;	       /* all bits but the address of an entry that leads to a table */
+	uint64_t ignored;      /* bits that the processor sets by itself (accessed, dirty) */
+	uint64_t (*leaf)(unsigned int level, unsigned int rights,
+		enum memory_cache cache); /* bits of a leaf, without address. GYRE_RIGHT_ */
+};
+
+/* Bit 11 of a leaf: under the dirty log; may be written once the log knows. With the right to write it is dirty, without it clean. */
+#define PAGETABLE_LOGGED      0x800ul
+/* Bit 9 of an entry that leads to a last-level table: it may hold dirty pages. */
+#define PAGETABLE_DIRTY_BELOW 0x200ul
+
+struct pagetable {
+	const struct pagetable_format *format;
+	struct quota *quota;
+	hpa_t root;
+	uint64_t tables; /* frames in use, the root among them */
+};
+
+extern const struct pagetable_format pagetable_process; /* processes of x86-64: core/mem/pagetable_process.c */
+void pagetable_process_setup(bool pages_1g, bool nx);	/* once, at boot */
+
+static inline uint64_t pagetable_level_pages(unsigned int level)
+{
+	return 1ul << (9 * level);
+}
+
+int pagetable_init(struct pagetable *table, const struct pagetable_format *format, struct quota *quota);
+
+/*
+ * Maps frames in a row, with the largest pages that fit up to max_level, at most *entries entries, which is counted down. How many pages were done
+ * (> 0), or -GYRE_EEXIST: something is mapped at `page`; -GYRE_ENOMEM. `extra` is or-ed into each leaf.
+ */
+int64_t pagetable_map(struct pagetable *table, uint64_t page, uint64_t frame, uint64_t pages, unsigned int rights,
+	enum memory_cache cache, unsigned int max_level, uint64_t extra, unsigned int *entries);
+
+/*
+ * Asked for each leaf that is to be unmapped: `frame` is that of page `page`, `pages` what the leaf has of the range. How many of them go, counted from
+ * the first: 0 to keep it; *keep is set to how many pages to skip then. NULL asks for all.
+ */
+typedef bool (*pagetable_filter)(void *context, uint64_t page, uint64_t frame);
+
+struct pagetable_unmap {
+	pagetable_filter filter;
+	void *context;
+	bool must;    /* a large page that can't be split for want of a frame is unmapped whole; else -GYRE_ENOMEM */
+	bool changed; /* out: something was unmapped, flush the TLB */
+	bool whole;   /* out: a large page went that was not all asked for */
+	unsigned int budget; /* steps; counted down */
+};
+/* How many pages from the first are done (they may have been holes), or -GYRE_ENOMEM when not even one is. */
+int64_t pagetable_unmap(struct pagetable *table, uint64_t page, uint64_t pages, struct pagetable_unmap *unmap);
+
+/* The leaf that maps this page, or 0. *level: its level, or of the empty entry at which the walk ended. */
+uint64_t pagetable_walk(const struct pagetable *table, uint64_t page, unsigned int *level);
+/* Frame number of this page according to that leaf. */
+uint64_t pagetable_frame(const struct pagetable *table, uint64_t leaf, unsigned int level, uint64_t page);
+
+/* Gives all tables back, in pieces: true when done. Nothing uses them any more. */
+bool pagetable_free(struct pagetable *table, unsigned int *budget);
+
+/* ---- the dirty log: core/mem/dirty.c. Each goes on from *page, in pieces; 0 when done, -GYRE_EAGAIN, -GYRE_ENOMEM (split) ---- */
+int pagetable_split_all(struct pagetable *table, uint64_t *page, unsigned int *budget);
+int pagetable_protect_all(struct pagetable *table, uint64_t *page, unsigned int *budget);
+int pagetable_unprotect_all(struct pagetable *table, uint64_t *page, unsigned int *budget); /* and merges what fits */
+/* A write fault: true: it was the log's, the page is writable now and dirty. */
+bool pagetable_dirty(struct pagetable *table, uint64_t page);
+/* Dirty pages of `pages` (a multiple of 64) from `page` (a multiple of 64) to a bitmap; they are clean afterwards. How many. */
+unsigned int pagetable_dirty_take(struct pagetable *table, uint64_t page, unsigned int pages, uint64_t *bitmap);
+
+#endif

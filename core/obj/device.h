@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/obj/device.h: the machine's interrupts and I/O ports as objects, and the authority to make them.
+ */
+#ifndef CORE_OBJ_DEVICE_H
+#define CORE_OBJ_DEVICE_H
+
+#include "core/obj/event.h"
+#include "core/obj/process.h"
+
+struct machine {
+	struct object object;
+};
+HANDLE_FIND(handle_machine, machine, GYRE_OBJECT_MACHINE)
+
+struct interrupt {
+	struct object object;
+	struct event_source source;
+	uint32_t gsi;
+	bool claimed;
+	uint64_t count;
+};
+HANDLE_FIND(handle_interrupt, interrupt, GYRE_OBJECT_INTERRUPT)
+
+struct ioports {
+	struct object object;
+	uint32_t first, count;
+	struct list grants;
+};
+HANDLE_FIND(handle_ioports, ioports, GYRE_OBJECT_IOPORTS)
+
+/* The ports of one object in one process; paid by the process. */
+#define IOPORTS_GRANTS 64 /* in one process */
+struct ioports_grant {
+	struct list in_ioports, in_process;
+	struct ioports *ioports;
+	struct process *process;
+};
+
+int interrupt_create(struct process *owner, uint32_t gsi, uint32_t flags, struct interrupt **out);
+int interrupt_bind(struct interrupt *interrupt, struct event *event, unsigned int bit);
+int interrupt_end(struct object *object, unsigned int *budget);
+int ioports_create(struct process *owner, uint64_t first, uint64_t count, struct ioports **out);
+int ioports_grant(struct cpu *cpu, struct process *process, struct ioports *ioports);
+void ioports_ungrant(struct cpu *cpu, struct ioports_grant *grant);
+int ioports_end(struct object *object, unsigned int *budget);
+int machine_end(struct object *object, unsigned int *budget);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/obj/event.h: 64 bits, each set by one binding; waiting returns and clears them. What a bit does instead of waiting for a reader: it can
+ * become a message (MSI) of a VM, and any bit can kick a vcpu.
+ */
+#ifndef CORE_OBJ_EVENT_H
+#define CORE_OBJ_EVENT_H
+
+#include "core/obj/handle.h"
+#include "core/sched/deadline.h"
+#include "gyre/calls.h"
+
+struct thread;
+struct vcpu;
+struct vm;
+struct event;
+
+/* What sets a bit by itself: part of an interrupt object, a doorbell, a timer. */
+struct event_source {
+	struct event *event; /* NULL: not bound */
+	struct list link;    /* in event->sources */
+	uint8_t bit;
+};
+
+struct event_timer {
+	struct deadline deadline;
+	struct event *event;
+	uint8_t bit;
+	bool used;
+};
+
+/* A bit that becomes a message, with no process between. */
+struct event_message {
+	struct list in_event, in_vm;
+	struct event *event;
+	struct vm *vm;
+	uint64_t address, data;
+	uint8_t bit;
+};
+
+struct event {
+	struct object object;  /* its lock covers what follows */
+	uint64_t bits;	       /* set and not yet taken */
+	uint64_t message_mask; /* bits that are messages */
+	uint64_t bound_mask;   /* bits that a source or a message has */
+	struct thread *waiter;
+	struct vcpu *kicks;    /* vcpu_kick_on */
+	struct list kick_link; /* in the vcpu's list of events that kick it */
+	struct list sources, messages;
+	struct event_timer timer[GYRE_EVENT_TIMERS];
+};
+HANDLE_FIND(handle_event, event, GYRE_OBJECT_EVENT)
+
+struct event *event_create(struct process *owner);
+int event_end(struct object *object, unsigned int *budget);
+
+/* From anywhere in the core: an interrupt, a deadline, an exit. */
+void event_signal(struct cpu *cpu, struct event *event, uint64_t bits);
+static inline void event_source_signal(struct cpu *cpu, struct event_source *source)
+{
+	if (source->event != NULL)
+		event_signal(cpu, source->event, 1ul << source->bit);
+}
+/* -GYRE_EBUSY: the bit has a binding. event_source_unbind() of one that is not bound does nothing. */
+int event_source_bind(struct event_source *source, struct event *event, unsigned int bit);
+void event_source_unbind(struct event_source *source);
+
+/* -GYRE_EBUSY, -GYRE_ENOMEM; address 0 removes: -GYRE_ENOENT. */
+int event_message_bind(struct event *event, unsigned int bit, struct vm *vm, uint64_t address, uint64_t data);
+void event_message_end(struct event_message *message);
+
+/* Bits for a thread that is to return from event_wait; 0 when it has to wait (then it is registered). */
+int64_t event_wait(struct cpu *cpu, struct thread *thread, struct event *event, uint64_t deadline);
+/* The thread waits no more (stopped, killed, timed out). */
+void event_wait_cancel(struct thread *thread);
+/* vcpu_kick_on: NULL unbinds. -GYRE_EBUSY: the event kicks another. core/virt calls it with NULL when the vcpu ends. */
+int event_kick_bind(struct event *event, struct vcpu *vcpu, struct list *vcpu_events);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/obj/handle.h: the numbers by which processes name objects.
+ *
+ * A process's table is an array of frames of 128 entries, the first of which is the frame's own header: so it finds its process, and number 0 is
+ * never a handle. A frame without handles goes back to the quota.
+ */
+#ifndef CORE_OBJ_HANDLE_H
+#define CORE_OBJ_HANDLE_H
+
+#include "core/obj/object.h"
+
+#define HANDLE_FRAMES	 32
+#define HANDLE_PER_FRAME 128
+
+struct handle {
+	struct object *object; /* NULL: free */
+	struct list link;      /* in object->handles */
+	uint32_t badge;
+	uint32_t rights; /* GYRE_RIGHT_ */
+};
+struct handle_frame_header {
+	struct object *never; /* NULL where a handle has its object */
+	struct process *process;
+	uint16_t used, first_free_hint;
+	uint32_t reserved[3];
+};
+_Static_assert(sizeof(struct handle) == 32 && sizeof(struct handle_frame_header) == 32, "128 in a frame");
+
+struct handle_table {
+	struct spinlock lock;
+	uint32_t count;
+	uint32_t full; /* bit per frame: no room in it */
+	struct handle *frame[HANDLE_FRAMES];
+};
+
+/*
+ * Finds an object: a number of the process's table, of this type, with all of these rights. 0, -GYRE_EHANDLE or -GYRE_EACCES. What was found stays
+ * readable until the call ends.
+ */
+int handle_object(
+	struct process *process, uint64_t number, enum gyre_object_type type, uint32_t rights, struct object **object);
+/* As above of any type, and the entry itself. */
+int handle_find(struct process *process, uint64_t number, uint32_t rights, struct handle **handle);
+/* The same for objects that are being destroyed: for going on with it. */
+int handle_find_dying(struct process *process, uint64_t number, uint32_t rights, struct handle **handle);
+
+/* A new handle: its number, or -GYRE_ENOMEM; -GYRE_EHANDLE when the object is dying. */
+int64_t handle_create(struct process *process, struct object *object, uint32_t rights, uint32_t badge);
+/* Forgets an entry. */
+void handle_remove(struct handle *handle);
+struct process *handle_process(const struct handle *handle);
+uint32_t handle_number(const struct handle *handle);
+/* Closes handles of a table that ends: true when all are gone. */
+bool handle_table_end(struct process *process, unsigned int *budget);
+
+/* Typed forms. struct T must have its struct object as member `object`. */
+#define HANDLE_FIND(name, struct_name, object_type)                                                                    \
+	static inline int name(struct process *process, uint64_t number, uint32_t rights, struct struct_name **out)    \
+	{                                                                                                              \
+		struct object *object;                                                                                 \
+		int error = handle_object(process, number, object_type, rights, &object);                              \
+		if (error == 0)                                                                                        \
+			*out = container_of(object, struct struct_name, object);                                       \
+		return error;                                                                                          \
+	}
+
+#endif

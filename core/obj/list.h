@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/obj/list.h: doubly linked circular lists whose links are part of what they link. An element that is in no list points at itself, so that
+ * removing it twice does no harm.
+ */
+#ifndef CORE_OBJ_LIST_H
+#define CORE_OBJ_LIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct list {
+	struct list *next, *prev;
+};
+
+#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
+
+static inline void list_init(struct list *list)
+{
+	list->next = list;
+	list->prev = list;
+}
+
+static inline bool list_empty(const struct list *list)
+{
+	return list->next == list;
+}
+
+static inline void list_insert(struct list *link, struct list *before, struct list *after)
+{
+	link->prev = before;
+	link->next = after;
+	before->next = link;
+	after->prev = link;
+}
+
+static inline void list_push_front(struct list *list, struct list *link)
+{
+	list_insert(link, list, list->next);
+}
+
+static inline void list_push_back(struct list *list, struct list *link)
+{
+	list_insert(link, list->prev, list);
+}
+
+static inline void list_remove(struct list *link)
+{
+	link->prev->next = link->next;
+	link->next->prev = link->prev;
+	list_init(link);
+}
+
+static inline void list_move_front(struct list *list, struct list *link)
+{
+	list_remove(link);
+	list_push_front(list, link);
+}
+
+static inline void list_move_back(struct list *list, struct list *link)
+{
+	list_remove(link);
+	list_push_back(list, link);
+}
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/obj/object.h: what all of the core's objects have in common, and how they live and die.
+ *
+ * An object is paid by the process that owns it and dies at the latest with it. Destroying it is done in pieces: it is marked (no handle finds it any
+ * more, except to go on destroying), its type's `end` takes it apart, then its handles are cleared, then it is freed. Memory of an object that a
+ * call may still look at is freed when the call ends (object_free_deferred), so an object that a call has found stays readable until then.
+ */
+#ifndef CORE_OBJ_OBJECT_H
+#define CORE_OBJ_OBJECT_H
+
+#include "core/obj/list.h"
+#include "core/x86/spinlock.h"
+#include "gyre/errors.h"
+#include "gyre/rights.h"
+#include <stdint.h>
+
+struct process;
+struct quota;
+struct cpu;
+
+enum object_state { OBJECT_ALIVE, OBJECT_DYING, OBJECT_DEAD };
+
+struct object {
+	uint8_t type;  /* enum gyre_object_type */
+	uint8_t state; /* enum object_state */
+	uint16_t reserved;
+	uint32_t bytes;	       /* of the whole object, as it was allocated */
+	struct spinlock lock;  /* of the list of handles; and of the object where its type says so */
+	struct process *owner; /* who pays */
+	struct list owned;     /* in owner->objects */
+	struct list handles;   /* struct handle.link */
+};
+
+/* Takes an object apart: 0 when done, -GYRE_EAGAIN when the budget is used up. Counts *budget down, about one per 20 instructions. */
+typedef int (*object_end)(struct object *object, unsigned int *budget);
+/* Each type has one; core/virt gives those of VM and vcpu. */
+extern const object_end object_ends[GYRE_OBJECT_TYPES];
+
+#define OBJECT_BUDGET 400 /* of one call */
+
+/* Zeroed memory with its header filled in, owned and paid by that process; NULL: quota exhausted, or the process is dying. */
+void *object_create(struct process *owner, enum gyre_object_type type, uint32_t bytes);
+/* For one that was never shown to anybody: undoes object_create. */
+void object_discard(struct object *object);
+/* 0: gone; -GYRE_EAGAIN: call again. */
+struct handle;
+int object_destroy(struct object *object, struct handle *keep_until_last, unsigned int *budget);
+static inline bool object_alive(const struct object *object)
+{
+	return __atomic_load_n(&object->state, __ATOMIC_ACQUIRE) == OBJECT_ALIVE;
+}
+
+extern uint64_t objects_live, handles_live; /* of all processes, for machine_info */
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/sched/sched.h: which thread runs. Per-processor run queues of contexts, 64 priorities, round robin among equals.
+ *
+ * All of this is about the processor that runs it; another processor's threads are reached by its wake interrupt. core_leave() (x86/entry.h) is where a
+ * decision takes effect: nothing here switches stacks, since there is one per processor and calls end before another thread runs.
+ */
+#ifndef CORE_SCHED_SCHED_H
+#define CORE_SCHED_SCHED_H
+
+#include "core/sched/thread.h"
+#include "core/x86/cpu.h"
+
+void sched_init(struct cpu *cpu);
+
+/* The current or another thread stops running, in this state; wakes with thread_wake(). The processor chooses anew before it leaves the core. */
+void thread_block(struct cpu *cpu, struct thread *thread, enum thread_state state);
+/* A blocked thread runs again (state THREAD_RUNNING). Harmless when it runs already or has ended. */
+void thread_wake(struct cpu *cpu, struct thread *thread);
+
+/* Its context's place in the queues follows from its fields: call after changing priority, budget or top. */
+void sched_update(struct cpu *cpu, struct sched_context *context);
+void sched_yield(struct cpu *cpu);
+/* Chooses what runs and makes it current; NULL: idle. Counts time. */
+struct thread *sched_choose(struct cpu *cpu);
+void sched_account(struct cpu *cpu);
+void sched_priority_set(struct cpu *cpu, struct thread *thread, unsigned int priority, uint64_t slice, uint64_t budget,
+	uint64_t period);
+
+/* core/sched/switch.c: makes this thread the one that the next return resumes: page tables, FS, FPU, I/O ports, struct regs. */
+void thread_switch(struct cpu *cpu, struct thread *next);
+/* The process's page tables are going away. */
+void switch_forget(struct cpu *cpu, struct process *process);
+
+static inline void hazard_set(struct cpu *cpu, uint32_t bits)
+{
+	cpu->hazard |= bits;
+}
+
+#endif

@@ -9,20 +9,17 @@
 #define CORE_X86_LOG_H
 
 #include "core/x86/address.h"
+#include "gyre/boot.h"
 #include <stdarg.h>
 
-#define LOG_RING_MAGIC 0x474f4c2065727947ul /* "Gyre LOG" */
 #define LOG_RING_BYTES 65536
 
-/* Page aligned, so that root can be given it to read. The newest byte is at text[(written - 1) % sizeof(text)]; it grows for ever. */
-struct log_ring {
-	uint64_t magic;
-	uint32_t header_bytes; /* offset of text */
-	uint32_t text_bytes;
-	uint64_t written;
-	char text[LOG_RING_BYTES - 24];
+/* include/gyre/boot.h describes it. Whole pages of the image, so that root can be given it to read: image_physical(&log_memory). */
+union log_memory {
+	struct gyre_log_ring ring;
+	char bytes[LOG_RING_BYTES];
 };
-extern struct log_ring log_ring;
+extern union log_memory log_memory;
 
 /* A line each; the formats of core/x86/format.h. */
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -36,8 +33,12 @@ void log_init(const struct boot_info *boot);
 /* Root has the frame channel from here on. A panic takes it back. */
 void log_frames_stop(void);
 
-/* For the panic alone: every console, no lock, frames of type PANIC. */
+/* Text that is written by a process, or in pieces: no prefix, no line end of its own. */
+void log_text(const char *text, size_t bytes);
+
+/* For the panic alone: no lock from here on, and the text goes out as one PANIC frame at the end, too. */
 void log_panic_begin(void);
+void log_panic_end(void);
 
 /* Stops the machine and says why: the core is wrong about itself. Never for a value that a caller or guest chose. */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));

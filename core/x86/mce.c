@@ -8,13 +8,13 @@
 #include "core/x86/log.h"
 #include "core/x86/msr.h"
 
-#define MCG_CAP_BANKS   0xfful
-#define MCG_CAP_CTL     0x100ul
+#define MCG_CAP_BANKS	0xfful
+#define MCG_CAP_CTL	0x100ul
 #define MCG_STATUS_RIPV 0x1ul
-#define STATUS_VALID    (1ul << 63)
-#define STATUS_UC       (1ul << 61)
-#define STATUS_PCC      (1ul << 57)
-#define BANKS_MAX       64u
+#define STATUS_VALID	(1ul << 63)
+#define STATUS_UC	(1ul << 61)
+#define STATUS_PCC	(1ul << 57)
+#define BANKS_MAX	64u
 
 static uint32_t bank_count(void)
 {

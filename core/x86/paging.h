@@ -5,6 +5,7 @@
 #ifndef CORE_X86_PAGING_H
 #define CORE_X86_PAGING_H
 
+#include "core/boot/boot.h"
 #include "core/x86/address.h"
 
 /* APM vol. 2, "Long-Mode Page Translation" */
@@ -27,6 +28,14 @@ enum core_cache { CORE_WRITE_BACK, CORE_WRITE_COMBINING, CORE_UNCACHED };
 /* The top-level table that boot made: entries 256 to 511 are to be copied into each process's table. In the pool. */
 extern uint64_t *core_pml4;
 extern hpa_t core_pml4_physical;
+
+/*
+ * Boot, in this order: init leaves the boot tables for the real ones, which take their frames from the start of the pool; finish says where the rest of
+ * the pool begins. In between, boot_frames gives zeroed memory that is never returned.
+ */
+void paging_init(const struct boot_range *pool);
+hpa_t paging_boot_frames(uint32_t count);
+uint64_t paging_finish(void);
 
 /* Maps device registers for good. At boot, and later while the few frames set aside last; NULL when they are gone or the range makes no sense. */
 void *mmio_map(hpa_t address, size_t bytes, enum core_cache cache);

@@ -35,7 +35,7 @@
 /* regs.trap is the vector, or this: the thread came by SYSCALL, so that its RCX and R11 are RIP and RFLAGS and hold nothing of its own. */
 #define REGS_TRAP_SYSCALL 0x100
 /* Who wrote the registers of such a thread sets trap to this, so that RCX and R11 are restored too. */
-#define REGS_TRAP_NONE 0x101
+#define REGS_TRAP_NONE	  0x101
 
 /* Selectors. SYSCALL and SYSRET fix their order: APM vol. 2, "SYSCALL and SYSRET". There is no 32-bit user code. */
 #define SELECTOR_CORE_CODE 0x08

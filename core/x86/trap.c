@@ -25,10 +25,11 @@ extern const char syscall_entry[];
 void (*nmi_hook)(struct cpu *cpu);
 
 static const char *const trap_names[32] = {"divide error", "debug", "NMI", "breakpoint", "overflow", "bound range",
-	"invalid opcode", "device not available", "double fault", "coprocessor segment", "invalid TSS", "segment not present",
-	"stack fault", "general protection", "page fault", "reserved", "x87 error", "alignment check", "machine check",
-	"SIMD error", "virtualization", "control protection", "reserved", "reserved", "reserved", "reserved", "reserved",
-	"reserved", "hypervisor injection", "VMM communication", "security", "reserved"};
+	"invalid opcode", "device not available", "double fault", "coprocessor segment", "invalid TSS",
+	"segment not present", "stack fault", "general protection", "page fault", "reserved", "x87 error",
+	"alignment check", "machine check", "SIMD error", "virtualization", "control protection", "reserved",
+	"reserved", "reserved", "reserved", "reserved", "reserved", "hypervisor injection", "VMM communication",
+	"security", "reserved"};
 
 const char *trap_name(uint64_t vector)
 {

@@ -15,6 +15,12 @@
 
 enum window_cache { WINDOW_WRITE_BACK, WINDOW_WRITE_COMBINING, WINDOW_UNCACHED };
 
+/* The page directory of all processors' windows, WINDOW_COUNT entries each. */
+struct core_windows {
+	uint64_t *directory;
+};
+extern struct core_windows core_windows;
+
 /*
  * A pointer to this address, good up to the next multiple of WINDOW_BYTES. Never fails: more than WINDOW_COUNT at a time, or an address beyond the
  * processor's width, is a fault of the core's.

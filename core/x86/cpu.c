@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/x86/cpu.c: sets a processor up for running the core: descriptor tables, control registers, system call entry.
+ */
+#include "core/x86/cpu.h"
+#include "core/x86/cpu_features.h"
+#include "core/x86/entry.h"
+#include "core/x86/log.h"
+#include "core/x86/mce.h"
+#include "core/x86/msr.h"
+#include "core/x86/paging.h"
+#include "core/x86/string.h"
+#include "core/x86/trap.h"
+#include "core/x86/window.h"
+
+#define GATE_INTERRUPT 0x8eul /* present, interrupt gate */
+#define GATE_RING3     0x60ul
+#define STUB_BYTES     16
+#define XCR0_X87_SSE   0x3ul
+#define SYSCALL_CLEARS (RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_AC)
+#define DESCRIPTOR_TSS 0x89ul
+
+struct cpu boot_cpu __attribute__((aligned(64)));
+struct cpu *cpus[CPU_MAX];
+uint32_t cpu_count;
+
+extern char trap_stubs[], syscall_entry[];
+
+/* The interrupt descriptor table, the same for all processors. APM vol. 2, "64-Bit Gate Descriptors". */
+static struct {
+	uint64_t low, high;
+} idt[256] __attribute__((aligned(PAGE_SIZE)));
+
+struct table_pointer {
+	uint16_t limit;
+	uint64_t base;
+} __attribute__((packed));
+
+static void idt_set(uint32_t vector, enum tss_ist ist, uint64_t ring)
+{
+	uint64_t stub = (uint64_t)trap_stubs + STUB_BYTES * vector;
+	idt[vector].low = (stub & 0xffff) | SELECTOR_CORE_CODE << 16 | (uint64_t)ist << 32 |
+			  (GATE_INTERRUPT | ring) << 40 | (stub & 0xffff0000) << 32;
+	idt[vector].high = stub >> 32;
+}
+
+static void idt_fill(void)
+{
+	for (uint32_t vector = 0; vector < 256; vector++)
+		idt_set(vector, TSS_IST_NONE, 0);
+	idt_set(TRAP_DEBUG, TSS_IST_DEBUG, 0);
+	idt_set(TRAP_NMI, TSS_IST_NMI, 0);
+	idt_set(TRAP_DOUBLE_FAULT, TSS_IST_DOUBLE_FAULT, 0);
+	idt_set(TRAP_MACHINE_CHECK, TSS_IST_MACHINE_CHECK, 0);
+	idt_set(TRAP_BREAKPOINT, TSS_IST_NONE, GATE_RING3); /* the two that have instructions of their own */
+	idt_set(TRAP_OVERFLOW, TSS_IST_NONE, GATE_RING3);
+}
+
+static void load_tables(struct cpu *cpu)
+{
+	uint64_t tss = (uint64_t)&cpu->tss, limit = sizeof(cpu->tss) - 1;
+	cpu->gdt[SELECTOR_CORE_CODE / 8] = 0x00209b0000000000;
+	cpu->gdt[SELECTOR_CORE_DATA / 8] = 0x0000930000000000;
+	cpu->gdt[SELECTOR_USER_DATA / 8] = 0x0000f30000000000;
+	cpu->gdt[SELECTOR_USER_CODE / 8] = 0x0020fb0000000000;
+	cpu->gdt[SELECTOR_TSS / 8] = (limit & 0xffff) | (tss & 0xffffff) << 16 | DESCRIPTOR_TSS << 40 |
+				     (limit >> 16 & 0xf) << 48 | (tss >> 24 & 0xff) << 56;
+	cpu->gdt[SELECTOR_TSS / 8 + 1] = tss >> 32;
+
+	struct table_pointer gdt_pointer = {sizeof(cpu->gdt) - 1, (uint64_t)cpu->gdt};
+	struct table_pointer idt_pointer = {sizeof(idt) - 1, (uint64_t)idt};
+	__asm__ volatile("lgdt %0\n\t"
+			 "lidt %1\n\t"
+			 "pushq %2\n\t"
+			 "leaq 1f(%%rip), %%rax\n\t"
+			 "pushq %%rax\n\t"
+			 "lretq\n"
+			 "1:\tmovl %3, %%eax\n\t"
+			 "movl %%eax, %%ss\n\t"
+			 "xorl %%eax, %%eax\n\t"
+			 "movl %%eax, %%ds\n\t"
+			 "movl %%eax, %%es\n\t"
+			 "movl %%eax, %%fs\n\t"
+			 "movl %%eax, %%gs\n\t"
+			 "lldt %%ax\n\t"
+			 "movl %4, %%eax\n\t"
+			 "ltr %%ax"
+			 :
+			 : "m"(gdt_pointer), "m"(idt_pointer), "i"(SELECTOR_CORE_CODE), "i"(SELECTOR_CORE_DATA),
+			 "i"(SELECTOR_TSS)
+			 : "rax", "memory");
+}
+
+static void make_stacks(struct cpu *cpu)
+{
+	cpu->stack_top = stack_map(cpu, paging_boot_frames(CPU_STACK_BYTES / PAGE_SIZE));
+	for (uint32_t ist = TSS_IST_NMI; ist < TSS_IST_COUNT; ist++)
+		cpu->tss.ist[ist] = stack_map(cpu, paging_boot_frames(CPU_STACK_BYTES / PAGE_SIZE));
+	/* Until a thread is current, nothing comes from ring 3; what came all the same would find a stack. */
+	cpu->tss.rsp[0] = cpu->stack_top;
+	cpu->tss.ioport_offset = TSS_IOPORT_NONE;
+	cpu->tss.ioports_end = 0xff;
+}
+
+static void control_registers(void)
+{
+	const struct cpu_features *f = &cpu_features;
+	uint64_t cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+	cr4 |= (f->pge ? CR4_PGE : 0) | (f->umip ? CR4_UMIP : 0) | (f->fsgsbase ? CR4_FSGSBASE : 0) |
+	       (f->xsave ? CR4_OSXSAVE : 0) | (f->smep ? CR4_SMEP : 0) | (f->smap ? CR4_SMAP : 0);
+	msr_write(MSR_PAT, CORE_PAT);
+	cr4_write(cr4);
+	/* Nobody has the FPU yet: its first use faults. Caches on, writes to read-only pages fault in ring 0, too. */
+	cr0_write((uint64_t)CR0_PG | CR0_WP | CR0_NE | CR0_MP | CR0_PE | CR0_TS);
+	if (f->xsave)
+		xcr_write(0, XCR0_X87_SSE);
+}
+
+static void system_call(struct cpu *cpu)
+{
+	msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SCE | EFER_NXE);
+	msr_write(MSR_STAR, (uint64_t)(SELECTOR_SYSRET | 3) << 48 | (uint64_t)SELECTOR_CORE_CODE << 32);
+	msr_write(MSR_LSTAR, (uint64_t)syscall_entry);
+	msr_write(MSR_CSTAR, 0);
+	msr_write(MSR_SFMASK, SYSCALL_CLEARS);
+	msr_write(MSR_FS_BASE, 0);
+	msr_write(MSR_GS_BASE, (uint64_t)cpu);
+	msr_write(MSR_KERNEL_GS_BASE, 0);
+}
+
+void cpu_init(struct cpu *cpu, uint32_t index)
+{
+	cpu->self = cpu;
+	cpu->index = index;
+	cpu->timer_deadline = UINT64_MAX;
+	cpu->window_entries = core_windows.directory + WINDOW_COUNT * index;
+	cpus[index] = cpu;
+	if (cpu_count <= index)
+		cpu_count = index + 1;
+	if (index == 0)
+		idt_fill();
+	make_stacks(cpu);
+	control_registers();
+	load_tables(cpu);
+	dr7_write(0x400);
+	dr6_write(DR6_RESET);
+	system_call(cpu);
+	mce_init();
+}
+
+void tss_ioports_set(struct cpu *cpu, const uint8_t *bitmap)
+{
+	if (bitmap == NULL) {
+		cpu->tss.ioport_offset = TSS_IOPORT_NONE;
+		return;
+	}
+	if (cpu->ioports_held != bitmap) {
+		memcpy(cpu->tss.ioports, bitmap, TSS_IOPORT_BYTES);
+		cpu->ioports_held = bitmap;
+	}
+	cpu->tss.ioport_offset = offsetof(struct tss, ioports);
+}
+
+void tss_ioports_forget(struct cpu *cpu, const uint8_t *bitmap)
+{
+	if (cpu->ioports_held == bitmap) {
+		cpu->ioports_held = NULL;
+		cpu->tss.ioport_offset = TSS_IOPORT_NONE;
+	}
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/x86/panic.c: the last words of the core.
+ */
+#include "core/x86/cpu.h"
+#include "core/x86/cpu_features.h"
+#include "core/x86/format.h"
+#include "core/x86/log.h"
+#include "core/x86/msr.h"
+#include "core/x86/power.h"
+#include "core/x86/trap.h"
+
+#define BACKTRACE_MAX 32
+#define TEXT_BYTES    200
+
+/* The build links these in a second pass (tools/build/symbols.py): pairs of (offset from core_image_start, offset of the name), ascending. */
+struct symbol {
+	uint32_t offset, name;
+};
+extern const struct symbol core_symbol_table[] __attribute__((weak));
+extern const uint32_t core_symbol_count __attribute__((weak));
+extern const char core_symbol_names[] __attribute__((weak));
+
+static bool panicking;
+
+static const char *symbol_find(uint64_t address, uint64_t *offset)
+{
+	if (&core_symbol_count == NULL || address < (uint64_t)core_image_start || address >= (uint64_t)core_text_end)
+		return NULL;
+	uint64_t wanted = address - (uint64_t)core_image_start;
+	const struct symbol *best = NULL;
+	for (uint32_t i = 0; i < core_symbol_count && core_symbol_table[i].offset <= wanted; i++)
+		best = &core_symbol_table[i];
+	if (best == NULL)
+		return NULL;
+	*offset = wanted - best->offset;
+	return core_symbol_names + best->name;
+}
+
+static void print_address(const char *what, uint64_t address)
+{
+	uint64_t offset;
+	const char *name = symbol_find(address, &offset);
+	if (name)
+		log_info("  %s 0x%016lx %s+0x%lx", what, address, name, offset);
+	else
+		log_info("  %s 0x%016lx", what, address);
+}
+
+/* Frame pointers, as long as they climb within one stack of the core. */
+static void backtrace(uint64_t rip, uint64_t rbp)
+{
+	uint64_t top = (uint64_t)__builtin_frame_address(0) | (CPU_STACK_BYTES - 1);
+	print_address("at  ", rip);
+	/* A fault's frame pointer may be on another stack than the handler: then on that one. */
+	if (rbp >= STACKS_BASE && rbp < STACKS_BASE + STACKS_BYTES)
+		top = rbp | (CPU_STACK_BYTES - 1);
+	for (unsigned depth = 0; depth < BACKTRACE_MAX; depth++) {
+		if (rbp % 8 != 0 || rbp > top - 31 || rbp < (top & ~(uint64_t)(CPU_STACK_BYTES - 1)))
+			return;
+		uint64_t next = ((const uint64_t *)rbp)[0], from = ((const uint64_t *)rbp)[1];
+		if (from < (uint64_t)core_image_start || from >= (uint64_t)core_text_end)
+			return;
+		print_address("from", from - 1); /* within the call, not the instruction after it */
+		if (next <= rbp)
+			return;
+		rbp = next;
+	}
+}
+
+static void print_registers(const struct regs *regs)
+{
+	log_info("  vector %lu (%s), error 0x%lx, CR2 0x%lx, CR3 0x%lx, CR4 0x%lx", regs->trap, trap_name(regs->trap),
+		regs->error, cr2_read(), cr3_read(), cr4_read());
+	log_info("  cs:rip %02lx:%016lx  ss:rsp %02lx:%016lx  rflags %lx", regs->cs, regs->rip, regs->ss, regs->rsp,
+		regs->rflags);
+	log_info("  rax %016lx rbx %016lx rcx %016lx rdx %016lx", regs->rax, regs->rbx, regs->rcx, regs->rdx);
+	log_info("  rsi %016lx rdi %016lx rbp %016lx r8  %016lx", regs->rsi, regs->rdi, regs->rbp, regs->r8);
+	log_info("  r9  %016lx r10 %016lx r11 %016lx r12 %016lx", regs->r9, regs->r10, regs->r11, regs->r12);
+	log_info("  r13 %016lx r14 %016lx r15 %016lx GS  %016lx", regs->r13, regs->r14, regs->r15,
+		msr_read(MSR_GS_BASE));
+}
+
+static _Noreturn void panic_va(
+	const struct regs *regs, uint64_t rip, uint64_t rbp, const char *format, va_list arguments)
+{
+	char text[TEXT_BYTES];
+	/* The second of two, or one in the middle of another: the first has the story. */
+	if (__atomic_exchange_n(&panicking, true, __ATOMIC_ACQ_REL)) {
+		log_panic_end();
+		power_end();
+	}
+	log_panic_begin();
+	format_va(text, sizeof(text), format, arguments);
+	log_info("Gyre's core stopped on CPU %u: %s", cpu_current()->index, text);
+	if (regs)
+		print_registers(regs);
+	backtrace(rip, rbp);
+	log_panic_end();
+	power_end();
+}
+
+void panic(const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	panic_va(NULL, (uint64_t)__builtin_return_address(0) - 1, *(uint64_t *)__builtin_frame_address(0), format,
+		arguments);
+}
+
+void panic_regs(const struct regs *regs, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	panic_va(regs, regs->rip, regs->rbp, format, arguments);
+}

@@ -28,7 +28,7 @@ else
 say = @printf '  %-7s %s\n' '$(1)' '$(2)'
 endif
 # Debian's Python: it alone sees the packages that make deps installs, whatever `python3` is on this machine.
-PYTHON := /usr/bin/python3
+PYTHON := /usr/bin/python3 -B
 
 # ---- Flags -------------------------------------------------------------------------------------------------------------
 GEN := $(B)/gen#   generated sources and headers; #include "monitor/x.h" finds $(GEN)/monitor/x.h
@@ -65,6 +65,8 @@ CORE_EXTRA :=
 NATIVE_EXTRA :=
 TOOL_EXTRA :=
 GUESTS :=
+# Generated headers, made before anything is compiled; where what includes them stands is in the .d files.
+GENERATED :=
 
 # Order-only prerequisite of all that is compiled: what the build needs is installed.
 INSTALLED := $(if $(filter no,$(DEPS)),,$(B)/deps.stamp)
@@ -95,7 +97,7 @@ $(B)/debs/%.stamp: tools/build/fetch-deb.sh
 # $(1) kind, $(2) the name of its flags, $(3) folder of the sources, or nothing, $(4) suffix, $(5) more flags. An assembly file's object
 # is x.S.o, since x.c may stand beside x.S.
 define OBJECT_RULE
-$(B)/$(1)/%$(if $(filter .S,$(4)),.S).o: $(3)%$(4) $(B)/$(1)/flags | $$(INSTALLED)
+$(B)/$(1)/%$(if $(filter .S,$(4)),.S).o: $(3)%$(4) $(B)/$(1)/flags | $$(INSTALLED) $$(GENERATED)
 	$$(call say,$(if $(filter .S,$(4)),AS,CC),$$<)
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)$$(CC) $$($(2)) $(5) $$(CFLAGS_$$<) -MMD -MP -c -o $$@ $$<
@@ -218,10 +220,10 @@ check: | $(INSTALLED) ## runs the checks: format, clang, static analysis, vendor
 	$(Q)env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(PYTHON) tests/run --build $(B) check
 system: all ## runs the system tests: whole machines
 	$(Q)$(PYTHON) tests/run --build $(B) system
-size: ## counts lines of code, and the core's against its bound
+size: | $(INSTALLED) ## counts lines of code, and the core's against its bound
 	$(Q)$(PYTHON) tools/build/size.py
 format: | $(INSTALLED) ## lays all sources out by .clang-format
-	$(Q)git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+	$(Q)git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format -i
 
 .PHONY: run bench bench-peers soak fuzz
 RUN_VM := --vm debian --kernel $(B)/guests/vmlinuz --append "console=ttyS0" --initrd $(B)/guests/initramfs.cpio.gz --memory 256M

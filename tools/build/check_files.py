@@ -2,20 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """tools/build/check_files.py: each source file names its licence first and has at most 800 lines."""
 
-import pathlib
-import subprocess
 import sys
 
+import tree
+
 LONGEST = 800
-SUFFIXES = {".c", ".h", ".S", ".py", ".sh", ".mk", ".asl", ".ld"}
+SUFFIXES = (".c", ".h", ".S", ".py", ".sh", ".mk", ".asl", ".ld")
 
 
 def main():
-    listed = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard"], text=True).splitlines()
     found = 0
-    for path in map(pathlib.Path, listed):
-        if path.suffix not in SUFFIXES or not path.is_file():
-            continue
+    for path in tree.files(*SUFFIXES):
         lines = path.read_text(encoding="utf-8").splitlines()
         if not any("SPDX-License-Identifier: Apache-2.0" in line for line in lines[:3]):
             print(f"{path}: does not begin with its licence")

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/x86/lapic.c: see lapic.h. SDM vol. 3, "Advanced Programmable Interrupt Controller"; APM vol. 2, the same.
+ */
+#include "core/x86/lapic.h"
+#include "core/x86/acpi.h"
+#include "core/x86/cpu.h"
+#include "core/x86/cpu_features.h"
+#include "core/x86/io.h"
+#include "core/x86/irq.h"
+#include "core/x86/log.h"
+#include "core/x86/msr.h"
+#include "core/x86/paging.h"
+
+#define APIC_BASE_X2APIC  0x400ul
+#define APIC_BASE_ENABLE  0x800ul
+#define APIC_BASE_ADDRESS 0x000ffffffffff000ul
+#define SPURIOUS_ENABLE	  0x100
+#define LVT_NMI		  0x400
+#define LVT_LOW		  0x2000
+#define LVT_LEVEL	  0x8000
+#define LVT_MASKED	  0x10000
+#define ICR_PENDING	  0x1000
+#define ICR_ASSERT	  0x4000
+#define VERSION_LVT(v)	  ((v) >> 16 & 0xff)
+#define PATIENCE	  1000000
+
+static bool x2apic;
+static volatile uint8_t *page;
+
+uint32_t lapic_read(enum lapic_register reg)
+{
+	return x2apic ? (uint32_t)msr_read(MSR_X2APIC + reg / 16) : mmio_read32(page + reg);
+}
+
+void lapic_write(enum lapic_register reg, uint32_t value)
+{
+	if (x2apic)
+		msr_write(MSR_X2APIC + reg / 16, value);
+	else
+		mmio_write32(page + reg, value);
+}
+
+void lapic_eoi(void)
+{
+	lapic_write(LAPIC_EOI, 0);
+}
+
+bool lapic_is_x2apic(void)
+{
+	return x2apic;
+}
+
+void lapic_ipi(uint32_t apic_id, uint32_t vector)
+{
+	if (x2apic) {
+		/* A WRMSR to the ICR is not ordered behind earlier stores that the other side is to see. SDM vol. 3, "MSR Access in x2APIC Mode". */
+		__asm__ volatile("mfence; lfence" : : : "memory");
+		msr_write(MSR_X2APIC + LAPIC_ICR / 16, (uint64_t)apic_id << 32 | ICR_ASSERT | vector);
+		return;
+	}
+	for (uint32_t i = 0; (lapic_read(LAPIC_ICR) & ICR_PENDING) && i < PATIENCE; i++)
+		cpu_pause();
+	lapic_write(LAPIC_ICR_HIGH, apic_id << 24);
+	lapic_write(LAPIC_ICR, ICR_ASSERT | vector);
+}
+
+bool lapic_interrupt_pending(void)
+{
+	for (uint32_t i = 0; i < 8; i++)
+		if (lapic_read(LAPIC_IRR + 16 * i) != 0)
+			return true;
+	return false;
+}
+
+/* What firmware or a loader left in service would keep everything below from coming. At most one per vector. */
+static void finish_old_interrupts(void)
+{
+	for (uint32_t vector = 0; vector < 256; vector++) {
+		bool any = false;
+		for (uint32_t i = 0; i < 8; i++)
+			any |= lapic_read(LAPIC_ISR + 16 * i) != 0;
+		if (!any)
+			return;
+		lapic_eoi();
+	}
+}
+
+/* LINT1 is the NMI button and chip set errors on a PC, unless the MADT knows better. */
+static void local_nmis(struct cpu *cpu)
+{
+	uint32_t uid = UINT32_MAX, lint[2] = {LVT_MASKED, LVT_MASKED};
+	for (uint32_t i = 0; i < acpi_info.cpu_count; i++)
+		if (acpi_info.cpu[i].apic_id == cpu->apic_id)
+			uid = acpi_info.cpu[i].uid;
+	if (acpi_info.nmi_count == 0)
+		lint[1] = LVT_NMI;
+	for (uint32_t i = 0; i < acpi_info.nmi_count; i++) {
+		const struct acpi_nmi *nmi = &acpi_info.nmi[i];
+		if (nmi->lint > 1 || (nmi->uid != UINT32_MAX && nmi->uid != uid))
+			continue;
+		lint[nmi->lint] = LVT_NMI | ((nmi->flags & 3) == 3 ? LVT_LOW : 0) |
+				  ((nmi->flags >> 2 & 3) == 3 ? LVT_LEVEL : 0);
+	}
+	lapic_write(LAPIC_LVT_LINT0, lint[0]);
+	lapic_write(LAPIC_LVT_LINT1, lint[1]);
+}
+
+static void enable(void)
+{
+	uint64_t base = msr_read(MSR_APIC_BASE);
+	/* Never off and on again: some processors do not come back from that. */
+	if ((base & APIC_BASE_X2APIC) || cpu_features.x2apic) {
+		if (!(base & APIC_BASE_ENABLE))
+			msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
+		if (!(base & APIC_BASE_X2APIC))
+			msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
+		x2apic = true;
+		return;
+	}
+	if (!(base & APIC_BASE_ENABLE))
+		msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
+	if (page == NULL)
+		page = mmio_map(hpa(base & APIC_BASE_ADDRESS), PAGE_SIZE, CORE_UNCACHED);
+	if (page == NULL)
+		panic("the local APIC at 0x%lx cannot be mapped", base & APIC_BASE_ADDRESS);
+}
+
+void lapic_init(struct cpu *cpu)
+{
+	enable();
+	cpu->apic_id = x2apic ? lapic_read(LAPIC_ID) : lapic_read(LAPIC_ID) >> 24;
+	uint32_t lvts = VERSION_LVT(lapic_read(LAPIC_VERSION));
+	lapic_write(LAPIC_TPR, 0);
+	lapic_write(LAPIC_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
+	lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
+	if (lvts >= 4)
+		lapic_write(LAPIC_LVT_PERFORMANCE, LVT_MASKED);
+	if (lvts >= 5)
+		lapic_write(LAPIC_LVT_THERMAL, LVT_MASKED);
+	local_nmis(cpu);
+	lapic_write(LAPIC_ERROR, 0);
+	lapic_write(LAPIC_LVT_ERROR, VECTOR_ERROR);
+	finish_old_interrupts();
+}

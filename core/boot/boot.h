@@ -16,7 +16,7 @@ struct boot_range {
 	uint64_t start, end; /* multiples of a page, end is exclusive */
 };
 
-/* Usable RAM, sorted, disjoint, not touching; without image, pool, modules, and the first MiB. */
+/* Sorted, disjoint, merged. */
 struct boot_memory_map {
 	uint32_t count;
 	struct boot_range range[BOOT_RANGES_MAX];
@@ -46,18 +46,34 @@ struct boot_info {
 	uint32_t module_count;
 	struct boot_module module[BOOT_MODULES_MAX];
 	struct boot_framebuffer framebuffer;
-	struct boot_range pool;	       /* the core's own memory */
-	uint64_t usable_bytes;	       /* RAM that the firmware gave, before anything was taken */
-	struct boot_memory_map memory; /* for root */
+	uint64_t usable_bytes;	/* RAM that the firmware gave, before anything was taken */
+	struct boot_range pool; /* the core's own memory */
 	struct boot_memory_map
-		reserved; /* what firmware calls anything but RAM, and that MMIO must not be handed out from without thought */
+		memory; /* usable RAM for root, modules included; without the first MiB, the core's image and its pool */
+	struct boot_memory_map firmware; /* ACPI tables and their non-volatile memory, wherever the map has them */
+	struct boot_memory_map reserved; /* all else that the firmware lists as anything but RAM */
 };
 
 extern struct boot_info boot_info;
 
-/* `information` is what the loader left in EBX, readable at its physical address. Panics with a message on what it can't go on with. */
-void boot_parse(uint64_t magic, uint64_t information);
+/*
+ * core/boot/multiboot.c, plain code: fills info from the loader's information, `bytes` of which can be read. NULL, or why it can't go on.
+ * Multiboot2 Specification, "Boot information format".
+ */
+const char *multiboot_parse(struct boot_info *info, const void *information, uint32_t bytes);
+#define MULTIBOOT_MAGIC	    0x36d76289
+#define MULTIBOOT_BYTES_MAX 0x100000 /* of the information: more is taken for a broken length */
 
+/*
+ * core/boot/layout.c, plain code: takes the image (physical) out of the memory and chooses the pool, of this size or, for 0, of a size that suits the
+ * machine. NULL, or why it can't go on.
+ */
+const char *boot_layout(struct boot_info *info, struct boot_range image, uint64_t pool_bytes, uint64_t address_limit);
+/* The pages of a table that lies outside what the memory map calls ACPI's. */
+void boot_firmware_add(struct boot_info *info, uint64_t address, uint64_t bytes);
+
+/* core/boot/options.c: a copy of the command line, taken apart. */
+void options_set(const char *line);
 /* The value of KEY=VALUE on the core's command line, or NULL; of KEY alone, "". Ends at a zero. The last one wins. */
 const char *core_option(const char *key);
 /* A size with an optional K, M or G: `otherwise` where the option is missing, and with a warning where it is no number. */

@@ -88,6 +88,7 @@ struct acpi_info {
 	uint16_t sci_irq;
 	uint32_t smi_command;
 	uint8_t acpi_enable, acpi_disable;
+	uint8_t century; /* index in the RTC's memory, 0: none */
 	uint64_t dsdt_address;
 	uint32_t dsdt_bytes; /* 0: none that can be used */
 };

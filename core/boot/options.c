@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/boot/options.c: the core's command line, words of the form KEY=VALUE.
+ */
+#include "core/boot/boot.h"
+#include "core/x86/log.h"
+#include "core/x86/string.h"
+
+static char words[BOOT_LINE_BYTES]; /* each ends with a zero; an empty one ends the list */
+
+void options_set(const char *line)
+{
+	size_t length = 0;
+	bool inside = false;
+	for (; *line != 0 && length + 2 < sizeof(words); line++) {
+		if (*line != ' ' && *line != '\t') {
+			words[length++] = *line;
+			inside = true;
+		} else if (inside) {
+			words[length++] = 0;
+			inside = false;
+		}
+	}
+	words[length] = 0;
+	words[length + 1] = 0;
+}
+
+const char *core_option(const char *key)
+{
+	const char *found = NULL;
+	size_t length = strlen(key);
+	for (const char *word = words; *word != 0; word += strlen(word) + 1) {
+		if (strncmp(word, key, length) != 0)
+			continue;
+		if (word[length] == '=')
+			found = word + length + 1;
+		else if (word[length] == 0)
+			found = word + length;
+	}
+	return found;
+}
+
+static bool parse_size(const char *text, uint64_t *value)
+{
+	*value = 0;
+	if (*text < '0' || *text > '9')
+		return false;
+	for (; *text >= '0' && *text <= '9'; text++) {
+		if (*value > (UINT64_MAX >> 4) / 10)
+			return false;
+		*value = *value * 10 + (uint64_t)(*text - '0');
+	}
+	unsigned shift = *text == 'K' ? 10 : *text == 'M' ? 20 : *text == 'G' ? 30 : 0;
+	if (shift != 0)
+		text++;
+	if (*text != 0 || *value > UINT64_MAX >> shift)
+		return false;
+	*value <<= shift;
+	return true;
+}
+
+uint64_t core_option_size(const char *key, uint64_t otherwise)
+{
+	const char *text = core_option(key);
+	uint64_t value;
+	if (text == NULL)
+		return otherwise;
+	if (parse_size(text, &value))
+		return value;
+	log_warn("%s=%s: a size is a number with K, M or G; ignored", key, text);
+	return otherwise;
+}

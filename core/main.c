@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/main.c: the order in which the core comes up. core/boot/start.S calls core_main; root_start never returns.
+ */
+#include "core/boot/boot.h"
+#include "core/mem/frame.h"
+#include "core/obj/root.h"
+#include "core/sched/sched.h"
+#include "core/x86/acpi_host.h"
+#include "core/x86/cpu.h"
+#include "core/x86/cpu_features.h"
+#include "core/x86/irq.h"
+#include "core/x86/lapic.h"
+#include "core/x86/log.h"
+#include "core/x86/paging.h"
+#include "core/x86/smap.h"
+#include "core/x86/timer.h"
+
+#define MIB(bytes) ((bytes) >> 20)
+
+struct boot_info boot_info;
+
+_Noreturn void core_main(uint64_t magic, uint64_t information);
+_Noreturn void stack_switch(uint64_t top, void (*function)(void));
+
+/* With the boot tables, which map the first 4 GiB where they are. */
+static void read_boot_information(uint64_t magic, uint64_t information)
+{
+	const char *error;
+	if (magic != MULTIBOOT_MAGIC)
+		panic("not started by a Multiboot2 boot loader (magic number 0x%lx)", magic);
+	if ((error = multiboot_parse(&boot_info, (const void *)information, MULTIBOOT_BYTES_MAX)) != NULL)
+		panic("%s", error);
+	options_set(boot_info.command_line);
+	cpu_features_detect(&cpu_features);
+	struct boot_range image = {image_physical(core_image_start).value, image_physical(core_image_end).value};
+	if ((error = boot_layout(&boot_info, image, core_option_size("pool", 0), 1ul << cpu_features.physical_bits)) !=
+		NULL)
+		panic("%s (%lu MiB are usable)", error, MIB(boot_info.usable_bytes));
+}
+
+/* On the processor's real stack, with a guard page below. */
+static _Noreturn void core_main_on_stack(void)
+{
+	struct cpu *cpu = cpu_current();
+	log_init(&boot_info);
+	log_info("Gyre on %s, loaded by %s (%s)", cpu_features.brand[0] ? cpu_features.brand : cpu_features.vendor,
+		boot_info.loader, boot_info.uefi ? "UEFI" : "BIOS");
+	log_info("memory: %lu MiB usable, core %lu KiB + pool %lu KiB at 0x%lx, %u boot modules",
+		MIB(boot_info.usable_bytes), (core_image_end - core_image_start) / 1024,
+		(boot_info.pool.end - boot_info.pool.start) / 1024, boot_info.pool.start, boot_info.module_count);
+	acpi_init(&boot_info);
+	lapic_init(cpu);
+	irq_init(&acpi_info);
+	timer_calibrate(cpu, &acpi_info);
+	timer_init(cpu);
+	uint64_t free_from = paging_finish();
+	frame_pool_init(hpa(free_from), boot_info.pool.end - free_from);
+	sched_init(cpu);
+	root_start(cpu, &boot_info, &acpi_info);
+}
+
+void core_main(uint64_t magic, uint64_t information)
+{
+	read_boot_information(magic, information);
+	if (cpu_features.smap)
+		smap_patch();
+	paging_init(&boot_info.pool);
+	cpu_init(&boot_cpu, 0);
+	stack_switch(boot_cpu.stack_top, core_main_on_stack);
+}

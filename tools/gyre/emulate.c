@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tools/gyre/emulate.c: `gyre emulate`: boots Gyre with VMs on an emulated machine and stays with it. */
+#include "tools/gyre/arguments.h"
+#include "tools/gyre/commands.h"
+#include "tools/gyre/iso.h"
+#include "tools/gyre/machine.h"
+#include "tools/gyre/process.h"
+#include "tools/gyre/session.h"
+#include "tools/gyre/trace_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+static const char help[] =
+	"usage: gyre emulate --machine M [options] VM... [-- QEMU arguments]\n"
+	"\n"
+	"Boots Gyre on an emulated machine with these VMs. Standard output and input are the first VM's serial "
+	"console; the other\n"
+	"consoles and Gyre's own words go to standard error. On a terminal, Ctrl-] and then q quits, a digit shows "
+	"that VM,\n"
+	"Ctrl-] sends Ctrl-].\n"
+	"\n"
+	"  --machine amd                 an AMD machine with SVM and nested paging, on QEMU\n"
+	"            amd-shadow          the same without nested paging, on which this version of Gyre refuses to run\n"
+	"  --cpu-model NAME              a processor of QEMU's in its place, exactly as given (EPYC,-svm)\n"
+	"  --host-memory SIZE            the machine's memory; left out: what the VMs need and 256M\n"
+	"  --machine-firmware bios|uefi  left out: bios\n"
+	"  --timeout SECONDS             ends the machine after that long, with exit code 14\n"
+	"  --no-reboot                   a reset ends the VM, a triple fault with exit code 16\n"
+	"  --icount                      the machine's time counts instructions: every run is the same\n"
+	"  --core-option KEY=VALUE       for the core's command line; may be repeated\n"
+	"  --trace FILE                  every exit of the VMs, to be read by gyre trace\n"
+	"  --counters FILE               how often each kind of exit came, as JSON\n"
+	"  --lib-dir FOLDER              where gyre-core.elf, root.elf and monitor.elf are, if not beside gyre\n"
+	"\n"
+	"VM: NAME.yaml (gyre show --help has its keys), or inline:\n"
+	"  --vm NAME --kernel FILE [--append TEXT] [--initrd 'FILE [ARGUMENTS]']... [--memory SIZE] [--cpus N]\n"
+	"  [--level portable-1|host] [--test-device]\n"
+	"\n"
+	"The exit code is the first VM's; gyre --help has the list.\n";
+
+/* Beside the VMs' memory: Gyre itself, and firmware. */
+#define HOST_MEMORY_REST  (256 * MIB)
+/* Below this neither firmware nor GRUB starts, and nobody would say so. */
+#define HOST_MEMORY_LEAST (16 * MIB)
+#define HOST_MEMORY_MOST  (1024 * GIB)
+
+struct emulate {
+	struct iso iso;
+	const char *machine, *cpu, *firmware, *trace, *counters;
+	uint64_t host_memory;
+	double timeout;
+	bool icount;
+	char **more;
+};
+
+static int set_machine(void *command, const char *value)
+{
+	static const char *const later[] = {"intel", "intel-shadow", "linux"};
+
+	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
+		if (!strcmp(value, later[i]))
+			return fail(GYRE_STATUS_USAGE,
+				"--machine %s: this version of Gyre has not got it yet: amd is there", value);
+	if (strcmp(value, "amd") && strcmp(value, "amd-shadow"))
+		return fail(GYRE_STATUS_USAGE, "--machine %s: there is no such machine: write amd", value);
+	((struct emulate *)command)->machine = value;
+	return 0;
+}
+
+static int set_cpu(void *command, const char *value)
+{
+	if (machine_is_bochs_model(value))
+		return fail(GYRE_STATUS_USAGE,
+			"--cpu-model %s is a model of Bochs, which this version of Gyre has not got yet: name one of "
+			"QEMU's",
+			value);
+	if (!*value || *value == ',')
+		return fail(GYRE_STATUS_USAGE, "--cpu-model: name a processor of QEMU's, as EPYC");
+	((struct emulate *)command)->cpu = value;
+	return 0;
+}
+
+static int set_host_cpus(void *command, const char *value)
+{
+	uint64_t cpus;
+
+	(void)command;
+	if (!number_parse(value, 1, 4096, &cpus))
+		return fail(GYRE_STATUS_USAGE, "--host-cpus %s: write a number of CPUs", value);
+	if (cpus > 1)
+		return fail(GYRE_STATUS_USAGE, "--host-cpus %s: this version of Gyre runs on one CPU only", value);
+	return 0;
+}
+
+static int set_host_memory(void *command, const char *value)
+{
+	struct emulate *emulate = command;
+	const char *wrong = size_parse(value, &emulate->host_memory);
+
+	if (wrong)
+		return fail(GYRE_STATUS_USAGE, "--host-memory: \"%s\" %s", value, wrong);
+	if (emulate->host_memory % MIB || !emulate->host_memory)
+		return fail(GYRE_STATUS_USAGE, "--host-memory %s: write whole MiB", value);
+	if (emulate->host_memory > HOST_MEMORY_MOST)
+		return fail(
+			GYRE_STATUS_USAGE, "--host-memory %s is more than the 1024G of the emulated machine", value);
+	return 0;
+}
+
+static int set_firmware(void *command, const char *value)
+{
+	if (strcmp(value, "bios") && strcmp(value, "uefi"))
+		return fail(GYRE_STATUS_USAGE, "--machine-firmware %s: write bios or uefi", value);
+	((struct emulate *)command)->firmware = value;
+	return 0;
+}
+
+static int set_timeout(void *command, const char *value)
+{
+	char *end;
+	double seconds = strtod(value, &end);
+
+	if (strspn(value, "0123456789.") != strlen(value) || end == value || *end || seconds <= 0 || seconds > 1e8)
+		return fail(GYRE_STATUS_USAGE, "--timeout %s: write a number of seconds", value);
+	((struct emulate *)command)->timeout = seconds;
+	return 0;
+}
+
+static int set_no_reboot(void *command, const char *value)
+{
+	struct emulate *emulate = command;
+
+	(void)value;
+	emulate->iso.header_flags |= GYRE_CONFIG_NO_REBOOT;
+	emulate->iso.vm_flags |= GYRE_VM_NO_REBOOT;
+	return 0;
+}
+
+static int set_icount(void *command, const char *value)
+{
+	(void)value;
+	((struct emulate *)command)->icount = true;
+	return 0;
+}
+
+static int set_core_option(void *command, const char *value)
+{
+	return iso_core_option(&((struct emulate *)command)->iso, value);
+}
+
+static int set_trace(void *command, const char *value)
+{
+	struct emulate *emulate = command;
+
+	emulate->trace = value;
+	emulate->iso.vm_flags |= GYRE_VM_TRACE;
+	return *value ? 0 : fail(GYRE_STATUS_USAGE, "--trace needs a file's name");
+}
+
+static int set_counters(void *command, const char *value)
+{
+	struct emulate *emulate = command;
+
+	emulate->counters = value;
+	emulate->iso.vm_flags |= GYRE_VM_COUNTERS;
+	return *value ? 0 : fail(GYRE_STATUS_USAGE, "--counters needs a file's name");
+}
+
+static int set_lib_dir(void *command, const char *value)
+{
+	((struct emulate *)command)->iso.lib_dir = value;
+	return 0;
+}
+
+static const struct option_spec options[] = {
+	{.name = "--machine", .takes_value = true, .set = set_machine},
+	{.name = "--cpu-model", .takes_value = true, .set = set_cpu},
+	{.name = "--host-cpus", .takes_value = true, .set = set_host_cpus},
+	{.name = "--host-memory", .takes_value = true, .set = set_host_memory},
+	{.name = "--machine-firmware", .takes_value = true, .set = set_firmware},
+	{.name = "--timeout", .takes_value = true, .set = set_timeout},
+	{.name = "--no-reboot", .set = set_no_reboot},
+	{.name = "--icount", .set = set_icount},
+	{.name = "--core-option", .takes_value = true, .set = set_core_option},
+	{.name = "--gdb", .takes_value = true, .later = true},
+	{.name = "--trace", .takes_value = true, .set = set_trace},
+	{.name = "--counters", .takes_value = true, .set = set_counters},
+	{.name = "--lib-dir", .takes_value = true, .set = set_lib_dir},
+	{.name = NULL},
+};
+
+/* The machine's memory, or an exit code in *status. */
+static uint64_t host_memory(const struct emulate *emulate, const struct description *description, int *status)
+{
+	uint64_t need = HOST_MEMORY_REST + 2 * description_file_bytes(description);
+	struct sysinfo here;
+
+	*status = 0;
+	if (emulate->host_memory) {
+		if (emulate->host_memory < HOST_MEMORY_LEAST)
+			*status = fail(GYRE_STATUS_LACKS,
+				"--host-memory %s: the machine needs 16M at least to start Gyre",
+				size_text(emulate->host_memory));
+		return emulate->host_memory;
+	}
+	for (unsigned i = 0; i < description->vms; i++)
+		need += description->vm[i].memory;
+	need = (need + MIB - 1) / MIB * MIB;
+	if (sysinfo(&here) == 0 && need > (uint64_t)here.totalram * here.mem_unit)
+		*status = fail(GYRE_STATUS_LACKS,
+			"the VMs need a machine of %s, and this computer has %lluM of memory: give them less by "
+			"--memory",
+			size_text(need), (unsigned long long)((uint64_t)here.totalram * here.mem_unit / MIB));
+	return need;
+}
+
+static int trace_open(FILE **file, const char *path, const struct description *description)
+{
+	struct trace_file_header header = {
+		.magic = TRACE_FILE_MAGIC,
+		.version = TRACE_FILE_VERSION,
+		.record_bytes = sizeof(struct gyre_trace_record),
+		.vms = description->vms,
+	};
+
+	*file = fopen(path, "wbe");
+	if (!*file)
+		return fail(GYRE_STATUS_FAILED, "--trace %s: %s", path, strerror(errno));
+	bool good = fwrite(&header, sizeof(header), 1, *file) == 1;
+	for (unsigned i = 0; i < description->vms; i++) {
+		char name[GYRE_NAME_BYTES] = {0};
+		strncpy(name, description->vm[i].name, sizeof(name) - 1);
+		good = good && fwrite(name, sizeof(name), 1, *file) == 1;
+	}
+	return good ? 0 : fail(GYRE_STATUS_FAILED, "--trace %s: it cannot be written", path);
+}
+
+/* The image without a name: whatever becomes of us, nothing of it stays. */
+static int make_iso(struct emulate *emulate, int *iso)
+{
+	char *folder = folder_make();
+
+	if (!folder)
+		return GYRE_STATUS_FAILED;
+	char *path = text_format("%s/gyre.iso", folder);
+	emulate->iso.output = path;
+	int status = iso_make(&emulate->iso, folder);
+	if (!status && (*iso = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+		status = fail(GYRE_STATUS_FAILED, "%s: %s", path, strerror(errno));
+	folder_remove(folder);
+	free(path);
+	free(folder);
+	return status;
+}
+
+static const char *cpu_of(const struct emulate *emulate)
+{
+	if (emulate->cpu)
+		return emulate->cpu;
+	return strcmp(emulate->machine, "amd-shadow") ? "EPYC,+svm,+npt" : "EPYC,+svm,-npt";
+}
+
+static int run(struct emulate *emulate, const struct description *description)
+{
+	struct machine_config config = {.cpu = cpu_of(emulate), .icount = emulate->icount, .more = emulate->more};
+	struct session_config session = {
+		.description = description, .timeout = emulate->timeout, .counters = emulate->counters};
+	struct machine machine;
+	int status, interrupted = 0;
+
+	config.uefi = session.uefi = emulate->firmware && !strcmp(emulate->firmware, "uefi");
+	config.memory = host_memory(emulate, description, &status);
+	if (!status)
+		status = machine_check(config.uefi);
+	if (status)
+		return status;
+	emulate->iso.bios = !config.uefi;
+	emulate->iso.uefi = config.uefi;
+	status = make_iso(emulate, &config.iso);
+	/* Only now, so that nothing is lost of an older trace when the command is wrong. */
+	if (!status && emulate->trace)
+		status = trace_open(&session.trace, emulate->trace, description);
+	if (!status)
+		status = machine_start(&machine, &config);
+	if (status)
+		return status;
+	close(config.iso);
+	status = session_run(&session, &machine, &interrupted);
+	if (session.trace && fclose(session.trace) && !status)
+		status = fail(GYRE_STATUS_FAILED, "--trace %s: it cannot be written", emulate->trace);
+	if (interrupted)
+		die_of_signal(interrupted);
+	return status;
+}
+
+int command_emulate(char **argv)
+{
+	static struct description description;
+	struct emulate emulate = {.iso = {.description = &description,
+					  .core_line = text_copy("console=frames"),
+					  .header_flags = GYRE_CONFIG_EMULATED,
+					  .vm_flags = GYRE_VM_ACCEPT_LEAKS,
+					  .emulated = true}};
+	struct arguments arguments = {.options = options,
+		.command = &emulate,
+		.help = help,
+		.description = &description,
+		.rest = &emulate.more};
+
+	int status = arguments_parse(&arguments, argv);
+	if (status >= 0)
+		return status;
+	if (!emulate.machine)
+		return fail(GYRE_STATUS_USAGE, "emulate: name the machine: --machine amd");
+	if (!description.vms)
+		return fail(GYRE_STATUS_USAGE, "emulate: name a VM: a file NAME.yaml, or --vm NAME --kernel FILE");
+	status = description_check(&description);
+	return status ? status : run(&emulate, &description);
+}

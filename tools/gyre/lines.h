@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tools/gyre/lines.h: text that arrives in pieces, put out in lines with a name before each. What a guest or the machine says is foreign:
+ * control characters, with which it could work the reader's terminal, are left out.
+ */
+#ifndef TOOLS_GYRE_LINES_H
+#define TOOLS_GYRE_LINES_H
+
+#include "tools/gyre/stream.h"
+
+struct lines {
+	const char *name;
+	struct stream *out;
+	/* Lines that begin with one of these, zero-ended list, carry their name already. */
+	const char *const *own;
+	char text[1024];
+	size_t length;
+	bool in_escape; /* inside ESC [ ... */
+	double since;	/* when its first byte came; 0: empty */
+};
+
+void lines_add(struct lines *lines, const void *bytes, size_t length);
+/* Puts out what has no line end yet, if it has waited `seconds`. */
+void lines_flush(struct lines *lines, double seconds);
+
+#endif

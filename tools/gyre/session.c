@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tools/gyre/session.c: one loop over all that can happen; every wait has an end. */
+#include "tools/gyre/session.h"
+#include "tools/gyre/counters.h"
+#include "tools/gyre/lines.h"
+#include "tools/gyre/process.h"
+#include "tools/gyre/stream.h"
+#include "tools/gyre/terminal.h"
+#include "tools/gyre/trace_file.h"
+#include "lib/frame.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SILENCE_SECONDS 180.0 /* from the start to the first word of the core, firmware on a loaded computer included */
+#define STALL_SECONDS	2.0   /* a frame that stopped half way never ends: the core took the channel back */
+#define PANIC_SECONDS	1.0   /* after the last piece of a panic's text */
+#define OFF_SECONDS	5.0   /* from "the machine powers off" to QEMU's end */
+#define QUIT_SECONDS	1.5   /* root's time to end the VMs */
+#define IDLE_SECONDS	0.25  /* text without a line end is shown after this */
+#define INPUT_MOST	4096u /* typed and not yet taken by the machine */
+
+struct vm_view {
+	struct lines log, console;
+	bool ended;
+	struct gyre_frame_exit end;
+};
+
+struct session {
+	const struct session_config *config;
+	const struct machine *machine;
+	unsigned vms;
+	struct vm_view vm[GYRE_CONFIG_VMS];
+	struct lines core;
+	struct stream out, err;
+	struct stream to_com1, to_com2;
+	struct frame_decoder decoder;
+	uint8_t sequence;
+	double decoder_since; /* when an unfinished frame last grew */
+	struct tail qemu, early, last_log;
+	struct keys keys;
+	unsigned view;
+	bool input_open, output_tty, com1_open, com2_open, qemu_open;
+	bool heard, ready, machine_ended, panicked, quit, timed_out, silent, no_reader;
+	int32_t machine_code;
+	double started, panic_since, off_since, quit_since;
+	bool exited;
+	int result;
+	int interrupted;
+	bool trace_failed;
+};
+
+/* ---- to the machine -------------------------------------------------------------------------------------------------- */
+
+static void send_frame(struct session *session, uint8_t type, uint8_t vm, const void *data, uint16_t length)
+{
+	struct gyre_frame_header header = frame_header(type, vm, length, session->sequence++);
+
+	stream_add(&session->to_com2, &header, sizeof(header));
+	stream_add(&session->to_com2, data, length);
+}
+
+static size_t input_pending(const struct session *session)
+{
+	return stream_pending(&session->to_com1) + stream_pending(&session->to_com2);
+}
+
+static void send_input(struct session *session, const uint8_t *bytes, size_t length)
+{
+	/* What the machine does not take is lost: waiting would keep Ctrl-] q from us. Only a terminal comes here with more. */
+	if (!length || input_pending(session) + length > INPUT_MOST)
+		return;
+	if (session->view == 0)
+		stream_add(&session->to_com1, bytes, length);
+	else
+		send_frame(session, GYRE_FRAME_CONSOLE, (uint8_t)session->view, bytes, (uint16_t)length);
+}
+
+/* ---- to the person ------------------------------------------------------------------------------------------------------ */
+
+static void say_line(struct session *session, const char *text)
+{
+	struct lines words = {.name = "gyre", .out = &session->err};
+
+	lines_add(&words, text, strlen(text));
+	lines_flush(&words, 0);
+}
+
+static void show_view(struct session *session, unsigned view)
+{
+	if (view >= session->vms) {
+		char *text = text_format("there is no VM %u: 1 to %u are", view + 1, session->vms);
+		say_line(session, text);
+		free(text);
+		return;
+	}
+	lines_flush(&session->vm[view].console, 0);
+	session->view = view;
+	char *text = text_format("this is %s", session->config->description->vm[view].name);
+	say_line(session, text);
+	free(text);
+}
+
+/* A VM's console. The first one's goes to standard output whatever is shown, but for a terminal that shows another. */
+static void put_console(struct session *session, unsigned vm, const void *bytes, size_t length)
+{
+	bool viewed = session->view == vm;
+
+	if (vm == 0 && (viewed || !session->output_tty))
+		stream_add(&session->out, bytes, length);
+	else if (viewed)
+		stream_add(&session->err, bytes, length);
+	else
+		lines_add(&session->vm[vm].console, bytes, length);
+}
+
+static void key_pressed(struct session *session, uint8_t byte, uint8_t *send, size_t *count)
+{
+	switch (key_next(&session->keys, byte)) {
+	case KEY_SEND: send[(*count)++] = byte; break;
+	case KEY_QUIT:
+		if (session->quit)
+			machine_kill(session->machine);
+		session->quit = true;
+		session->quit_since = seconds_now();
+		if (session->ready)
+			send_frame(session, GYRE_FRAME_QUIT, GYRE_FRAME_MACHINE, NULL, 0);
+		else
+			machine_kill(session->machine);
+		break;
+	case KEY_VIEW:
+		send_input(session, send, *count);
+		*count = 0;
+		show_view(session, byte - '1');
+		break;
+	case KEY_HELP: say_line(session, "Ctrl-] then: 1 to 9 shows that VM, q quits, Ctrl-] sends Ctrl-]"); break;
+	case KEY_NONE: break;
+	}
+}
+
+static bool wants_input(const struct session *session)
+{
+	return session->input_open && (terminal_is_raw() || input_pending(session) < INPUT_MOST / 2);
+}
+
+static void read_input(struct session *session)
+{
+	uint8_t bytes[1024], send[1024];
+	size_t count = 0;
+	ssize_t got = read(STDIN_FILENO, bytes, sizeof(bytes));
+
+	if (got <= 0) {
+		/* The end of the input changes nothing for the guest. */
+		if (got == 0 || (errno != EINTR && errno != EAGAIN))
+			session->input_open = false;
+		return;
+	}
+	if (!terminal_is_raw()) {
+		send_input(session, bytes, (size_t)got);
+		return;
+	}
+	for (ssize_t i = 0; i < got; i++)
+		key_pressed(session, bytes[i], send, &count);
+	send_input(session, send, count);
+}
+
+/* ---- frames from the machine ------------------------------------------------------------------------------------------ */
+
+static void take_exit(struct session *session, unsigned vm, const uint8_t *data, size_t length)
+{
+	struct vm_view *view = &session->vm[vm];
+	struct gyre_frame_exit end = {0};
+
+	if (vm >= session->vms || length != sizeof(end))
+		return say_line(session, "the machine sent an exit frame that makes no sense");
+	memcpy(&end, data, sizeof(end));
+	end.text[sizeof(end.text) - 1] = 0;
+	lines_flush(&view->console, 0);
+	view->ended = true;
+	view->end = end;
+	lines_add(&view->log, end.text, strlen(end.text));
+	lines_flush(&view->log, 0);
+}
+
+static void take_trace(struct session *session, unsigned vm, const uint8_t *data, size_t length)
+{
+	struct trace_file_piece piece = {.vm = vm, .records = (uint32_t)(length / sizeof(struct gyre_trace_record))};
+	FILE *file = session->config->trace;
+
+	if (!file || session->trace_failed || vm >= session->vms)
+		return;
+	if (fwrite(&piece, sizeof(piece), 1, file) != 1 ||
+		fwrite(data, sizeof(struct gyre_trace_record), piece.records, file) != piece.records) {
+		say_line(session, "the trace file cannot be written: the trace ends here");
+		session->trace_failed = true;
+	}
+}
+
+static void take_log(struct session *session, unsigned vm, const uint8_t *data, size_t length)
+{
+	session->last_log.length = 0;
+	tail_add(&session->last_log, (const char *)data, length);
+	if (vm < session->vms)
+		lines_add(&session->vm[vm].log, data, length);
+	else
+		lines_add(&session->core, data, length);
+}
+
+static void take_frame(struct session *session)
+{
+	const struct gyre_frame_header *header = &session->decoder.header;
+	const uint8_t *data = frame_data(&session->decoder);
+
+	session->heard = true;
+	switch (header->type) {
+	case GYRE_FRAME_LOG: take_log(session, header->vm, data, header->length); break;
+	case GYRE_FRAME_CONSOLE:
+		if (header->vm < session->vms)
+			put_console(session, header->vm, data, header->length);
+		break;
+	case GYRE_FRAME_EXIT: take_exit(session, header->vm, data, header->length); break;
+	case GYRE_FRAME_MACHINE_END:
+		if (header->length == sizeof(session->machine_code))
+			memcpy(&session->machine_code, data, sizeof(session->machine_code));
+		session->machine_ended = true;
+		session->off_since = seconds_now();
+		break;
+	case GYRE_FRAME_PANIC:
+		lines_add(&session->core, data, header->length);
+		session->panicked = true;
+		session->panic_since = seconds_now();
+		break;
+	case GYRE_FRAME_TRACE: take_trace(session, header->vm, data, header->length); break;
+	case GYRE_FRAME_COUNTERS:
+		if (session->config->counters && header->vm < session->vms)
+			counters_add(session->config->description->vm[header->vm].name, data, header->length);
+		break;
+	case GYRE_FRAME_READY: session->ready = true; break;
+	default: break; /* a later Gyre's */
+	}
+}
+
+static void feed_frames(struct session *session, const uint8_t *bytes, size_t length)
+{
+	/* Before the core's first frame it is GRUB and the firmware that speak. */
+	if (!session->heard)
+		tail_add(&session->early, (const char *)bytes, length);
+	while (length) {
+		int complete;
+		size_t taken = frame_decode(&session->decoder, bytes, length, &complete);
+		if (complete)
+			take_frame(session);
+		bytes += taken;
+		length -= taken;
+	}
+	session->decoder_since = seconds_now();
+}
+
+/* A frame that was broken off hides those behind it: its first byte is no start, look again. */
+static void unstick_frames(struct session *session)
+{
+	static uint8_t rest[sizeof(session->decoder.bytes)];
+	size_t length = session->decoder.complete ? 0 : session->decoder.have;
+
+	if (!length)
+		return;
+	memcpy(rest, session->decoder.bytes, length);
+	session->decoder.have = 0;
+	feed_frames(session, rest + 1, length - 1);
+}
+
+/* ---- the loop ------------------------------------------------------------------------------------------------------------- */
+
+static bool read_com2(struct session *session)
+{
+	uint8_t bytes[16384];
+	ssize_t got;
+
+	while ((got = read(session->machine->com2, bytes, sizeof(bytes))) > 0)
+		feed_frames(session, bytes, (size_t)got);
+	return got < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+static bool read_com1(struct session *session, bool all)
+{
+	uint8_t bytes[16384];
+	ssize_t got;
+
+	do {
+		got = read(session->machine->com1, bytes, sizeof(bytes));
+		/* OVMF writes its screen to the serial ports too. Nothing of the guest's can come before the core's first frame. */
+		if (got > 0 && !(session->config->uefi && !session->heard))
+			put_console(session, 0, bytes, (size_t)got);
+	} while (got > 0 && (all || stream_pending(&session->out) < STREAM_FULL));
+	return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+static void read_machine(struct session *session, bool com1_ready, bool com2_ready)
+{
+	bool heard = session->heard;
+
+	if (com1_ready && !heard && session->com1_open)
+		session->com1_open = read_com1(session, false);
+	if (com2_ready)
+		session->com2_open = read_com2(session);
+	if (!heard && session->heard && session->config->uefi) {
+		/* What the firmware still had in the pipe. */
+		uint8_t bytes[4096];
+		while (read(session->machine->com1, bytes, sizeof(bytes)) > 0)
+			;
+	}
+	if (com1_ready && heard && session->com1_open)
+		session->com1_open = read_com1(session, false);
+}
+
+static void read_qemu(struct session *session)
+{
+	char bytes[4096];
+	ssize_t got;
+
+	while ((got = read(session->machine->output, bytes, sizeof(bytes))) > 0)
+		tail_add(&session->qemu, bytes, (size_t)got);
+	if (got == 0)
+		session->qemu_open = false;
+}
+
+static void take_signals(struct session *session)
+{
+	int number, status;
+
+	while ((number = signals_next())) {
+		if (signal_ends_us(number)) {
+			session->interrupted = number;
+			machine_kill(session->machine);
+		} else if (number == SIGTSTP) {
+			terminal_restore();
+			raise(SIGSTOP);
+		} else if (number == SIGCONT && session->input_open) {
+			terminal_raw();
+		}
+	}
+	if (!session->exited && waitpid(session->machine->process, &status, WNOHANG) == session->machine->process) {
+		session->exited = true;
+		session->result = child_result(status);
+	}
+}
+
+/* The least of the times that are due; kills the machine where one has passed. */
+static double check_deadlines(struct session *session)
+{
+	double now = seconds_now(), least = 60;
+	struct {
+		bool armed, *passed;
+		double since, after;
+	} deadline[] = {
+		{session->config->timeout > 0, &session->timed_out, session->started, session->config->timeout},
+		{!session->heard, &session->silent, session->started, SILENCE_SECONDS},
+		{session->panicked, NULL, session->panic_since, PANIC_SECONDS},
+		{session->machine_ended, NULL, session->off_since, OFF_SECONDS},
+		{session->quit, NULL, session->quit_since, QUIT_SECONDS},
+	};
+	for (size_t i = 0; i < sizeof(deadline) / sizeof(deadline[0]); i++) {
+		double left = deadline[i].since + deadline[i].after - now;
+		if (!deadline[i].armed)
+			continue;
+		if (left <= 0) {
+			/* The end that came first counts. */
+			if (deadline[i].passed && !session->panicked && !session->machine_ended && !session->quit)
+				*deadline[i].passed = true;
+			machine_kill(session->machine);
+			left = 0.1;
+		}
+		least = left < least ? left : least;
+	}
+	if (session->decoder.have && !session->decoder.complete) {
+		if (now - session->decoder_since > STALL_SECONDS)
+			unstick_frames(session);
+		least = least < STALL_SECONDS ? least : STALL_SECONDS;
+	}
+	return least;
+}
+
+static void flush_idle(struct session *session, double seconds, double *wait)
+{
+	bool waiting = session->core.length > 0;
+
+	lines_flush(&session->core, seconds);
+	for (unsigned i = 0; i < session->vms; i++) {
+		lines_flush(&session->vm[i].console, seconds);
+		lines_flush(&session->vm[i].log, seconds);
+		waiting |= session->vm[i].console.length || session->vm[i].log.length;
+	}
+	if (waiting && *wait > seconds)
+		*wait = seconds;
+}
+
+enum { POLL_SIGNALS, POLL_QEMU, POLL_COM1, POLL_COM2, POLL_STDIN, POLL_STDOUT, POLL_STDERR, POLL_COUNT };
+
+static void watch(struct pollfd *poll, int fd, bool in, bool out)
+{
+	poll->events = (short)((in ? POLLIN : 0) | (out ? POLLOUT : 0));
+	poll->fd = poll->events ? fd : -1;
+	poll->revents = 0;
+}
+
+static void step(struct session *session)
+{
+	struct pollfd polls[POLL_COUNT];
+	double wait = check_deadlines(session);
+
+	flush_idle(session, IDLE_SECONDS, &wait);
+	watch(&polls[POLL_SIGNALS], signals_fd(), true, false);
+	watch(&polls[POLL_QEMU], session->machine->output, session->qemu_open, false);
+	watch(&polls[POLL_COM1], session->machine->com1,
+		session->com1_open && stream_pending(&session->out) < STREAM_FULL,
+		session->com1_open && session->ready && stream_pending(&session->to_com1));
+	watch(&polls[POLL_COM2], session->machine->com2,
+		session->com2_open && stream_pending(&session->err) < STREAM_FULL,
+		session->com2_open && session->ready && stream_pending(&session->to_com2));
+	watch(&polls[POLL_STDIN], STDIN_FILENO, wants_input(session), false);
+	watch(&polls[POLL_STDOUT], STDOUT_FILENO, false, stream_pending(&session->out));
+	watch(&polls[POLL_STDERR], STDERR_FILENO, false, stream_pending(&session->err));
+	if (poll(polls, POLL_COUNT, (int)(wait * 1000) + 1) < 0)
+		return;
+
+	if (polls[POLL_QEMU].revents)
+		read_qemu(session);
+	read_machine(session, polls[POLL_COM1].revents & (POLLIN | POLLHUP | POLLERR),
+		polls[POLL_COM2].revents & (POLLIN | POLLHUP | POLLERR));
+	if (polls[POLL_COM1].revents & POLLOUT)
+		stream_write(&session->to_com1);
+	if (polls[POLL_COM2].revents & POLLOUT)
+		stream_write(&session->to_com2);
+	if (polls[POLL_STDIN].revents)
+		read_input(session);
+	if (polls[POLL_STDOUT].revents)
+		stream_write(&session->out);
+	if (polls[POLL_STDERR].revents)
+		stream_write(&session->err);
+	if (session->out.broken && !session->no_reader) {
+		session->no_reader = true;
+		machine_kill(session->machine);
+	}
+	take_signals(session);
+}
+
+/* What was on the way when QEMU ended. */
+static void drain(struct session *session)
+{
+	double none = 0;
+
+	read_qemu(session);
+	read_com2(session);
+	for (unsigned i = 0; i < sizeof(session->decoder.bytes) && session->decoder.have && !session->decoder.complete;
+		i++)
+		unstick_frames(session);
+	read_com1(session, true);
+	flush_idle(session, 0, &none);
+	if (session->interrupted)
+		return;
+	stream_finish(&session->out);
+	stream_finish(&session->err);
+}
+
+/* The machine ended and no frame says why. */
+static int silent_end(struct session *session)
+{
+	const char *early = tail_text(&session->early), *log = tail_text(&session->last_log);
+
+	if (session->heard)
+		return fail(GYRE_STATUS_CORE, "the machine stopped without a reason%s%s%s",
+			*log ? "; its last words were:\n" : "", log, "");
+	if (strstr(early, "out of memory"))
+		return fail(GYRE_STATUS_LACKS,
+			"the machine has too little memory to load Gyre and its files: give it more by "
+			"--host-memory\n%s",
+			early);
+	return fail(GYRE_STATUS_FAILED, "the machine stopped before Gyre's core said a word%s%s", *early ? ":\n" : "",
+		early);
+}
+
+static int end_status(struct session *session)
+{
+	if (session->panicked)
+		return fail(GYRE_STATUS_CORE, "the core stopped");
+	if (session->no_reader)
+		return fail(GYRE_STATUS_FAILED, "nobody reads standard output any more: the machine was switched off");
+	if (session->timed_out)
+		return fail(GYRE_STATUS_TIMEOUT, "time-out: the machine ran for %g seconds and was switched off",
+			session->config->timeout);
+	if (session->quit)
+		return GYRE_STATUS_OFF;
+	if (session->silent)
+		return fail(GYRE_STATUS_FAILED,
+			"nothing was heard of Gyre's core for %g seconds: the machine was switched off\n%s",
+			SILENCE_SECONDS, tail_text(&session->early));
+	if (session->vm[0].ended)
+		return session->vm[0].end.code & 255;
+	if (session->machine_ended)
+		return session->machine_code & 255;
+	if (session->result)
+		return machine_failed(session->result, tail_text(&session->qemu));
+	return silent_end(session);
+}
+
+int session_run(const struct session_config *config, const struct machine *machine, int *interrupted)
+{
+	static const char *const own_names[] = {"core: ", "root: ", NULL};
+	struct session *session = allocate(sizeof(*session));
+
+	session->config = config;
+	session->machine = machine;
+	session->vms = config->description->vms;
+	session->out.fd = STDOUT_FILENO;
+	session->err.fd = STDERR_FILENO;
+	session->to_com1.fd = machine->com1;
+	session->to_com2.fd = machine->com2;
+	session->core = (struct lines){.name = "core", .out = &session->err, .own = own_names};
+	for (unsigned i = 0; i < session->vms; i++) {
+		const char *name = config->description->vm[i].name;
+		session->vm[i].log = (struct lines){.name = name, .out = &session->err};
+		session->vm[i].console = (struct lines){.name = name, .out = &session->err};
+	}
+	frame_decoder_init(&session->decoder);
+	session->started = seconds_now();
+	session->com1_open = session->com2_open = session->qemu_open = true;
+	session->output_tty = isatty(STDOUT_FILENO);
+	/* A terminal that another job has is not read: that would stop us. */
+	session->input_open = terminal_raw() || !isatty(STDIN_FILENO);
+
+	while (!session->exited)
+		step(session);
+	drain(session);
+	terminal_restore();
+	*interrupted = session->interrupted;
+	int status = session->interrupted ? GYRE_STATUS_FAILED : end_status(session);
+	if (config->counters && !session->interrupted) {
+		int written = counters_write(config->counters);
+		status = written ? written : status;
+	}
+	return status;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tools/gyre/session.h: an emulated machine from its start to its end, seen from the command: consoles between it and the person, frames,
+ * deadlines, and what the end means.
+ */
+#ifndef TOOLS_GYRE_SESSION_H
+#define TOOLS_GYRE_SESSION_H
+
+#include "tools/gyre/description.h"
+#include "tools/gyre/machine.h"
+
+#include <stdio.h>
+
+struct session_config {
+	const struct description *description;
+	double timeout;	      /* seconds; 0: none */
+	bool uefi;	      /* firmware that talks on the serial ports before Gyre has them */
+	FILE *trace;	      /* or NULL; its header is written */
+	const char *counters; /* a file, or NULL */
+};
+
+/* Until the machine has ended, which it has when this returns. The command's exit code; a signal that ended it is in *interrupted. */
+int session_run(const struct session_config *config, const struct machine *machine, int *interrupted);
+
+#endif

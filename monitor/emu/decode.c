@@ -41,7 +41,7 @@ struct decoder {
 static const struct emu_opcode opcode_other = {.op = OP_OTHER, .form = FORM_NONE};
 
 /* A refusal that may rest on bytes that are not the instruction's. */
-static enum emu_decoded refuse(const struct decoder *d, enum emu_decoded why)
+static inline enum emu_decoded refuse(const struct decoder *d, enum emu_decoded why)
 {
 	if (d->at > d->count)
 		return d->count < EMU_INSN_MAX ? EMU_DECODE_MORE : EMU_DECODE_LONG;
@@ -52,8 +52,11 @@ static enum emu_decoded refuse(const struct decoder *d, enum emu_decoded why)
 static const uint8_t base16[8] = {EMU_RBX, EMU_RBX, EMU_RBP, EMU_RBP, EMU_RSI, EMU_RDI, EMU_RBP, EMU_RBX};
 static const uint8_t index16[8] = {EMU_RSI, EMU_RDI, EMU_RSI, EMU_RDI, EMU_NONE, EMU_NONE, EMU_NONE, EMU_NONE};
 
-static void decode_memory16(struct decoder *d, struct emu_insn *insn, unsigned mod, unsigned rm)
+/* Returns the bytes consumed. The decoder comes by value, as elsewhere: then the common path keeps it in registers. */
+static unsigned decode_memory16(struct decoder copy, struct emu_insn *insn, unsigned mod, unsigned rm)
 {
+	struct decoder *d = &copy;
+
 	insn->scale = 0;
 	insn->base = base16[rm];
 	insn->index = index16[rm];
@@ -71,9 +74,11 @@ static void decode_memory16(struct decoder *d, struct emu_insn *insn, unsigned m
 	}
 	if (!d->override && insn->base == EMU_RBP)
 		insn->segment = EMU_SS;
+	return d->at;
 }
 
-static inline void decode_memory(struct decoder *d, struct emu_insn *insn, unsigned mod, unsigned rm)
+static inline __attribute__((always_inline)) void decode_memory(
+	struct decoder *d, struct emu_insn *insn, unsigned mod, unsigned rm)
 {
 	unsigned base = rm;
 
@@ -108,8 +113,9 @@ static inline void decode_memory(struct decoder *d, struct emu_insn *insn, unsig
 }
 
 /* Immediates by the flags of the line. */
-static void decode_immediate(struct decoder *d, struct emu_insn *insn, uint32_t flags)
+static unsigned decode_immediate(struct decoder copy, struct emu_insn *insn, uint32_t flags)
 {
+	struct decoder *d = &copy;
 	const uint8_t *p = d->code + d->at;
 
 	if (flags & F_SIMM8) {
@@ -141,9 +147,10 @@ static void decode_immediate(struct decoder *d, struct emu_insn *insn, uint32_t 
 		insn->imm2 = (uint16_t)load16(d->code + d->at);
 		d->at += 2;
 	}
+	return d->at;
 }
 
-static inline void decode_modrm(struct decoder *d, struct emu_insn *insn, uint32_t flags)
+static inline __attribute__((always_inline)) void decode_modrm(struct decoder *d, struct emu_insn *insn, uint32_t flags)
 {
 	unsigned modrm = d->code[d->at++];
 	unsigned mod = modrm >> 6, rm = modrm & 7;
@@ -156,7 +163,7 @@ static inline void decode_modrm(struct decoder *d, struct emu_insn *insn, uint32
 	else if (insn->address_size != 2)
 		decode_memory(d, insn, mod, rm);
 	else
-		decode_memory16(d, insn, mod, rm);
+		d->at = decode_memory16(*d, insn, mod, rm);
 }
 
 static inline unsigned mandatory(unsigned prefixes)
@@ -164,7 +171,7 @@ static inline unsigned mandatory(unsigned prefixes)
 	return prefixes & EMU_PREFIX_F2 ? 3 : prefixes & EMU_PREFIX_F3 ? 2 : prefixes & EMU_PREFIX_66 ? 1 : 0;
 }
 
-static enum emu_decoded finish(struct decoder *d, struct emu_insn *insn)
+static inline enum emu_decoded finish(struct decoder *d, struct emu_insn *insn)
 {
 	insn->length = (uint8_t)d->at;
 	if (d->at > d->count)
@@ -176,8 +183,9 @@ static enum emu_decoded finish(struct decoder *d, struct emu_insn *insn)
  * VEX, EVEX and XOP. Lengths are exact; of what exists only the integer instructions are told from what does not, the rest counts as
  * valid without semantics. SDM vol. 2, "Intel Advanced Vector Extensions"; APM vol. 6 for XOP.
  */
-static enum emu_decoded decode_vex(struct decoder *d, struct emu_insn *insn, unsigned escape)
+static enum emu_decoded decode_vex(struct decoder copy, struct emu_insn *insn, unsigned escape)
 {
+	struct decoder *d = &copy;
 	const uint8_t *p = d->code + d->at;
 	const struct emu_opcode *line = NULL;
 	unsigned map, prefix, wide = 0;
@@ -246,7 +254,7 @@ static enum emu_decoded decode_vex(struct decoder *d, struct emu_insn *insn, uns
 }
 
 /* Prefixes. Returns the first byte of the opcode, which is consumed; 256 if there are more than fit. */
-static inline unsigned decode_prefixes(struct decoder *d, struct emu_insn *insn)
+static inline __attribute__((always_inline)) unsigned decode_prefixes(struct decoder *d, struct emu_insn *insn)
 {
 	unsigned prefixes = 0, rex = 0, byte;
 
@@ -286,7 +294,8 @@ static inline unsigned decode_prefixes(struct decoder *d, struct emu_insn *insn)
 }
 
 /* From the opcode's first byte to a line of the table, groups still to be resolved. */
-static inline const struct emu_opcode *decode_opcode(struct decoder *d, struct emu_insn *insn, unsigned byte)
+static inline __attribute__((always_inline)) const struct emu_opcode *decode_opcode(
+	struct decoder *d, struct emu_insn *insn, unsigned byte)
 {
 	const struct emu_opcode *line = &emu_map0[byte];
 
@@ -306,14 +315,15 @@ static inline const struct emu_opcode *decode_opcode(struct decoder *d, struct e
 }
 
 /* In 64-bit mode some opcodes of map 0 mean other things. */
-static inline const struct emu_opcode *line_for_mode(const struct decoder *d, const struct emu_opcode *line)
+static inline __attribute__((always_inline)) const struct emu_opcode *line_for_mode(
+	const struct decoder *d, const struct emu_opcode *line)
 {
 	static const struct emu_opcode movsxd = {.op = OP_MOVSX, .form = FORM_GE32, .flags = F_MODRM};
 
 	return line->op == OP_ARPL && d->is64 ? &movsxd : line;
 }
 
-static const struct emu_opcode *resolve_groups(
+static inline __attribute__((always_inline)) const struct emu_opcode *resolve_groups(
 	const struct decoder *d, const struct emu_insn *insn, const struct emu_opcode *line, uint32_t *flags)
 {
 	unsigned modrm = d->code[d->at]; /* not consumed yet */
@@ -334,7 +344,7 @@ static const struct emu_opcode *resolve_groups(
 	return line;
 }
 
-static bool is_vex(const struct decoder *d, unsigned byte)
+static inline __attribute__((always_inline)) bool is_vex(const struct decoder *d, unsigned byte)
 {
 	unsigned next = d->code[d->at];
 
@@ -343,7 +353,8 @@ static bool is_vex(const struct decoder *d, unsigned byte)
 	return byte == 0x8f && (next & 0x1f) >= 8 && d->is_protected;
 }
 
-static inline unsigned operand_size(const struct decoder *d, const struct emu_insn *insn, uint32_t flags)
+static inline __attribute__((always_inline)) unsigned operand_size(
+	const struct decoder *d, const struct emu_insn *insn, uint32_t flags)
 {
 	if (flags & F_BYTE)
 		return 1;
@@ -360,7 +371,8 @@ static inline unsigned operand_size(const struct decoder *d, const struct emu_in
 }
 
 /* Everything that makes #UD of bytes that are long enough. */
-static bool is_invalid(const struct decoder *d, const struct emu_insn *insn, uint32_t flags)
+static inline __attribute__((always_inline)) bool is_invalid(
+	const struct decoder *d, const struct emu_insn *insn, uint32_t flags)
 {
 	if (insn->op == OP_INVALID)
 		return true;
@@ -410,7 +422,7 @@ enum emu_decoded emu_decode_buffer(
 	else
 		insn->address_size = insn->prefixes & EMU_PREFIX_67 ? 6 - d.default_size : d.default_size;
 	if (is_vex(&d, byte))
-		return decode_vex(&d, insn, byte);
+		return decode_vex(d, insn, byte);
 
 	line = line_for_mode(&d, decode_opcode(&d, insn, byte));
 	if (line->op == OP_GROUP)
@@ -427,7 +439,7 @@ enum emu_decoded emu_decode_buffer(
 	if (is_invalid(&d, insn, flags))
 		return refuse(&d, EMU_DECODE_INVALID);
 	if (flags & (F_SIMM8 | F_IMMZ | F_IMM16 | F_IMM8 | F_IMMV | F_MOFFS | F_FAR))
-		decode_immediate(&d, insn, flags);
+		d.at = decode_immediate(d, insn, flags);
 	return finish(&d, insn);
 }
 

@@ -96,7 +96,7 @@ struct emu_cpu {
 enum emu_result {
 	EMU_DONE,      /* completed; of a REP instruction, at least one iteration */
 	EMU_EXCEPTION, /* emu->exception is to be injected; nothing has changed */
-	EMU_INTERRUPT, /* INT n, INT3, INTO, INT1: emu->exception is to be injected as what it is, with RIP + emu->insn.length */
+	EMU_INTERRUPT, /* INT n, INT3, INTO, INT1: emu->exception is to be injected as what it is, with RIP + emu->insn->length */
 	EMU_RETRY,	 /* another processor changed what was to be changed atomically: call again */
 	EMU_UNSUPPORTED, /* a valid instruction for which there are no semantics here; nothing has changed */
 	EMU_IO,		 /* a callback could not answer; nothing has changed */
@@ -213,6 +213,27 @@ enum emu_decoded {
 #define EMU_CONFIG_MOVBE 32u
 #define EMU_CONFIG_UMIP	 64u
 
+/*
+ * What makes repeated accesses cheap. A decoded instruction is found again by its bytes, all of them. A walk is found again by its
+ * question, and holds only if each of its page-table entries, read again, is what it was: like a walk done anew, it cannot be stale.
+ */
+#define EMU_DECODED_SLOTS 16
+#define EMU_WALK_SLOTS	  4
+
+struct emu_decoded_slot {
+	uint64_t code[2];
+	struct emu_insn insn;
+	uint8_t mode; /* EMU_NONE: empty */
+};
+
+struct emu_walk_slot {
+	uint64_t key; /* linear page and access; 0: empty */
+	uint64_t cr3, cr4, efer;
+	uint64_t gpa; /* of the page */
+	const uint64_t *entry[4];
+	uint64_t value[4];
+};
+
 struct emu {
 	struct emu_cpu cpu;
 	unsigned missing; /* EMU_STATE_ groups that are not filled in yet */
@@ -227,14 +248,20 @@ struct emu {
 	const struct emu_ops *ops;
 	void *context;
 	struct emu_window window[2];
-	struct emu_insn insn; /* the instruction of the last step */
-	uint64_t next_rip;    /* where the instruction leads, once it is complete */
-	unsigned fetched;     /* bytes in code[] */
+	const struct emu_insn *insn; /* the instruction of the last step: insn->length... */
+	uint64_t next_rip;	     /* where the instruction leads, once it is complete */
+	unsigned fetched;	     /* bytes in code[] */
 	uint8_t code[EMU_INSN_ROOM];
+	struct emu_insn decoded;
+	struct emu_decoded_slot decoded_slots[EMU_DECODED_SLOTS];
+	struct emu_walk_slot walk_slots[3][EMU_WALK_SLOTS]; /* reads, writes, fetches */
 };
 
 /* Everything zero but what has to have a value. The caller fills in cpu, ops, context, window. */
 void emu_init(struct emu *emu);
+
+/* To be called after a change of config, physical_bits or window. */
+void emu_reconfigured(struct emu *emu);
 
 /* cpu.mode from CR0, EFER, RFLAGS and CS. */
 enum emu_mode emu_mode_of(const struct emu_cpu *cpu);

@@ -162,10 +162,38 @@ static inline bool is_real(const struct emu *emu)
 	return emu->cpu.mode <= EMU_MODE_V86;
 }
 
+/* A walk by the slots, or in full. The key is never 0: bit 11 is set in it. */
+#define WALK_KEY(linear, access) (((linear) & ~0xfffull) | 0x800 | (access))
+
+static inline struct emu_walk_slot *walk_slot(struct emu *emu, uint64_t linear, unsigned access)
+{
+	return &emu->walk_slots[access & (EMU_ACCESS_WRITE | EMU_ACCESS_FETCH)][linear >> 12 & (EMU_WALK_SLOTS - 1)];
+}
+
+static inline __attribute__((always_inline)) enum emu_result walk(
+	struct emu *emu, uint64_t linear, unsigned access, uint64_t *gpa)
+{
+	const struct emu_walk_slot *slot = walk_slot(emu, linear, access);
+
+	if (slot->key == WALK_KEY(linear, access) && slot->cr3 == emu->cpu.cr3 && slot->cr4 == emu->cpu.cr4 &&
+		slot->efer == emu->cpu.efer && !(emu->missing & EMU_STATE_CONTROL)) {
+		uint64_t differ = __atomic_load_n(slot->entry[0], __ATOMIC_RELAXED) ^ slot->value[0];
+		differ |= __atomic_load_n(slot->entry[1], __ATOMIC_RELAXED) ^ slot->value[1];
+		differ |= __atomic_load_n(slot->entry[2], __ATOMIC_RELAXED) ^ slot->value[2];
+		differ |= __atomic_load_n(slot->entry[3], __ATOMIC_RELAXED) ^ slot->value[3];
+		if (!differ) {
+			*gpa = slot->gpa | (linear & 0xfff);
+			return EMU_DONE;
+		}
+	}
+	return emu_walk(emu, linear, access, gpa);
+}
+
 static inline bool is_canonical(const struct emu *emu, uint64_t linear)
 {
-	unsigned shift = emu->cpu.cr4 & CR4_LA57 ? 7 : 16;
-	return (uint64_t)((int64_t)(linear << shift) >> shift) == linear;
+	if (__builtin_expect(emu->cpu.cr4 & CR4_LA57, 0))
+		return (uint64_t)((int64_t)(linear << 7) >> 7) == linear;
+	return (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
 }
 
 /* General registers. Of byte registers without REX, 4 to 7 are AH, CH, DH, BH. */

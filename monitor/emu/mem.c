@@ -146,7 +146,7 @@ static enum emu_result segment_linear_legacy(
 	return EMU_DONE;
 }
 
-enum emu_result emu_segment_linear(
+static inline __attribute__((always_inline)) enum emu_result segment_linear(
 	struct emu *emu, unsigned segment, uint64_t offset, unsigned size, unsigned access, uint64_t *linear)
 {
 	if (!is_long(emu))
@@ -156,15 +156,22 @@ enum emu_result emu_segment_linear(
 		offset += emu->cpu.seg[segment].base;
 	}
 	*linear = offset;
-	if (!is_canonical(emu, offset) || !is_canonical(emu, offset + size - 1))
+	/* The last byte can be on the other side of the edge only if it is on another page. */
+	if (!is_canonical(emu, offset) || ((offset & 0xfff) + size > 0x1000 && !is_canonical(emu, offset + size - 1)))
 		return segment_fault(emu, segment);
 	return EMU_DONE;
+}
+
+enum emu_result emu_segment_linear(
+	struct emu *emu, unsigned segment, uint64_t offset, unsigned size, unsigned access, uint64_t *linear)
+{
+	return segment_linear(emu, segment, offset, size, access, linear);
 }
 
 static inline enum emu_result translate(
 	struct emu *emu, uint64_t linear, unsigned access, uint64_t *gpa, uint8_t **host)
 {
-	TRY(emu_walk(emu, linear, access, gpa));
+	TRY(walk(emu, linear, access, gpa));
 	if (access & EMU_ACCESS_WRITE)
 		*host = emu->ops->page(emu->context, *gpa & ~0xfffull, true);
 	else
@@ -174,16 +181,10 @@ static inline enum emu_result translate(
 	return EMU_DONE;
 }
 
-enum emu_result emu_ref_linear(struct emu *emu, uint64_t linear, unsigned size, unsigned access, struct emu_ref *ref)
+/* What lies on the next page. */
+static __attribute__((noinline)) enum emu_result ref_second(
+	struct emu *emu, uint64_t linear, unsigned left, unsigned access, struct emu_ref *ref)
 {
-	unsigned left = 0x1000 - (linear & 0xfff);
-
-	ref->size = (uint8_t)size;
-	ref->first = (uint8_t)size;
-	ref->write = access & EMU_ACCESS_WRITE;
-	TRY(translate(emu, linear, access, &ref->gpa, &ref->host));
-	if (left >= size)
-		return EMU_DONE;
 	ref->first = (uint8_t)left;
 	linear += left;
 	if (!is_long(emu))
@@ -191,15 +192,32 @@ enum emu_result emu_ref_linear(struct emu *emu, uint64_t linear, unsigned size, 
 	return translate(emu, linear, access, &ref->gpa2, &ref->host2);
 }
 
+static inline __attribute__((always_inline)) enum emu_result ref_linear(
+	struct emu *emu, uint64_t linear, unsigned size, unsigned access, struct emu_ref *ref)
+{
+	unsigned left = 0x1000 - (linear & 0xfff);
+
+	ref->size = (uint8_t)size;
+	ref->first = (uint8_t)size;
+	ref->write = access & EMU_ACCESS_WRITE;
+	TRY(translate(emu, linear, access, &ref->gpa, &ref->host));
+	return left >= size ? EMU_DONE : ref_second(emu, linear, left, access, ref);
+}
+
+enum emu_result emu_ref_linear(struct emu *emu, uint64_t linear, unsigned size, unsigned access, struct emu_ref *ref)
+{
+	return ref_linear(emu, linear, size, access, ref);
+}
+
 enum emu_result emu_ref(
 	struct emu *emu, unsigned segment, uint64_t offset, unsigned size, unsigned access, struct emu_ref *ref)
 {
 	uint64_t linear;
 
-	TRY(emu_segment_linear(emu, segment, offset, size, access, &linear));
+	TRY(segment_linear(emu, segment, offset, size, access, &linear));
 	if (emu->cpu.cpl == 3)
 		access |= EMU_ACCESS_USER;
-	TRY(emu_ref_linear(emu, linear, size, access, ref));
+	TRY(ref_linear(emu, linear, size, access, ref));
 	if (emu->cpu.rflags & FLAG_AC && emu->cpu.cpl == 3 && emu->cpu.cr0 & CR0_AM && linear & (size - 1) &&
 		(size & (size - 1)) == 0 && size <= 8)
 		return emu_fault_code(emu, VECTOR_AC, 0);

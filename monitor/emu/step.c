@@ -25,6 +25,16 @@ void emu_init(struct emu *emu)
 	emu->physical_bits = 40;
 	emu->cr4_allowed = 0x370fff; /* VME to UMIP, FSGSBASE, PCIDE, OSXSAVE, SMEP, SMAP */
 	emu->config = EMU_CONFIG_1G | EMU_CONFIG_MOVBE;
+	emu->insn = &emu->decoded;
+	emu_reconfigured(emu);
+}
+
+void emu_reconfigured(struct emu *emu)
+{
+	for (unsigned i = 0; i < EMU_DECODED_SLOTS; i++)
+		emu->decoded_slots[i].mode = EMU_NONE;
+	for (unsigned i = 0; i < EMU_WALK_SLOTS; i++)
+		emu->walk_slots[0][i].key = emu->walk_slots[1][i].key = emu->walk_slots[2][i].key = 0;
 }
 
 enum emu_mode emu_mode_of(const struct emu_cpu *cpu)
@@ -39,7 +49,8 @@ enum emu_mode emu_mode_of(const struct emu_cpu *cpu)
 }
 
 /* Up to want bytes at offset of CS into to. *got: at least 1, and all that are on the same page and inside the limit. */
-static enum emu_result fetch(struct emu *emu, uint64_t offset, uint8_t *to, unsigned want, unsigned *got)
+static __attribute__((noinline)) enum emu_result fetch(
+	struct emu *emu, uint64_t offset, uint8_t *to, unsigned want, unsigned *got)
 {
 	struct emu_cpu *cpu = &emu->cpu;
 	uint64_t linear = offset, gpa;
@@ -62,29 +73,22 @@ static enum emu_result fetch(struct emu *emu, uint64_t offset, uint8_t *to, unsi
 		return EMU_UNSUPPORTED; /* code in a device */
 	page += gpa & 0xfff;
 	left = 0x1000 - (gpa & 0xfff);
-	*got = want;
-	/* The barriers: a compiler may not go back to the page for bytes that it has already copied. */
-	if (left >= 16 && want == EMU_INSN_MAX) {
-		__builtin_memcpy(to, page, 16);
-		__asm__ volatile("" ::: "memory");
-		return EMU_DONE;
-	}
 	if (want > left)
-		*got = want = left;
+		want = left;
+	*got = want;
 	for (unsigned i = 0; i < want; i++)
-		to[i] = page[i];
-	__asm__ volatile("" ::: "memory");
+		to[i] = ((const volatile uint8_t *)page)[i];
 	return EMU_DONE;
 }
 
-static enum emu_result execute(struct emu *emu)
+static inline __attribute__((always_inline)) enum emu_result execute(struct emu *emu, const struct emu_insn *insn)
 {
-	const struct emu_insn *insn = &emu->insn;
 	struct emu_cpu *cpu = &emu->cpu;
 	exec_function *function = functions[insn->op];
 	unsigned trap = cpu->rflags & FLAG_TF ? EMU_EVENT_TRAP : 0;
 	enum emu_result result;
 
+	emu->insn = insn;
 	if (!function)
 		return EMU_UNSUPPORTED;
 	if (insn->flags & F_PRIV && cpu->cpl != 0)
@@ -102,7 +106,7 @@ static enum emu_result execute(struct emu *emu)
 }
 
 /* Decode what has been fetched, fetch on while it is not enough, then execute. */
-static enum emu_result decode_and_execute(struct emu *emu)
+static __attribute__((noinline)) enum emu_result decode_and_execute(struct emu *emu)
 {
 	struct emu_cpu *cpu = &emu->cpu;
 
@@ -110,8 +114,9 @@ static enum emu_result decode_and_execute(struct emu *emu)
 	for (unsigned i = 0; i < 4; i++) {
 		unsigned got;
 
-		switch (emu_decode_buffer(cpu->mode, emu->config, emu->code, emu->fetched, &emu->insn)) {
-		case EMU_DECODE_OK: return execute(emu);
+		emu->insn = &emu->decoded;
+		switch (emu_decode_buffer(cpu->mode, emu->config, emu->code, emu->fetched, &emu->decoded)) {
+		case EMU_DECODE_OK: return execute(emu, &emu->decoded);
 		case EMU_DECODE_INVALID: return emu_fault(emu, VECTOR_UD);
 		case EMU_DECODE_LONG: return emu_fault_code(emu, VECTOR_GP, 0);
 		case EMU_DECODE_MORE: break;
@@ -125,12 +130,46 @@ static enum emu_result decode_and_execute(struct emu *emu)
 	return EMU_UNSUPPORTED;
 }
 
+/* All 15 bytes are there: by the slots, or decoded into them. */
+static inline __attribute__((always_inline)) enum emu_result slot_and_execute(struct emu *emu)
+{
+	struct emu_cpu *cpu = &emu->cpu;
+	struct emu_decoded_slot *slot = &emu->decoded_slots[(cpu->rip ^ cpu->rip >> 4) & (EMU_DECODED_SLOTS - 1)];
+	uint64_t code[2];
+
+	__builtin_memcpy(code, emu->code, 16);
+	code[1] &= 0x00ffffffffffffffull;
+	if (slot->code[0] != code[0] || slot->code[1] != code[1] || slot->mode != cpu->mode) {
+		slot->mode = EMU_NONE;
+		if (emu_decode_buffer(cpu->mode, emu->config, emu->code, EMU_INSN_MAX, &slot->insn) != EMU_DECODE_OK)
+			return decode_and_execute(emu);
+		slot->code[0] = code[0];
+		slot->code[1] = code[1];
+		slot->mode = cpu->mode;
+	}
+	return execute(emu, &slot->insn);
+}
+
 enum emu_result emu_step(struct emu *emu)
 {
+	const uint8_t *page;
+	uint64_t gpa, rip = emu->cpu.rip;
+
 	emu->events = 0;
 	emu->changed = 0;
-	TRY(fetch(emu, emu->cpu.rip, emu->code, EMU_INSN_MAX, &emu->fetched));
-	return decode_and_execute(emu);
+	if (!is_long(emu) || !is_canonical(emu, rip) || (rip & 0xfff) > 0x1000 - 16) {
+		TRY(fetch(emu, rip, emu->code, EMU_INSN_MAX, &emu->fetched));
+		return decode_and_execute(emu);
+	}
+	/* 64-bit mode, and all that is looked at lies on one page. */
+	TRY(walk(emu, rip, EMU_ACCESS_FETCH | (emu->cpu.cpl == 3 ? EMU_ACCESS_USER : 0), &gpa));
+	page = emu_page_read(emu, gpa & ~0xfffull);
+	if (!page)
+		return EMU_UNSUPPORTED;
+	__builtin_memcpy(emu->code, page + (gpa & 0xfff), 16);
+	__asm__ volatile("" ::: "memory"); /* a compiler may not go back to the page for bytes that have been copied */
+	emu->fetched = EMU_INSN_MAX;
+	return slot_and_execute(emu);
 }
 
 enum emu_result emu_step_bytes(struct emu *emu, const uint8_t *bytes, unsigned count)
@@ -143,5 +182,5 @@ enum emu_result emu_step_bytes(struct emu *emu, const uint8_t *bytes, unsigned c
 	for (unsigned i = 0; i < count; i++)
 		emu->code[i] = bytes[i];
 	emu->fetched = count;
-	return decode_and_execute(emu);
+	return count == EMU_INSN_MAX ? slot_and_execute(emu) : decode_and_execute(emu);
 }

@@ -232,7 +232,8 @@ static enum emu_result walk_64(struct emu *emu, uint64_t linear, unsigned access
 	return walk.pendings ? set_flags(emu, &walk, 8) : EMU_DONE;
 }
 
-enum emu_result emu_walk(struct emu *emu, uint64_t linear, unsigned access, uint64_t *gpa)
+static __attribute__((noinline)) enum emu_result walk_slow(
+	struct emu *emu, uint64_t linear, unsigned access, uint64_t *gpa)
 {
 	enum emu_result result = emu_need(emu, EMU_STATE_CONTROL);
 
@@ -247,4 +248,69 @@ enum emu_result emu_walk(struct emu *emu, uint64_t linear, unsigned access, uint
 	if (!(emu->cpu.cr4 & CR4_PAE))
 		return walk_32(emu, linear, access, gpa);
 	return walk_64(emu, linear, access, gpa);
+}
+
+/*
+ * The usual case, cheaper, and remembered: four levels, page tables in the first window, flags set already, nothing reserved, access
+ * allowed. Whatever is not so is left to the full walk, which starts again.
+ */
+enum emu_result emu_walk(struct emu *emu, uint64_t linear, unsigned access, uint64_t *gpa)
+{
+	const struct emu_cpu *cpu = &emu->cpu;
+	const uint8_t *host = emu->window[0].host;
+	uint64_t base = emu->window[0].gpa, size = emu->window[0].size;
+	uint64_t address = ((1ull << emu->physical_bits) - 1) & ~0xfffull;
+	/* What an entry must look like: present and accessed, no reserved address bit, and no execute-disable unless there is such a thing. */
+	uint64_t check = (0x000ffffffffff000ull & ~address) | PTE_P | PTE_A | PTE_PS;
+	uint64_t table = cpu->cr3, allow = PTE_W | PTE_U, deny = 0, entry, at, offset_mask = 0xfff, need;
+
+	struct emu_walk_slot *slot = walk_slot(emu, linear, access);
+
+	slot->key = 0;
+	if (emu->missing & EMU_STATE_CONTROL || !(cpu->efer & EFER_LMA) || cpu->cr4 & (CR4_LA57 | CR4_PKE))
+		return walk_slow(emu, linear, access, gpa);
+	if (!(cpu->efer & EFER_NXE))
+		check |= PTE_NX;
+#define LEVEL(shift)                                                                                                   \
+	at = ((table & address) | (linear >> (shift)&0x1ff) << 3) - base;                                              \
+	if (at >= size)                                                                                                \
+		return walk_slow(emu, linear, access, gpa);                                                            \
+	slot->entry[(39 - (shift)) / 9] = (const uint64_t *)(const void *)(host + at);                                 \
+	entry = __atomic_load_n(slot->entry[(39 - (shift)) / 9], __ATOMIC_RELAXED);                                    \
+	slot->value[(39 - (shift)) / 9] = entry;                                                                       \
+	allow &= entry;                                                                                                \
+	deny |= entry;                                                                                                 \
+	table = entry
+	LEVEL(39);
+	if ((entry & check) != (PTE_P | PTE_A))
+		return walk_slow(emu, linear, access, gpa);
+	LEVEL(30);
+	if ((entry & check) != (PTE_P | PTE_A))
+		return walk_slow(emu, linear, access, gpa);
+	LEVEL(21);
+	if ((entry & (check & ~PTE_PS)) != (PTE_P | PTE_A))
+		return walk_slow(emu, linear, access, gpa);
+	if (entry & PTE_PS) {
+		if (entry & 0x1fe000)
+			return walk_slow(emu, linear, access, gpa);
+		offset_mask = 0x1fffff;
+		slot->entry[3] = slot->entry[2];
+		slot->value[3] = entry;
+	} else {
+		LEVEL(12);
+		if ((entry & (check & ~PTE_PS)) != (PTE_P | PTE_A))
+			return walk_slow(emu, linear, access, gpa);
+	}
+#undef LEVEL
+	need = (access & EMU_ACCESS_USER ? PTE_U : 0) | (access & EMU_ACCESS_WRITE ? PTE_W | PTE_D : 0);
+	if ((((allow & ~PTE_D) | (entry & PTE_D)) & need) != need || (access & EMU_ACCESS_FETCH && deny & PTE_NX) ||
+		(!(access & EMU_ACCESS_USER) && allow & PTE_U && cpu->cr4 & (CR4_SMEP | CR4_SMAP)))
+		return walk_slow(emu, linear, access, gpa);
+	*gpa = (entry & address & ~offset_mask) | (linear & offset_mask);
+	slot->cr3 = cpu->cr3;
+	slot->cr4 = cpu->cr4;
+	slot->efer = cpu->efer;
+	slot->gpa = *gpa & ~0xfffull;
+	slot->key = WALK_KEY(linear, access);
+	return EMU_DONE;
 }

@@ -50,6 +50,7 @@ static _Noreturn void core_main_on_stack(void)
 		MIB(boot_info.usable_bytes), (core_image_end - core_image_start) / 1024,
 		(boot_info.pool.end - boot_info.pool.start) / 1024, boot_info.pool.start, boot_info.module_count);
 	acpi_init(&boot_info);
+	pic_init(&acpi_info);
 	lapic_init(cpu);
 	irq_init(&acpi_info);
 	timer_calibrate(cpu, &acpi_info);

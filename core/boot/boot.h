@@ -40,7 +40,6 @@ struct boot_info {
 	char command_line[BOOT_LINE_BYTES];
 	char loader[64];
 	bool uefi;
-	hpa_t rsdp; /* the tag's copy is in rsdp_copy; 0 and rsdp_bytes 0: search the BIOS area */
 	uint8_t rsdp_copy[36];
 	uint32_t rsdp_bytes;
 	uint32_t module_count;

@@ -12,6 +12,8 @@
 #define POOL_FROM	   0x1000000ull	  /* leaves what old devices can reach to others, where there is a choice */
 #define POOL_SHARE_AT_MOST 2		  /* an option may ask for half of the machine, no more */
 
+static const char TOO_MANY_RANGES[] = "the firmware's memory map has too many ranges";
+
 static uint64_t pool_size(const struct boot_info *info, uint64_t wanted)
 {
 	uint64_t bytes = wanted;
@@ -24,16 +26,25 @@ static uint64_t pool_size(const struct boot_info *info, uint64_t wanted)
 	return (bytes + LARGE_SIZE - 1) & ~(uint64_t)(LARGE_SIZE - 1);
 }
 
+static uint64_t module_start(const struct boot_info *info, uint32_t index)
+{
+	return info->module[index].start.value;
+}
+
+static uint64_t module_end(const struct boot_info *info, uint32_t index)
+{
+	return info->module[index].start.value + info->module[index].bytes;
+}
+
 /* Modules lie in RAM, apart from each other and from the image: what a loader says is believed only so far. */
 static const char *check_modules(const struct boot_info *info)
 {
 	for (uint32_t i = 0; i < info->module_count; i++) {
-		uint64_t start = info->module[i].start.value, end = start + info->module[i].bytes;
+		uint64_t start = module_start(info, i), end = module_end(info, i);
 		if (end > start && !memory_map_contains(&info->memory, start, end))
 			return "a boot module lies outside usable memory, or in the core's image";
 		for (uint32_t j = 0; j < i; j++) {
-			uint64_t other = info->module[j].start.value, other_end = other + info->module[j].bytes;
-			if (start < other_end && other < end)
+			if (start < module_end(info, j) && module_start(info, j) < end)
 				return "two boot modules overlap";
 		}
 	}
@@ -46,19 +57,25 @@ const char *boot_layout(struct boot_info *info, struct boot_range image, uint64_
 	const char *error;
 	if (!memory_map_contains(&info->memory, image.start, image.end))
 		return "the core's image does not lie in what the memory map calls RAM";
-	/* The first MiB has the firmware's data, and start-up code of other processors needs a page there: nobody's. */
-	memory_map_remove(&info->memory, 0, FIRST_MIB);
 	memory_map_remove(&info->memory, address_limit, UINT64_MAX);
 	if (!memory_map_remove(&info->memory, image.start, image.end))
-		return "the firmware's memory map has too many ranges";
+		return TOO_MANY_RANGES;
 	if ((error = check_modules(info)) != NULL)
 		return error;
 
 	without_modules = info->memory;
 	for (uint32_t i = 0; i < info->module_count; i++)
-		if (!memory_map_remove(&without_modules, info->module[i].start.value,
-			    info->module[i].start.value + info->module[i].bytes))
-			return "the firmware's memory map has too many ranges";
+		if (!memory_map_remove(&without_modules, module_start(info, i), module_end(info, i)))
+			return TOO_MANY_RANGES;
+	/*
+	 * The first MiB has the firmware's data, and start-up code of other processors needs a page there: nobody's, but for modules (GRUB puts small
+	 * ones there under UEFI).
+	 */
+	memory_map_remove(&info->memory, 0, FIRST_MIB);
+	for (uint32_t i = 0; i < info->module_count; i++)
+		if (!memory_map_cover(&info->memory, module_start(info, i), module_end(info, i)))
+			return TOO_MANY_RANGES;
+
 	uint64_t bytes = pool_size(info, pool_bytes);
 	uint64_t start = memory_map_find(&without_modules, bytes, LARGE_SIZE, POOL_FROM, POOL_LIMIT);
 	if (start == 0)

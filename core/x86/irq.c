@@ -184,8 +184,10 @@ uint32_t irq_isa_gsi(uint32_t isa_irq)
 }
 
 /* The PICs get vectors of their own, so that a spurious one is nobody else's, and are masked for good. Intel 8259A data sheet. */
-static void pics_off(void)
+void pic_init(const struct acpi_info *acpi)
 {
+	if (acpi->madt && !acpi->pc_at)
+		return;
 	io_write8(PIC_MASTER, PIC_INIT);
 	io_write8(PIC_SLAVE, PIC_INIT);
 	io_write8(PIC_MASTER + 1, VECTOR_PIC);
@@ -200,8 +202,6 @@ static void pics_off(void)
 
 void irq_init(const struct acpi_info *acpi)
 {
-	if (!acpi->madt || acpi->pc_at)
-		pics_off();
 	if (!ioapic_init(acpi))
 		log_warn("no I/O APIC: devices' interrupt lines cannot be used");
 }

@@ -49,6 +49,10 @@ uint32_t irq_isa_gsi(uint32_t isa_irq); /* where an ISA interrupt arrives */
 
 /* The I/O APICs themselves; core/x86/ioapic.c. */
 struct acpi_info;
+/*
+ * The PICs first, before lapic_init() closes the way by which their interrupts come: one that waits there would be announced for ever, and never taken.
+ */
+void pic_init(const struct acpi_info *acpi);
 void irq_init(const struct acpi_info *acpi);
 bool ioapic_init(const struct acpi_info *acpi);
 int ioapic_route(uint32_t gsi, uint32_t vector, enum irq_trigger trigger, enum irq_polarity polarity); /* masked */

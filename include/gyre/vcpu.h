@@ -281,6 +281,14 @@ struct gyre_cpuid_entry {
 #define GYRE_POLICY_EXCEPTION_EXIT 0x02u /* exceptions named in exception_bitmap exit as DEBUG */
 #define GYRE_POLICY_KVM_HYPERCALLS 0x04u /* the core answers KVM's kick, IPI and yield */
 #define GYRE_POLICY_HALT_EXIT	   0x08u /* HLT exits (HALT) instead of waiting in the core */
+#define GYRE_POLICY_UNDEFINED_EXIT 0x10u /* #UD exits (UNDEFINED), but for a foreign hypercall; else the core injects it */
+
+/* Where the monitor has guest RAM in its own address space: the core reads the guest's instructions there, where the processor does not give their
+ * length, and nothing else. What is not there costs an exit to the monitor's decoder each time, no more. bytes 0: not used. Multiples of a page. */
+#define GYRE_RAM_WINDOWS 8u
+struct gyre_ram_window {
+	uint64_t gpa, bytes, address;
+};
 struct gyre_vcpu_policy {
 	uint32_t abi; /* GYRE_VCPU_ABI */
 	uint32_t flags;
@@ -292,6 +300,7 @@ struct gyre_vcpu_policy {
 	uint32_t tsc_khz;	 /* the guest's; must be the host's unless the host can scale: -ENOTSUP */
 	int64_t tsc_offset;	 /* guest TSC = host TSC + offset */
 	uint64_t reserved[4];	 /* 0 */
+	struct gyre_ram_window ram[GYRE_RAM_WINDOWS];
 };
 
 /* ---- counters ---- */

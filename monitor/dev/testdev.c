@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * monitor/dev/testdev.c: what test kernels that were written for QEMU expect of their machine; there only with --test-device.
- *   Guest sees   debug exit at 0xf4; 0xe0 to 0xe3 read back; a page's mapping rebuilt by 0xe4; a text port at 0xe9 for the log; interrupt lines at
- *                0x2000 + n; fw_cfg at 0x510 and 0x511 (signature, id, RAM size, processors, an empty file directory). Its RAM at 0xff000000
+ *   Guest sees   debug exit at 0xf4; 0xe0 to 0xe3 read back; 0xe4 drops the mapping of a page, which is rebuilt when it is touched; a doorbell at 0xe8 and
+ *                the dirty log at 0xec (1 on, 2 taken, 0 off), for measurements; a text port at 0xe9 for the log; interrupt lines at 0x2000 + n; fw_cfg at 0x510 and 0x511 (signature, id, RAM size, processors, an empty file directory). Its RAM at 0xff000000
  *                is mapped by the machine.
  *   Host gives   interrupt lines, the end of the VM, the mapping
  *   State        struct testdev_state, saved, version 1         Runs on      the monitor's thread
@@ -17,6 +17,7 @@
 #define SCRATCH	   0xe0
 #define REMAP	   0xe4
 #define DEBUG_TEXT 0xe9
+#define DIRTY_LOG  0xec
 #define LINES	   0x2000
 #define LINE_COUNT 24
 #define FW_SELECT  0x510
@@ -55,6 +56,13 @@ static void remap_write(void *device, uint16_t port, unsigned size, uint32_t val
 	struct testdev *dev = device;
 	(void)port, (void)size;
 	dev->host.remap(dev->host.context, value & ~0xfffull);
+}
+
+static void dirty_write(void *device, uint16_t port, unsigned size, uint32_t value)
+{
+	struct testdev *dev = device;
+	(void)port, (void)size;
+	dev->host.dirty(dev->host.context, value);
 }
 
 static void lines_write(void *device, uint16_t port, unsigned size, uint32_t value)
@@ -155,6 +163,7 @@ void testdev_init(struct testdev *dev, struct bus *bus, const struct testdev_hos
 	bus_ports(bus, SCRATCH, 4, &(struct port_handler){scratch_read, scratch_write, dev, BUS_SIZE_1});
 	bus_ports(bus, REMAP, 1, &(struct port_handler){nothing_read, remap_write, dev, BUS_SIZE_4});
 	bus_ports(bus, DEBUG_TEXT, 1, &(struct port_handler){text_read, text_write, dev, BUS_SIZE_1});
+	bus_ports(bus, DIRTY_LOG, 1, &(struct port_handler){nothing_read, dirty_write, dev, BUS_SIZE_4});
 	bus_ports(bus, LINES, LINE_COUNT, &(struct port_handler){nothing_read, lines_write, dev, SIZES_ALL});
 	bus_ports(bus, FW_SELECT, 2, &(struct port_handler){fw_cfg_read, fw_cfg_write, dev, BUS_SIZE_1 | BUS_SIZE_2});
 	testdev_reset(dev);

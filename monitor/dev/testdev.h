@@ -22,7 +22,8 @@ struct testdev_state {
 struct testdev_host {
 	struct line lines;			    /* by number of the interrupt */
 	struct control control;			    /* debug exit */
-	void (*remap)(void *context, uint64_t gpa); /* drops the mapping of a page and makes it again */
+	void (*remap)(void *context, uint64_t gpa);   /* drops the mapping of a page */
+	void (*dirty)(void *context, uint32_t value); /* 1 starts the dirty log, 2 takes it, 0 ends it */
 	void *context;
 	uint64_t memory;
 	uint32_t cpus;

@@ -70,6 +70,10 @@ void monitor_main(const struct engine_vm *vm) __attribute__((noreturn));
 #define ENGINE_ROM   (ENGINE_READ | ENGINE_EXEC)
 int engine_map(uint64_t gpa, uint64_t bytes, uint8_t *host, uint32_t rights);
 int engine_unmap(uint64_t gpa, uint64_t bytes);
+/* The dirty log: which pages of RAM were written (include/gyre/calls.h, vm_dirty_log and vm_dirty_take, have the particulars). Both work
+ * in bounded pieces inside and return when all is done. engine_dirty_take: one bit a page, bitmap NULL throws the answer away; the pages' number. */
+int engine_dirty_log(int on);
+int engine_dirty_take(uint64_t gpa, uint64_t pages, uint64_t *bitmap);
 /* More memory that can be mapped into the guest (ROMs, RAM of devices): zeroed, page aligned, never given back. NULL: none left. */
 uint8_t *engine_memory(uint64_t bytes);
 

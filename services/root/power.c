@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * services/root/power.c: switches the machine off by ACPI: SLP_TYP of \_S5 and SLP_EN into the PM1 control registers (ACPI Specification,
+ * "PM1 Control Registers", "Transitioning from the Working to the Soft Off State").
+ */
+#include "services/root/root.h"
+#include "services/root/output.h"
+#include "services/root/s5.h"
+#include "lib/uart.h"
+#include "gyre/errors.h"
+
+#define PM1_SCI_EN	  0x0001u
+#define PM1_SLP_TYP_SHIFT 10
+#define PM1_SLP_TYP	  0x1c00u
+#define PM1_SLP_EN	  0x2000u
+#define ACPI_ENABLE_MS	  3000u
+#define OFF_MS		  1000u
+#define DSDT_BYTES_MOST	  (8u << 20)
+#define AML_HEADER	  36u
+
+static int ports_take(uint16_t first, uint16_t count)
+{
+	long ports = ioports_create(GYRE_ROOT_MACHINE, first, count);
+	return ports > 0 && ioports_grant(0, (handle_t)ports) == 0;
+}
+
+static void wait_ms(uint32_t milliseconds)
+{
+	uint64_t deadline = tsc() + root.machine.tsc_khz * milliseconds;
+	while (tsc() < deadline)
+		__asm__ volatile("pause");
+}
+
+static int sleep_types(uint8_t *type_a, uint8_t *type_b)
+{
+	uint64_t first = root.boot->dsdt / 4096, offset = root.boot->dsdt % 4096;
+	uint32_t bytes = root.boot->dsdt_bytes;
+	if (root.boot->dsdt == 0 || bytes <= AML_HEADER || bytes > DSDT_BYTES_MOST)
+		return -GYRE_ENOENT;
+	uint64_t pages = (offset + bytes + 4095) / 4096;
+	long error = memory_map_all(0, GYRE_ROOT_FIRMWARE, first, WINDOW_FIRMWARE, pages, GYRE_RIGHT_READ);
+	if (error < 0)
+		return (int)error;
+	return s5_find((const uint8_t *)WINDOW_FIRMWARE + offset + AML_HEADER, bytes - AML_HEADER, type_a, type_b);
+}
+
+/* Firmware may still own the registers: it hands them over when told so. */
+static void acpi_enable(void)
+{
+	if ((port_in16(root.boot->pm1a_control) & PM1_SCI_EN) != 0 || root.boot->smi_command == 0 ||
+		root.boot->acpi_enable == 0 || !ports_take(root.boot->smi_command, 1))
+		return;
+	port_out8(root.boot->smi_command, root.boot->acpi_enable);
+	for (uint32_t i = 0; i < ACPI_ENABLE_MS && (port_in16(root.boot->pm1a_control) & PM1_SCI_EN) == 0; i++)
+		wait_ms(1);
+}
+
+static void control_write(uint16_t port, uint8_t type)
+{
+	uint16_t value = (uint16_t)(port_in16(port) & ~PM1_SLP_TYP) | (uint16_t)(type << PM1_SLP_TYP_SHIFT);
+	port_out16(port, value);
+	port_out16(port, value | PM1_SLP_EN);
+}
+
+static int acpi_off(void)
+{
+	uint8_t type_a, type_b;
+	if (root.boot->pm1a_control == 0 || sleep_types(&type_a, &type_b) < 0 ||
+		!ports_take(root.boot->pm1a_control, 2))
+		return 0;
+	int has_b = root.boot->pm1b_control != 0 && ports_take(root.boot->pm1b_control, 2);
+	acpi_enable();
+	control_write(root.boot->pm1a_control, type_a);
+	if (has_b)
+		control_write(root.boot->pm1b_control, type_b);
+	wait_ms(OFF_MS);
+	return 1;
+}
+
+/* Emulators have doors of their own; a real machine may have anything at these ports. */
+static void emulator_off(void)
+{
+	static const uint16_t pm1[2] = {0x604, 0xb004};
+	for (unsigned i = 0; i < 2; i++)
+		if (ports_take(pm1[i], 2))
+			port_out16(pm1[i], PM1_SLP_EN);
+	if (ports_take(0x8900, 1))
+		for (const char *c = "Shutdown"; *c != 0; c++)
+			port_out8(0x8900, (uint8_t)*c);
+}
+
+void power_off(void)
+{
+	output_flush();
+	int tried = acpi_off();
+	if (root.emulated)
+		emulator_off();
+	root_log(tried ? "the machine did not switch itself off: switch it off now"
+		       : "this machine's ACPI tables do not say how to switch it off: switch it off now");
+	output_flush();
+	for (;;) {
+		uint64_t bits;
+		event_wait(root.event, GYRE_FOREVER, &bits);
+	}
+}

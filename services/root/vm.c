@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* services/root/vm.c: a VM from its entry in the description to its first instruction, and its end. */
+#include "services/root/root.h"
+#include "services/root/vm.h"
+#include "services/root/output.h"
+#include "lib/elf.h"
+#include "lib/format.h"
+#include "lib/random.h"
+#include "lib/string.h"
+#include "lib/uart.h"
+#include "gyre/frame.h"
+
+#define COM1_ISA_LINE 4u
+
+/* ---- the start block ---- */
+
+struct text_place {
+	char *text;
+	uint32_t used, bytes;
+	int full;
+};
+
+static uint32_t text_add(struct text_place *place, const char *text)
+{
+	size_t length = strlen(text) + 1;
+	uint32_t at = place->used;
+	if (length > place->bytes - place->used) {
+		place->full = 1;
+		return 0;
+	}
+	memcpy(place->text + at, text, length);
+	place->used += (uint32_t)length;
+	return at;
+}
+
+static const char *config_text(uint32_t offset)
+{
+	return root.config.text + offset;
+}
+
+/* A derived, read-only window onto the module for the monitor. */
+static int file_add(
+	struct vm *vm, uint32_t slot, uint32_t number, struct gyre_start_file *file, struct config_fault *fault)
+{
+	const struct gyre_boot_module *module = file_numbered(number);
+	if (module == NULL)
+		return VM_FAULT(fault, GYRE_STATUS_NOT_FOUND,
+			"%s: the boot module \"file%u\" is missing: make the image again", vm->entry->name, number);
+	file->bytes = module->bytes;
+	if (module->bytes == 0)
+		return 0;
+	long window = memory_derive(GYRE_ROOT_RAM, module->first_page, (module->bytes + 4095) / 4096,
+		GYRE_RIGHT_READ | GYRE_RIGHT_COPY | GYRE_RIGHT_MANAGE);
+	if (window > 0)
+		vm->file[slot] = (handle_t)window;
+	long copy = window < 0 ? window : handle_copy(vm->process, vm->file[slot], GYRE_RIGHT_READ, 0);
+	if (copy < 0)
+		return VM_FAULT(fault, GYRE_STATUS_FAILED,
+			"%s: the boot module \"file%u\" could not be handed on (error %d)", vm->entry->name, number,
+			(int)copy);
+	file->memory = (uint32_t)copy;
+	return 0;
+}
+
+static int files_add(struct vm *vm, struct text_place *place, struct config_fault *fault)
+{
+	struct gyre_start *start = vm->start;
+	int error = file_add(vm, 0, vm->entry->kernel, &start->kernel, fault);
+	start->kernel.name = text_add(place, config_text(vm->entry->kernel_name));
+	start->initrds = vm->entry->initrds;
+	for (uint32_t i = 0; error == 0 && i < vm->entry->initrds; i++) {
+		error = file_add(vm, 1 + i, vm->entry->initrd[i].file, &start->initrd[i], fault);
+		start->initrd[i].arguments = text_add(place, config_text(vm->entry->initrd[i].arguments));
+	}
+	return error;
+}
+
+static void seed_add(struct gyre_start *start)
+{
+	static struct random source;
+	static int mixed;
+	uint64_t word;
+	for (int i = 0; i < 4; i++)
+		if (random_processor(&word)) {
+			random_mix(&source, &word, sizeof(word));
+			start->flags |= GYRE_START_SEEDED;
+		}
+	if (!mixed)
+		random_mix(&source, root.config.entropy, root.config.header->entropy_bytes);
+	mixed = 1;
+	if (root.config.header->entropy_bytes >= 32)
+		start->flags |= GYRE_START_SEEDED;
+	word = tsc();
+	random_mix(&source, &word, sizeof(word));
+	random_bytes(&source, start->seed, sizeof(start->seed));
+}
+
+static int start_fill(struct vm *vm, struct config_fault *fault)
+{
+	struct gyre_start *start = vm->start;
+	struct text_place place = {start->text, 1, GYRE_START_PAGES * 4096 - sizeof(*start), 0};
+	start->magic = GYRE_START_MAGIC;
+	start->bytes = GYRE_START_PAGES * 4096;
+	start->vm = vm->number;
+	memcpy(start->name, vm->entry->name, sizeof(start->name));
+	start->memory = vm->entry->memory;
+	start->extra = vm->extra_pages * 4096;
+	start->cpus = vm->entry->cpus;
+	start->level = vm->entry->level;
+	start->vm_flags = vm->entry->flags;
+	if ((root.config.header->flags & GYRE_CONFIG_NO_REBOOT) != 0)
+		start->vm_flags |= GYRE_VM_NO_REBOOT;
+	start->append = text_add(&place, config_text(vm->entry->append));
+	start->wall_nanoseconds = root.wall_seconds * 1000000000;
+	start->wall_tsc = root.start_tsc;
+	seed_add(start);
+	int error = files_add(vm, &place, fault);
+	if (error == 0 && place.full)
+		return VM_FAULT(fault, GYRE_STATUS_FAILED, "%s: its command lines are longer than %u bytes together",
+			vm->entry->name, place.bytes);
+	return error;
+}
+
+/* ---- handles ---- */
+
+static int give(const struct vm *vm, long origin, uint32_t rights, uint32_t *number)
+{
+	long copy = origin < 0 ? origin : handle_copy(vm->process, (handle_t)origin, rights, 0);
+	if (copy < 0)
+		return (int)copy;
+	*number = (uint32_t)copy;
+	return 0;
+}
+
+/* The first VM's console is COM1 itself, if the machine has one. */
+static int com1_give(struct vm *vm)
+{
+	long ports = ioports_create(GYRE_ROOT_MACHINE, UART_COM1, 8);
+	if (ports < 0)
+		return (int)ports;
+	vm->ports = (handle_t)ports;
+	long interrupt = interrupt_create(GYRE_ROOT_MACHINE, COM1_ISA_LINE, GYRE_INTERRUPT_ISA);
+	if (interrupt > 0)
+		vm->interrupt = (handle_t)interrupt;
+	int error = give(vm, interrupt, GYRE_RIGHT_MANAGE | GYRE_RIGHT_WAIT, &vm->start->interrupt);
+	if (error == 0)
+		error = (int)ioports_grant(vm->process, vm->ports);
+	if (error == 0)
+		vm->start->flags |= GYRE_START_COM1;
+	return error;
+}
+
+static int handles_give(struct vm *vm)
+{
+	struct gyre_start *start = vm->start;
+	long event = event_create();
+	if (event < 0)
+		return (int)event;
+	vm->event = (handle_t)event;
+	long endpoint = handle_copy(0, root.endpoint, GYRE_RIGHT_CALL | GYRE_RIGHT_COPY, vm->number + 1);
+	if (endpoint < 0)
+		return (int)endpoint;
+	vm->endpoint = (handle_t)endpoint;
+	int error = give(vm, vm->ram, GYRE_RIGHT_READ | GYRE_RIGHT_WRITE | GYRE_RIGHT_EXEC, &start->ram);
+	if (error == 0)
+		error = give(vm, vm->event, GYRE_RIGHT_WAIT | GYRE_RIGHT_SIGNAL | GYRE_RIGHT_MANAGE, &start->event);
+	if (error == 0)
+		error = give(vm, root.event, GYRE_RIGHT_SIGNAL, &start->event_root);
+	if (error == 0)
+		error = give(vm, vm->endpoint, GYRE_RIGHT_CALL, &start->endpoint);
+	if (error == 0 && vm->number == 0 && com1_give(vm) < 0)
+		root_log("%s: COM1 is not to be had, its console has no line", vm->entry->name);
+	return error;
+}
+
+/* ---- start ---- */
+
+/* Start block and channel: root's view for good, the monitor's the block read-only. */
+static int own_map(struct vm *vm)
+{
+	uint64_t window = WINDOW_VMS + vm->number * WINDOW_VM_BYTES;
+	const uint32_t both = GYRE_RIGHT_READ | GYRE_RIGHT_WRITE;
+	long error = memory_map_all(0, vm->own, 0, window, GYRE_START_PAGES + GYRE_CHANNEL_PAGES, both);
+	if (error == 0)
+		error = memory_map_all(vm->process, vm->own, 0, GYRE_START_ADDRESS, GYRE_START_PAGES, GYRE_RIGHT_READ);
+	if (error == 0)
+		error = memory_map_all(
+			vm->process, vm->own, GYRE_START_PAGES, GYRE_CHANNEL_ADDRESS, GYRE_CHANNEL_PAGES, both);
+	if (error < 0)
+		return (int)error;
+	vm->start = (struct gyre_start *)window;
+	vm->channel = (struct gyre_channel *)(window + GYRE_START_PAGES * 4096);
+	_Static_assert(sizeof(struct ring_shared) == sizeof(struct gyre_channel_counts), "one layout");
+	ring_init(&vm->to_root, (struct ring_shared *)&vm->channel->to_root, vm->channel->to_root_data,
+		GYRE_CHANNEL_TO_ROOT);
+	ring_init(&vm->to_monitor, (struct ring_shared *)&vm->channel->to_monitor, vm->channel->to_monitor_data,
+		GYRE_CHANNEL_TO_MONITOR);
+	return 0;
+}
+
+static int thread_make(struct vm *vm, uint64_t entry)
+{
+	long thread = thread_create(vm->process, entry, 0, GYRE_START_ADDRESS, vm->endpoint, 0);
+	if (thread < 0)
+		return (int)thread;
+	vm->thread = (handle_t)thread;
+	long error = thread_schedule(vm->thread, MONITOR_PRIORITY, 0, 0, 0, 0);
+	return error < 0 ? (int)error : (int)thread_start(vm->thread);
+}
+
+static const char *no_virtualization(uint32_t reason)
+{
+	switch (reason) {
+	case GYRE_VIRT_DISABLED_BY_FIRMWARE:
+		return "virtualization is disabled by the firmware: enable it in the firmware's setup";
+	case GYRE_VIRT_NO_NESTED_PAGING: return "the processor has no nested paging: use one that has it";
+	case GYRE_VIRT_FORCED_OFF: return "virtualization is switched off by a core option: leave that out";
+	default: return "the processor has no virtualization: use one that has it";
+	}
+}
+
+static int vm_prepare(struct vm *vm, struct config_fault *fault)
+{
+	struct elf_image image;
+	uint64_t pages;
+	if (root.machine.virtualization == GYRE_VIRT_NONE)
+		return VM_FAULT(fault, GYRE_STATUS_LACKS, "%s", no_virtualization(root.machine.virt_reason));
+	int error = vm_image_check(&image, &vm->image_address, &pages, fault);
+	if (error == 0)
+		error = vm_memory_take(vm, pages, fault);
+	if (error == 0)
+		error = vm_image_load(vm, &image, fault);
+	if (error < 0)
+		return error;
+	if ((error = own_map(vm)) < 0 || (error = handles_give(vm)) < 0)
+		return VM_FAULT(fault, GYRE_STATUS_FAILED, "%s: its monitor could not be made (error %d)",
+			vm->entry->name, error);
+	if ((error = start_fill(vm, fault)) < 0)
+		return error;
+	vm->state = VM_RUNNING;
+	if ((error = thread_make(vm, image.entry)) < 0)
+		return VM_FAULT(fault, GYRE_STATUS_FAILED, "%s: its monitor could not be started (error %d)",
+			vm->entry->name, error);
+	return 0;
+}
+
+void vm_start(struct vm *vm, uint32_t number)
+{
+	struct config_fault fault;
+	vm->number = number;
+	vm->entry = &root.config.vm[number];
+	if (vm_prepare(vm, &fault) < 0)
+		vm_end(vm, GYRE_END_REFUSED, fault.status, fault.text);
+}
+
+/* ---- end ---- */
+
+static void destroy(handle_t *handle)
+{
+	if (*handle != 0)
+		object_destroy(*handle);
+	*handle = 0;
+}
+
+static void vm_destroy(struct vm *vm)
+{
+	destroy(&vm->interrupt);
+	destroy(&vm->ports);
+	destroy(&vm->process); /* with its threads, vm and vcpus */
+	vm->thread = 0;
+	if (vm->channel != NULL)
+		memory_unmap_all(0, WINDOW_VMS + vm->number * WINDOW_VM_BYTES, GYRE_START_PAGES + GYRE_CHANNEL_PAGES);
+	vm->channel = NULL;
+	vm->start = NULL;
+	vm_memory_give(vm);
+	for (uint32_t i = 0; i < 1 + GYRE_CONFIG_INITRDS; i++)
+		destroy(&vm->file[i]);
+	destroy(&vm->event);
+	if (vm->endpoint != 0)
+		handle_close(vm->endpoint);
+	vm->endpoint = 0;
+}
+
+static void text_clean(char *target, const char *text, size_t bytes)
+{
+	size_t i;
+	for (i = 0; i + 1 < bytes && text[i] != 0; i++)
+		target[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
+	memset(target + i, 0, bytes - i);
+}
+
+void vm_end(struct vm *vm, uint32_t reason, int32_t code, const char *text)
+{
+	struct gyre_frame_exit end = {.code = code, .reason = reason};
+	if (vm->state == VM_ENDED)
+		return;
+	text_clean(end.text, text, sizeof(end.text)); /* it may lie in the channel */
+	vm->state = VM_ENDED;
+	vm->code = code;
+	vm_channel_pump(vm, 1);
+	vm_destroy(vm);
+	if (!output_has_frames())
+		root_log("%s has ended with %d: %s", vm->entry->name, code, end.text);
+	output_frame(GYRE_FRAME_EXIT, (uint8_t)vm->number, &end, sizeof(end), NULL, 0);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * services/root/vm_channel.c: the channel to a monitor. Everything that comes is hostile: each packet is copied out, then checked; a ring that makes
+ * no sense ends the VM (its monitor is its own guest's by then, and nobody else's).
+ */
+#include "services/root/root.h"
+#include "services/root/vm.h"
+#include "services/root/output.h"
+#include "lib/string.h"
+#include "gyre/frame.h"
+#include "gyre/vcpu.h"
+
+static int type_known(uint8_t type)
+{
+	return type == GYRE_FRAME_LOG || type == GYRE_FRAME_CONSOLE || type == GYRE_FRAME_TRACE ||
+	       type == GYRE_FRAME_COUNTERS;
+}
+
+static struct gyre_root_figures figures(const struct vm *vm)
+{
+	struct gyre_process_info process = {0}, own = {0};
+	struct gyre_machine_info machine = {0};
+	process_info(vm->process, &process);
+	process_info(0, &own);
+	machine_info(&machine);
+	extern char native_image[], native_image_end[];
+	return (struct gyre_root_figures){
+		.frames_process = process.used_frames,
+		.monitor_bytes = (vm->own_pages + vm->extra_pages) * 4096,
+		.frames_total = machine.frames_total,
+		.frames_used = machine.frames_used,
+		.core_image_bytes = machine.core_image_bytes,
+		.root_bytes = (uint64_t)(native_image_end - native_image) + own.used_frames * 4096,
+		.boot_images_bytes = file_pages_all() * 4096,
+	};
+}
+
+static void packet_out(const struct vm *vm, const struct gyre_packet *packet, const uint8_t *data)
+{
+	struct gyre_root_figures total;
+	switch (packet->type) {
+	case GYRE_FRAME_LOG:
+		output_text((uint8_t)vm->number, vm->entry->name, (const char *)data, packet->length);
+		break;
+	case GYRE_FRAME_COUNTERS:
+		if (packet->length != sizeof(struct gyre_vcpu_counters))
+			return;
+		total = figures(vm);
+		output_frame(GYRE_FRAME_COUNTERS, (uint8_t)vm->number, data, packet->length, &total, sizeof(total));
+		break;
+	default: output_frame(packet->type, (uint8_t)vm->number, data, packet->length, NULL, 0); break;
+	}
+}
+
+/* One packet: 1, 0 if there is none or no room for it, or -GYRE_EPROTO. */
+static int packet_take(struct vm *vm, int wait)
+{
+	static uint8_t data[GYRE_FRAME_DATA]; /* the main thread alone comes here */
+	struct gyre_packet packet;
+	int64_t used = ring_used(&vm->to_root);
+	if (used <= 0)
+		return (int)used;
+	if (used < (int64_t)sizeof(packet))
+		return -GYRE_EPROTO;
+	ring_peek(&vm->to_root, 0, &packet, sizeof(packet));
+	if (!type_known(packet.type) || packet.length > sizeof(data) ||
+		used < (int64_t)(sizeof(packet) + packet.length))
+		return -GYRE_EPROTO;
+	/* A LOG may grow by a newline, COUNTERS by the figures. */
+	if (!wait && output_has_frames() && output_room() < packet.length + sizeof(struct gyre_root_figures) &&
+		output_room() < GYRE_FRAME_DATA)
+		return 0;
+	ring_peek(&vm->to_root, sizeof(packet), data, packet.length);
+	ring_take(&vm->to_root, sizeof(packet) + packet.length);
+	packet_out(vm, &packet, data);
+	return 1;
+}
+
+void vm_channel_pump(struct vm *vm, int wait)
+{
+	int taken = 0, result;
+	if (vm->channel == NULL)
+		return;
+	while ((result = packet_take(vm, wait)) > 0)
+		taken = 1;
+	if (result < 0 && vm->state == VM_RUNNING)
+		vm_end(vm, GYRE_END_MONITOR, GYRE_STATUS_FAILED, "its monitor broke the channel to root");
+	else if (taken && vm->event != 0)
+		event_signal(vm->event, 1ull << GYRE_CHANNEL_ROOM);
+}
+
+void vm_input(struct vm *vm, const uint8_t *data, size_t bytes)
+{
+	if (vm->state != VM_RUNNING || vm->channel == NULL)
+		return;
+	int64_t written = ring_write(&vm->to_monitor, data, (uint32_t)bytes);
+	/* What a guest does not read is lost, as on a serial line. */
+	vm->input_lost += written < 0 ? bytes : bytes - (size_t)written;
+	event_signal(vm->event, 1ull << GYRE_CHANNEL_INPUT);
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * services/root/vm_memory.c: memory of a VM. Guest RAM comes in pieces of 2 MiB and in 2 MiB alignment, so that both page tables over it have large
+ * entries; of 1 GiB where the VM is that large and such a piece is free.
+ */
+#include "services/root/root.h"
+#include "services/root/vm.h"
+#include "services/root/output.h"
+#include "lib/format.h"
+
+#define PAGES_2M   512u
+#define PAGES_1G   (512u * 512u)
+#define TEST_PAGES 32u /* memory of devices: the test device's 64 KiB, and ROMs */
+#define MIB_PAGES  256u
+#define TABLE_BASE 256u /* frames for objects, vcpu, stacks, and tables of what is small */
+
+/* Pages from the pool into the object, from `offset` on. */
+static int piece_add(struct vm *vm, handle_t memory, uint64_t offset, uint64_t first, uint64_t pages)
+{
+	if (vm->pieces == VM_PIECES) {
+		pool_give(&root.pool, first, pages);
+		return -GYRE_ENOMEM;
+	}
+	vm->piece[vm->pieces].first = first;
+	vm->piece[vm->pieces].pages = pages;
+	vm->pieces++;
+	return (int)memory_move_all(memory, offset, GYRE_ROOT_RAM, first, pages);
+}
+
+static int ram_fill(struct vm *vm, uint64_t pages)
+{
+	uint64_t done = 0, first = 0;
+	if (pages >= PAGES_1G)
+		first = pool_take(&root.pool, pages, PAGES_1G);
+	if (first == 0)
+		first = pool_take(&root.pool, pages, PAGES_2M);
+	if (first != 0)
+		return piece_add(vm, vm->ram, 0, first, pages);
+	while (done < pages) {
+		uint64_t part = pages - done;
+		first = pool_take_largest(&root.pool, &part, PAGES_2M);
+		if (first == 0)
+			return -GYRE_ENOMEM;
+		int error = piece_add(vm, vm->ram, done, first, part);
+		if (error < 0)
+			return error;
+		done += part;
+	}
+	return 0;
+}
+
+static int small_fill(struct vm *vm, handle_t memory, uint64_t offset, uint64_t pages)
+{
+	uint64_t first = pool_take(&root.pool, pages, 1);
+	return first == 0 ? -GYRE_ENOMEM : piece_add(vm, memory, offset, first, pages);
+}
+
+/* Nothing is handed on unscrubbed. A VM of many GiB takes a while: it is said every 16 GiB. */
+static int clear_all(struct vm *vm, handle_t memory, uint64_t pages)
+{
+	const uint64_t step = 16 * (uint64_t)PAGES_1G;
+	for (uint64_t done = 0; done < pages; done += step) {
+		uint64_t part = pages - done < step ? pages - done : step;
+		if (done > 0)
+			root_log("%s: %lu of %lu GiB of its memory are cleared", vm->entry->name,
+				(unsigned long)(done / PAGES_1G), (unsigned long)(pages / PAGES_1G));
+		long error = memory_clear_all(memory, done, part);
+		if (error < 0)
+			return (int)error;
+	}
+	return 0;
+}
+
+static uint64_t file_pages(const struct vm *vm)
+{
+	const struct gyre_boot_module *module = file_numbered(vm->entry->kernel);
+	uint64_t pages = module != NULL ? module->bytes / 4096 : 0;
+	for (uint32_t i = 0; i < vm->entry->initrds; i++)
+		if ((module = file_numbered(vm->entry->initrd[i].file)) != NULL)
+			pages += module->bytes / 4096;
+	return pages;
+}
+
+/* What its tables and objects may take of the core's memory: large entries over RAM, and one of the two tables split for the dirty log. */
+static uint64_t quota(const struct vm *vm)
+{
+	uint64_t ram = vm->entry->memory / 4096;
+	return TABLE_BASE + ram / PAGES_2M + 2 * (ram / PAGES_1G + 1) + file_pages(vm) / PAGES_2M;
+}
+
+static int objects_create(struct vm *vm, uint64_t ram_pages)
+{
+	long process = process_create(quota(vm));
+	if (process < 0)
+		return (int)process;
+	vm->process = (handle_t)process;
+	long own = memory_create(vm->own_pages, vm->process);
+	if (own < 0)
+		return (int)own;
+	vm->own = (handle_t)own;
+	long ram = memory_create(ram_pages + vm->extra_pages, vm->process);
+	if (ram < 0)
+		return (int)ram;
+	vm->ram = (handle_t)ram;
+	return 0;
+}
+
+int vm_memory_take(struct vm *vm, uint64_t image_pages, struct config_fault *fault)
+{
+	uint64_t ram_pages = vm->entry->memory / 4096, free = pool_free(&root.pool);
+	vm->image_pages = image_pages;
+	vm->own_pages = GYRE_START_PAGES + GYRE_CHANNEL_PAGES + image_pages;
+	vm->extra_pages = (vm->entry->flags & GYRE_VM_TEST_DEVICE) != 0 ? TEST_PAGES : 0;
+	if (ram_pages + vm->own_pages + vm->extra_pages > free)
+		return VM_FAULT(fault, GYRE_STATUS_LACKS,
+			"%s wants %lu MiB, the machine has %lu MiB free: give the VM less memory or the machine more",
+			vm->entry->name, (unsigned long)(ram_pages / MIB_PAGES), (unsigned long)(free / MIB_PAGES));
+	int error = objects_create(vm, ram_pages);
+	if (error == 0)
+		error = ram_fill(vm, ram_pages); /* first: the rest fits between */
+	if (error == 0 && vm->extra_pages > 0)
+		error = small_fill(vm, vm->ram, ram_pages, vm->extra_pages);
+	if (error == 0)
+		error = small_fill(vm, vm->own, 0, vm->own_pages);
+	if (error == 0)
+		error = clear_all(vm, vm->ram, ram_pages + vm->extra_pages);
+	if (error == 0)
+		error = clear_all(vm, vm->own, vm->own_pages);
+	if (error < 0)
+		return VM_FAULT(fault, GYRE_STATUS_LACKS,
+			"%s: its %lu MiB could not be put together (error %d): give the VM less memory or the machine "
+			"more",
+			vm->entry->name, (unsigned long)(ram_pages / MIB_PAGES), error);
+	return 0;
+}
+
+void vm_memory_give(struct vm *vm)
+{
+	/* The process paid for the objects: they may have died with it. Either way every page is back in GYRE_ROOT_RAM now. */
+	if (vm->ram != 0)
+		object_destroy(vm->ram);
+	if (vm->own != 0)
+		object_destroy(vm->own);
+	vm->ram = vm->own = 0;
+	for (; vm->pieces > 0; vm->pieces--)
+		if (pool_give(&root.pool, vm->piece[vm->pieces - 1].first, vm->piece[vm->pieces - 1].pages) < 0)
+			root_log("%s: some of its memory is lost", vm->entry->name);
+}

@@ -122,8 +122,7 @@ static unsigned decode_immediate(struct decoder copy, struct emu_insn *insn, uin
 		insn->imm = (uint64_t)(int8_t)p[0];
 		d->at += 1;
 	} else if (flags & F_IMMZ) {
-		if (insn->size == 2 || (flags & F_BR && insn->prefixes & EMU_PREFIX_66 && d->is64 &&
-					       !(d->config & EMU_CONFIG_INTEL))) {
+		if (insn->size == 2) {
 			insn->imm = (uint64_t)(int16_t)load16(p);
 			d->at += 2;
 		} else {
@@ -359,10 +358,10 @@ static inline __attribute__((always_inline)) unsigned operand_size(
 	if (flags & F_BYTE)
 		return 1;
 	if (d->is64) {
-		if (flags & F_BR)
-			return insn->prefixes & EMU_PREFIX_66 && !(d->config & EMU_CONFIG_INTEL) ? 2 : 8;
 		if (insn->rex & 8)
 			return 8;
+		if (flags & F_BR)
+			return insn->prefixes & EMU_PREFIX_66 && !(d->config & EMU_CONFIG_INTEL) ? 2 : 8;
 		if (flags & F_D64)
 			return insn->prefixes & EMU_PREFIX_66 ? 2 : 8;
 		return insn->prefixes & EMU_PREFIX_66 ? 2 : 4;
@@ -374,7 +373,9 @@ static inline __attribute__((always_inline)) unsigned operand_size(
 static inline __attribute__((always_inline)) bool is_invalid(
 	const struct decoder *d, const struct emu_insn *insn, uint32_t flags)
 {
-	if (insn->op == OP_INVALID)
+	if (insn->op == OP_INVALID || (insn->op == OP_X87 && flags & F_MODRM && !emu_x87_exists(insn->opcode, insn->modrm)))
+		return true;
+	if (insn->op == OP_MOVDR && insn->reg >= 8)
 		return true;
 	if (flags & (F_MEM | F_REG | F_N64 | F_O64 | F_PROT | F_SEGREG | F_CTLREG | F_NP | F_66 | F_F3 | F_F2)) {
 		if ((flags & F_MEM && !insn->memory) || (flags & F_REG && insn->memory) || (flags & F_N64 && d->is64) ||

@@ -83,9 +83,12 @@ enum {
 	G_38F0 = G_79 + 4, G_38F1 = G_38F0 + 4, G_382A = G_38F1 + 4, G_38F5 = G_382A + 4, G_38F6 = G_38F5 + 4,
 	G_38F8 = G_38F6 + 4, G_38DC = G_38F8 + 4, G_38DD = G_38DC + 4, G_38DE = G_38DD + 4, G_38DF = G_38DE + 4,
 	G_38D8 = G_38DF + 4, G_38D8R = G_38D8 + 4, G_3AF0 = G_38D8R + 8,
-	G_LINES = G_3AF0 + 4,
+	G_3AF0R = G_3AF0 + 4,
+	G_3AF0M = G_3AF0R + 8,
+	G_LINES = G_3AF0M + 8,
 };
 
+#define CMPS_ I(CMP, EG, M B), I(CMP, EG, M), I(CMP, GE, M B), I(CMP, GE, M), I(CMP, AI, B IB), I(CMP, AI, IZ)
 #define ALU(o) \
 	I(o, EG, M B L), I(o, EG, M L), I(o, GE, M B), I(o, GE, M), I(o, AI, B IB), I(o, AI, IZ)
 #define X8(...) __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__
@@ -95,7 +98,7 @@ const struct emu_opcode emu_map0[256] = {
 	/* 00 */ ALU(ADD), I(PUSHSEG, ES, N64), I(POPSEG, ES, N64), ALU(OR), I(PUSHSEG, CS, N64), I(ESCAPE, NONE),
 	/* 10 */ ALU(ADC), I(PUSHSEG, SS, N64), I(POPSEG, SS, N64), ALU(SBB), I(PUSHSEG, DS, N64), I(POPSEG, DS, N64),
 	/* 20 */ ALU(AND), I(PREFIX, NONE), I(DAA, NONE, N64), ALU(SUB), I(PREFIX, NONE), I(DAS, NONE, N64),
-	/* 30 */ ALU(XOR), I(PREFIX, NONE), I(AAA, NONE, N64), ALU(CMP), I(PREFIX, NONE), I(AAS, NONE, N64),
+	/* 30 */ ALU(XOR), I(PREFIX, NONE), I(AAA, NONE, N64), CMPS_, I(PREFIX, NONE), I(AAS, NONE, N64),
 	/* 40 */ X8(I(INC, Z)), X8(I(DEC, Z)), /* REX in 64-bit mode */
 	/* 50 */ X8(I(PUSH, Z, D64)), X8(I(POP, Z, D64)),
 	/* 60 */ I(PUSHA, NONE, N64), I(POPA, NONE, N64), I(BOUND, GE, M MEM N64), I(ARPL, EG, M PROT), I(PREFIX, NONE),
@@ -134,7 +137,7 @@ const struct emu_opcode emu_map0[256] = {
 const struct emu_opcode emu_map1[256] = {
 	/* 00 */ GR(6, M PROT | F_BY_REG), GR(7, M | F_BY_MOD), I(LAR, GE, M PROT), I(LSL, GE, M PROT), XX, I(SYSTEM, NONE),
 		 I(CLTS, NONE, PRIV), I(SYSTEM, NONE, PRIV), I(WBINVD, NONE, PRIV), I(WBINVD, NONE, PRIV), XX, I(UD, NONE), XX,
-		 GR(P, M MEM | F_BY_REG), I(OTHER, NONE), I(OTHER, NONE, M IB),
+		 GR(P, M | F_BY_REG), I(OTHER, NONE), I(OTHER, NONE, M IB),
 	/* 10 */ GR(10, M | F_BY_PREFIX), GR(11, M | F_BY_PREFIX), GR(12X, M | F_BY_PREFIX), GR(13X, M | F_BY_PREFIX), SSE(NP P66),
 		 SSE(NP P66), GR(16X, M | F_BY_PREFIX), GR(17X, M | F_BY_PREFIX), GR(16, M | F_BY_REG), NOPE,
 		 GR(1A_, M | F_BY_PREFIX), GR(1B_, M | F_BY_PREFIX), NOPE, NOPE, GR(1E, M | F_BY_PREFIX), NOPE,
@@ -187,7 +190,7 @@ const struct emu_opcode emu_map2[256] = {
 		 GR(38DE, M | F_BY_PREFIX), GR(38DF, M | F_BY_PREFIX),
 	/* E0 */ X16(XX),
 	/* F0 */ GR(38F0, M | F_BY_PREFIX), GR(38F1, M | F_BY_PREFIX), XX, XX, XX, GR(38F5, M | F_BY_PREFIX),
-		 GR(38F6, M | F_BY_PREFIX), XX, GR(38F8, M | F_BY_PREFIX), I(OTHER, NONE, M MEM NP), XX, XX, XX, XX, XX, XX,
+		 GR(38F6, M | F_BY_PREFIX), XX, GR(38F8, M | F_BY_PREFIX), I(OTHER, NONE, M MEM NP), I(OTHER, NONE, M REG PF3), I(OTHER, NONE, M REG PF3), XX, XX, XX, XX,
 };
 
 const struct emu_opcode emu_map3[256] = {
@@ -228,16 +231,16 @@ const struct emu_opcode emu_groups[G_LINES] = {
 		I(LMSW, E, PRIV), GR(7R7, | F_BY_RM),
 	/* VMCALL VMLAUNCH VMRESUME VMXOFF PCONFIG, WRMSRNS */
 	[G_7R0] = SYS(NP), SYS(NP), SYS(NP), SYS(NP), SYS(NP), SYS(NP), XX, XX,
-	/* MONITOR MWAIT CLAC STAC, ENCLS */
-	[G_7R1] = SYS(NP), SYS(NP), SYS(NP), SYS(NP), XX, XX, XX, SYS(NP),
+	/* MONITOR MWAIT CLAC STAC, TDCALL SEAMRET SEAMOPS, ENCLS or SEAMCALL */
+	[G_7R1] = SYS(NP), SYS(NP), SYS(NP), SYS(NP), SYS(P66), SYS(P66 | F_O64), SYS(P66 | F_O64), SYS(NP P66),
 	/* XGETBV XSETBV, VMFUNC XEND XTEST ENCLU */
 	[G_7R2] = SYS(NP), SYS(NP), XX, XX, SYS(NP), SYS(NP), SYS(NP), SYS(NP),
 	/* VMRUN VMMCALL VMLOAD VMSAVE STGI CLGI SKINIT INVLPGA */
 	[G_7R3] = X8(SYS()),
-	/* SETSSBSY, SAVEPREVSSP, UIRET TESTUI CLUI STUI, RDPKRU WRPKRU */
-	[G_7R5] = SYS(PF3), XX, SYS(PF3), XX, SYS(PF3 | F_O64), SYS(PF3 | F_O64), SYS(NP PF3), SYS(NP PF3),
+	/* SETSSBSY SERIALIZE XSUSLDTRK, XRESLDTRK, SAVEPREVSSP, UIRET TESTUI, CLUI STUI or RDPKRU WRPKRU */
+	[G_7R5] = SYS(NP PF3 PF2), SYS(PF2), SYS(PF3), XX, SYS(PF3 | F_O64), SYS(PF3 | F_O64), SYS(NP PF3), SYS(NP PF3),
 	/* SWAPGS RDTSCP MONITORX MWAITX CLZERO RDPRU INVLPGB TLBSYNC */
-	[G_7R7] = SYS(| F_O64), SYS(), SYS(), SYS(), SYS(), SYS(NP), SYS(), SYS(),
+	[G_7R7] = SYS(| F_O64), SYS(), SYS(NP PF3), SYS(NP), SYS(), SYS(), SYS(NP PF3 PF2), SYS(NP PF3 PF2),
 	[G_8] = XX, XX, XX, XX, I(BT, EI), I(BTS, EI, L), I(BTR, EI, L), I(BTC, EI, L),
 	[G_9] = GR(9M, | F_BY_REG), GR(9R, | F_BY_REG),
 	[G_9M] = XX, I(CMPXCHG8B, E, L), XX, SYS(NP), SYS(NP), SYS(NP), GR(9M6, | F_BY_PREFIX), SYS(NP),
@@ -272,7 +275,7 @@ const struct emu_opcode emu_groups[G_LINES] = {
 	[G_15R4] = XX, XX, OTH(), XX,
 	[G_15R5] = I(FENCE, NONE), XX, OTH(), XX, /* INCSSP */
 	[G_15R6] = I(FENCE, NONE), OTH(), OTH(), OTH(), /* TPAUSE UMONITOR UMWAIT */
-	[G_15R7] = I(FENCE, NONE), OTH(), XX, XX, /* PCOMMIT, withdrawn */
+	[G_15R7] = I(FENCE, NONE), XX, XX, XX,
 	[G_P] = X8(PRE),
 	[G_16] = PRE, PRE, PRE, PRE, I(NOP, E), I(NOP, E), I(NOP, E), I(NOP, E),
 	[G_1E] = I(NOP, E), I(NOP, E), GR(1ER, | F_BY_REG), I(NOP, E),
@@ -314,7 +317,9 @@ const struct emu_opcode emu_groups[G_LINES] = {
 	[G_38DF] = XX, OTH(), OTH(MEM), XX,
 	[G_38D8] = XX, XX, GR(38D8R, MEM | F_BY_REG), XX,
 	[G_38D8R] = OTH(), OTH(), OTH(), OTH(), XX, XX, XX, XX,
-	[G_3AF0] = XX, XX, OTH(REG), XX,
+	[G_3AF0] = XX, XX, GR(3AF0R, REG | F_BY_REG), XX,
+	[G_3AF0R] = GR(3AF0M, | F_BY_RM), XX, XX, XX, XX, XX, XX, XX,
+	[G_3AF0M] = OTH(), XX, XX, XX, XX, XX, XX, XX, /* HRESET */
 };
 /* clang-format on */
 
@@ -348,6 +353,20 @@ const struct emu_opcode *emu_vex_line(unsigned map, unsigned opcode, unsigned pr
 	if (map == 3 && opcode == 0xf0 && prefix == 3)
 		return &rorx;
 	return NULL;
+}
+
+/* Of the x87 opcodes D8 to DF: a bit for each ModRM.reg with memory, and for each low six bits of ModRM with registers. */
+static const uint8_t x87_memory[8] = {0xff, 0xfd, 0xff, 0xaf, 0xff, 0xdf, 0xff, 0xff};
+static const uint64_t x87_register[8] = {
+	0xffffffffffffffff, 0xffff7f33ff01ffff, 0x00000200ffffffff, 0x00ffff1fffffffff,
+	0xffffffffffffffff, 0x0000ffffffffffff, 0xffffffff02ffffff, 0x00ffff01ffffffff,
+};
+
+bool emu_x87_exists(unsigned opcode, unsigned modrm)
+{
+	if (modrm >> 6 == 3)
+		return x87_register[opcode & 7] >> (modrm & 63) & 1;
+	return x87_memory[opcode & 7] >> (modrm >> 3 & 7) & 1;
 }
 
 static const char *const names[OP_COUNT] = {

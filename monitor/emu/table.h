@@ -132,6 +132,8 @@ extern const unsigned emu_group_lines;
 /* VEX-encoded integer instructions: the line, or NULL for all others. prefix: 0, 1 (66), 2 (F3), 3 (F2). */
 const struct emu_opcode *emu_vex_line(unsigned map, unsigned opcode, unsigned prefix, unsigned reg);
 
+bool emu_x87_exists(unsigned opcode, unsigned modrm);
+
 /* Whether an operation has semantics. */
 bool emu_op_has_semantics(unsigned op);
 

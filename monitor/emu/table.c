@@ -264,7 +264,7 @@ const struct emu_opcode emu_groups[G_LINES] = {
 	[G_15M] = OTH(NP), OTH(NP), OTH(NP), OTH(NP), GR(15M4, | F_BY_PREFIX), OTH(NP), GR(15M6, | F_BY_PREFIX),
 		GR(15M7, | F_BY_PREFIX),
 	[G_15M4] = OTH(), XX, OTH(), XX, /* PTWRITE */
-	[G_15M6] = OTH(), OTH(), OTH(), XX,
+	[G_15M6] = OTH(), OTH(), SYS(), XX,
 	[G_15M7] = OTH(), OTH(), XX, XX,
 	[G_15R] = GR(15R0, | F_BY_PREFIX), GR(15R1, | F_BY_PREFIX), GR(15R2, | F_BY_PREFIX), GR(15R3, | F_BY_PREFIX),
 		GR(15R4, | F_BY_PREFIX), GR(15R5, | F_BY_PREFIX), GR(15R6, | F_BY_PREFIX), GR(15R7, | F_BY_PREFIX),
@@ -273,7 +273,7 @@ const struct emu_opcode emu_groups[G_LINES] = {
 	[G_15R2] = XX, XX, SYS(| F_O64), XX,
 	[G_15R3] = XX, XX, SYS(| F_O64), XX,
 	[G_15R4] = XX, XX, OTH(), XX,
-	[G_15R5] = I(FENCE, NONE), XX, OTH(), XX, /* INCSSP */
+	[G_15R5] = I(FENCE, NONE), XX, SYS(), XX, /* INCSSP */
 	[G_15R6] = I(FENCE, NONE), OTH(), OTH(), OTH(), /* TPAUSE UMONITOR UMWAIT */
 	[G_15R7] = I(FENCE, NONE), XX, XX, XX,
 	[G_P] = X8(PRE),

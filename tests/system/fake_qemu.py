@@ -1,0 +1,75 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""A machine that is none: stands in QEMU's place (GYRE_QEMU) and does what the script in FAKE_SCRIPT says, at the other end of the two serial
+ports. So the command's side of consoles, frames and ends is tested in milliseconds, wrong machines included."""
+
+import os
+import re
+import socket
+import struct
+import sys
+import time
+
+LOG, CONSOLE, EXIT, MACHINE_END, PANIC, TRACE, COUNTERS, READY, QUIT = range(1, 10)
+MACHINE = 0xFF
+
+
+class Machine:
+    def __init__(self, argv):
+        self.argv, self.sequence = argv, 0
+        numbers = re.findall(r"socket,id=com\d,fd=(\d+)", " ".join(argv))
+        self.com1, self.com2 = (socket.socket(fileno=int(number)) for number in numbers)
+        for port in (self.com1, self.com2):
+            port.setblocking(True)
+
+    def header(self, kind, vm, length):
+        head = struct.pack("<BBBBHB", 0xF5, 0x47, kind, vm, length, self.sequence & 255)
+        self.sequence += 1
+        check = 0
+        for byte in head:
+            check ^= byte
+        return head + bytes([check])
+
+    def frame(self, kind, vm=MACHINE, data=b""):
+        data = data.encode() if isinstance(data, str) else data
+        self.com2.sendall(self.header(kind, vm, len(data)) + data)
+
+    def say(self, text):
+        self.com1.sendall(text.encode() if isinstance(text, str) else text)
+
+    def log(self, text, vm=MACHINE):
+        self.frame(LOG, vm, text)
+
+    def ready(self):
+        self.frame(READY)
+
+    def end_vm(self, vm, code, text="", reason=0):
+        self.frame(EXIT, vm, struct.pack("<iI112s", code, reason, text.encode()))
+
+    def end(self, code=0):
+        self.frame(MACHINE_END, data=struct.pack("<i", code))
+        sys.exit(0)
+
+    def line(self):
+        """What the person typed on the first console, up to a return."""
+        text = b""
+        while not text.endswith((b"\r", b"\n")):
+            byte = self.com1.recv(1)
+            if not byte:
+                break
+            text += byte
+        return text
+
+    def receive_frame(self):
+        """kind, vm, data of the next frame from the command."""
+        head = self.com2.recv(8, socket.MSG_WAITALL)
+        _, _, kind, vm, length = struct.unpack("<BBBBH", head[:6])
+        return kind, vm, self.com2.recv(length, socket.MSG_WAITALL) if length else b""
+
+
+def main():
+    names = {**globals(), "m": Machine(sys.argv), "time": time, "os": os}
+    exec(compile(os.environ["FAKE_SCRIPT"], "FAKE_SCRIPT", "exec"), names)  # pylint: disable=exec-used
+
+
+main()

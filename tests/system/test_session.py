@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command beside its machine: consoles, frames, ends and exit codes, the person's terminal. The machine is fake_qemu.py, so that it can
+also be slow, silent or wrong."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+import pexpect
+import pytest
+
+FAKE = pathlib.Path(__file__).with_name("fake_qemu.py")
+
+
+@pytest.fixture
+def fake(gyre, tmp_path, monkeypatch):
+    """fake(script, words) runs `gyre emulate` with two VMs on a machine that does what the script says."""
+    for name in ("gyre-core.elf", "root.elf", "monitor.elf", "kernel"):
+        (tmp_path / name).write_bytes(b"something")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setenv("GYRE_QEMU", str(FAKE))
+
+    class Fake:
+        folder = tmp_path
+        words = ["emulate", "--machine", "amd", "--lib-dir", str(tmp_path)]
+        vms = ["--vm", "one", "--kernel", str(tmp_path / "kernel"), "--vm", "two", "--kernel", str(tmp_path / "kernel")]
+
+        def run(self, script, *words, **options):
+            monkeypatch.setenv("FAKE_SCRIPT", script)
+            result = gyre.run(*self.words, *words, *self.vms, **options)
+            assert not list(temporary.iterdir())
+            return result
+
+        def popen(self, script, *words, **options):
+            monkeypatch.setenv("FAKE_SCRIPT", script)
+            return subprocess.Popen([gyre.program, *self.words, *words, *self.vms], **options)
+
+        def spawn(self, script, *words):
+            monkeypatch.setenv("FAKE_SCRIPT", script)
+            child = pexpect.spawn(gyre.program, [*self.words, *words, *self.vms], timeout=20, encoding="utf-8")
+            gyre.children.append(child)
+            return child
+
+    return Fake()
+
+
+def test_consoles_and_logs_go_where_they_belong(fake):
+    result = fake.run(
+        r"""
+m.log("core: hello\nhalf a ")
+m.log("line\n")
+m.log("root: mine\n")
+m.log("monitor's word\n", vm=1)
+m.ready()
+m.say("first console \x1b[1m\r\n\xff".encode("latin-1"))
+m.frame(CONSOLE, 1, "second \x1b[31mcon")
+m.frame(CONSOLE, 1, "sole\r\nno end")
+m.end_vm(1, 16, "triple fault", 3)
+m.end_vm(0, 0, "powered off")
+m.end(0)
+"""
+    )
+    assert result.returncode == 0
+    assert result.stdout == "first console \x1b[1m\n�"
+    lines = result.stderr.splitlines()
+    expected = ["core: hello", "core: half a line", "root: mine", "two: monitor's word", "two: second console", "two: no end"]
+    assert lines == expected + ["two: triple fault", "one: powered off"]
+
+
+@pytest.mark.parametrize(
+    "script, status, says",
+    [
+        ("m.end_vm(0, 7); m.end(4)", 7, ""),
+        ("m.end_vm(0, 0, 'powered off'); m.end_vm(1, 7); m.end(4)", 0, "one: powered off"),
+        ("m.end_vm(1, 7); m.end(12)", 12, ""),
+        ("m.log('SVM is off\\n'); m.end(12)", 12, "core: SVM is off"),
+        ("m.end_vm(0, 0); m.frame(PANIC, data='assertion\\nat x'); time.sleep(60)", 18, "core: assertion\ncore: at x"),
+        ("m.log('last words\\n'); sys.exit(0)", 18, "last words"),
+        ("m.com2.sendall(b'error: out of memory.\\n'); sys.exit(0)", 12, "too little memory"),
+        ("m.com2.sendall(b'error: file not found.\\n'); sys.exit(0)", 4, "file not found"),
+        ("sys.exit(0)", 4, "before Gyre's core said a word"),
+        ("print('no such device', file=sys.stderr); sys.exit(1)", 4, "no such device"),
+        ("print('qemu: unable to find CPU model foo'); sys.exit(1)", 2, "unable to find CPU model"),
+        ("print('cannot set up guest memory'); sys.exit(1)", 12, "memory"),
+        ("os.abort()", 4, "signal 6"),
+        ("m.com2.sendall(b'\\xf5\\x47' + bytes(100) + b'\\xf5'); m.end_vm(0, 9); m.end()", 9, ""),
+        ("m.frame(77, 3, 'later'); m.frame(EXIT, 9, 'x'); m.frame(CONSOLE, 99, 'x'); m.end_vm(0, 9); m.end()", 9, "makes no sense"),
+        ("m.frame(MACHINE_END, data='x'); sys.exit(0)", 0, ""),
+    ],
+)
+def test_ends(fake, script, status, says):
+    result = fake.run(script)
+    assert result.returncode == status, result.stderr
+    assert says in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_panic_in_the_middle_of_a_frame_is_seen(fake):
+    result = fake.run(
+        "m.log('x\\n'); m.com2.sendall(m.header(LOG, 255, 4000) + b'begun'); m.frame(PANIC, data='it broke'); time.sleep(60)", seconds=30
+    )
+    assert result.returncode == 18 and "core: it broke" in result.stderr
+
+
+def test_time_out(fake):
+    started = time.monotonic()
+    result = fake.run("m.log('x\\n'); m.say('begun'); time.sleep(60)", "--timeout", "0.7")
+    assert (result.returncode, result.stdout) == (14, "begun")
+    assert "time-out" in result.stderr and 0.7 < time.monotonic() - started < 20
+
+
+def test_a_machine_that_does_not_switch_off_is(fake):
+    assert fake.run("m.end_vm(0, 3); m.frame(MACHINE_END, data=bytes(4)); time.sleep(60)", seconds=30).returncode == 3
+
+
+def test_firmware_that_talks_on_the_consoles_is_not_heard(fake):
+    script = "m.say('BdsDxe: hello'); m.com2.sendall(b'BdsDxe: hello'); time.sleep(0.3); m.log('x\\n'); time.sleep(0.3);"
+    result = fake.run(script + "m.say('the guest'); m.end_vm(0, 0); m.end()", "--machine-firmware", "uefi")
+    assert (result.returncode, result.stdout) == (0, "the guest")
+
+
+def test_input_waits_for_the_machine_and_its_end_changes_nothing(fake):
+    script = r"""
+m.com1.settimeout(0.5)
+try:
+    m.com1.recv(1)
+    m.say("too early")
+except TimeoutError:
+    pass
+m.com1.settimeout(20)
+m.ready()
+m.say(m.line())
+time.sleep(0.3)
+m.say(b"still here")
+m.end_vm(0, 0)
+m.end()
+"""
+    with fake.popen(script, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        output, _ = process.communicate(b"typed \x1d\x03\n", timeout=30)
+    assert (process.returncode, output) == (0, b"typed \x1d\x03\nstill here")
+
+
+def test_long_input_and_output_lose_nothing(fake):
+    script = r"""
+m.ready()
+size = 300000
+got = b""
+while len(got) < size:
+    got += m.com1.recv(65536)
+m.say(got)
+m.com1.shutdown(1)
+m.end_vm(0, 0)
+m.end()
+"""
+    data = bytes(range(256)) * 1200
+    with fake.popen(script, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        output, _ = process.communicate(data[:300000], timeout=60)
+    assert process.returncode == 0 and output == data[:300000]
+
+
+def test_a_reader_that_goes_away_ends_the_machine(fake):
+    script = "m.ready()\nwhile True:\n m.say('text\\n' * 1000)"
+    with fake.popen(script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.wait(20) == 4
+        assert b"nobody reads standard output" in process.stderr.read()
+
+
+def test_closed_streams_are_no_files(fake):
+    script = "m.say('x'); m.log('x\\n'); m.end_vm(0, 5); m.end()"
+    words = " ".join([f"{word!r}" for word in fake.words + fake.vms])
+    os.environ["FAKE_SCRIPT"] = script
+    program = pathlib.Path(os.environ.get("GYRE_BUILD", "build")).resolve() / "gyre"
+    assert subprocess.run(f"exec {program} {words} <&- >&- 2>&-", shell=True, timeout=30, check=False).returncode == 5
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_end_the_machine_and_then_the_command(fake, number):
+    script = f"open('{fake.folder}/pid', 'w').write(str(os.getpid())); m.ready(); m.say('up'); time.sleep(60)"
+    with fake.popen(script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        assert process.stdout.read(2) == b"up"
+        process.send_signal(number)
+        assert process.wait(10) == -number
+    assert not pathlib.Path(f"/proc/{(fake.folder / 'pid').read_text()}").exists()
+
+
+def test_a_command_that_is_killed_takes_its_machine_along(fake):
+    script = f"open('{fake.folder}/pid', 'w').write(str(os.getpid())); m.ready(); m.say('up'); time.sleep(60)"
+    with fake.popen(script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        assert process.stdout.read(2) == b"up"
+        process.kill()
+        process.wait(10)
+    machine = pathlib.Path(f"/proc/{(fake.folder / 'pid').read_text()}/stat")
+    deadline = time.monotonic() + 10
+    while machine.exists() and " Z " not in machine.read_text() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not machine.exists() or " Z " in machine.read_text()
+
+
+def test_trace_and_counters(fake):
+    trace, counters = fake.folder / "trace", fake.folder / "counters.json"
+    record = struct.pack("<QQHHIQQQ", 1000, 0x1234, 1, 0, 0x7B, 0x3F8, 0x41, 0x5000)
+    figures = struct.pack("<64Q", *range(64)) + struct.pack("<9Q", *range(100, 109)) + bytes(256) + struct.pack("<8Q", *range(8))
+    script = f"m.frame(TRACE, 1, bytes.fromhex('{record.hex()}') * 3); m.frame(COUNTERS, 0, bytes.fromhex('{figures.hex()}')); m.end_vm(0, 0); m.end()"
+    assert fake.run(script, "--trace", trace, "--counters", counters).returncode == 0
+    program = pathlib.Path(os.environ.get("GYRE_BUILD", "build")).resolve() / "gyre"
+    text = subprocess.run([program, "trace", trace], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(text) == 3 and re.search(r"1000 two/0 IO\s.*1234 detail 3f8 value 41", text[0])
+    line = subprocess.run([program, "trace", "--json", trace], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    assert json.loads(line)["kind"] == "IO" and json.loads(line)["detail"] == 0x3F8
+    read = json.loads(counters.read_text())
+    assert read[0]["vm"] == "one" and read[0]["exits"]["IO"] == 1 and read[0]["exits"]["CORE_CPUID"] == 34
+    assert read[0]["entries"] == 100
+    trace.write_bytes(trace.read_bytes()[:-10])
+    cut = subprocess.run([program, "trace", trace], capture_output=True, text=True, check=False)
+    assert cut.returncode == 4 and "in the middle of a record" in cut.stderr
+
+
+# ---- on a terminal ----
+
+
+def modes(child):
+    return termios.tcgetattr(child.child_fd)[:4]
+
+
+def test_the_terminal_is_raw_and_then_as_before(fake):
+    child = fake.spawn(r"m.ready(); m.say('raw\n'); m.say(m.line()); m.log('log\n'); time.sleep(0.2); m.end_vm(0, 0); m.end()")
+    child.expect_exact("raw\n")
+    assert not modes(child)[3] & (termios.ICANON | termios.ECHO | termios.ISIG)
+    child.send("\x03\x1a\x1d\x1d typed\r")
+    child.expect_exact("\x03\x1a\x1d typed\r")
+    child.expect_exact("core: log\r\n")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+@pytest.mark.parametrize(
+    "how, script",
+    [
+        ("quit", "time.sleep(60)"),
+        ("quit early", "time.sleep(60)"),
+        ("term", "time.sleep(60)"),
+        ("segv", "time.sleep(60)"),
+        ("machine dies", "os.abort()"),
+        ("time-out", "time.sleep(60)"),
+    ],
+)
+def test_the_terminal_is_restored_whatever_happens(fake, how, script):
+    """Under a shell, whose terminal outlives the command."""
+    os.environ["FAKE_SCRIPT"] = "m.say('ready'); " + ("" if how == "quit early" else "m.ready(); ") + script
+    words = " ".join([f"'{word}'" for word in fake.words + fake.vms] + (["--timeout", "1"] if how == "time-out" else []))
+    program = pathlib.Path(os.environ.get("GYRE_BUILD", "build")).resolve() / "gyre"
+    child = pexpect.spawn("/bin/sh", ["-c", f"stty -a; {program} {words}; echo code $?; stty -a; echo end"], timeout=20, encoding="utf-8")
+    child.expect(r"speed.*?\r\n(.*?)\r\n?ready")
+    before = child.match.group(1)
+    if how.startswith("quit"):
+        child.send("\x1dq")
+    elif how in ("term", "segv"):
+        children = pathlib.Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGTERM if how == "term" else signal.SIGSEGV)
+    child.expect(r"code (\d+)")
+    assert int(child.match.group(1)) == {"quit": 0, "quit early": 0, "term": 143, "segv": 139, "machine dies": 4, "time-out": 14}[how]
+    child.expect(r"speed.*?\r\n(.*?)\r\nend\r\n")
+    assert child.match.group(1).split() == before.split()
+    child.expect(pexpect.EOF)
+
+
+def test_quit_asks_the_machine_first(fake):
+    script = """
+m.ready()
+m.say('up')
+kind = m.receive_frame()[0]
+m.log(f'asked {kind == QUIT}\\n')
+m.end_vm(0, 8)
+m.end(8)
+"""
+    child = fake.spawn(script)
+    child.expect_exact("up")
+    child.send("\x1dq")
+    child.expect_exact("core: asked True\r\n")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+def test_a_digit_shows_another_vm(fake):
+    script = r"""
+m.ready()
+m.say("one speaks\r\n")
+kind, vm, data = m.receive_frame()
+m.frame(CONSOLE, 1, b"two got " + data + b"\r\n")
+m.say("one behind\r\n")
+m.line()
+m.frame(CONSOLE, 1, b"two behind\r\n")
+time.sleep(0.5)
+m.end_vm(0, 0)
+m.end()
+"""
+    child = fake.spawn(script)
+    child.expect_exact("one speaks")
+    child.send("\x1d2abc")
+    child.expect_exact("gyre: this is two")
+    child.expect_exact("two got abc")
+    child.expect_exact("one: one behind\r\n")
+    child.send("\x1d9")
+    child.expect_exact("there is no VM 9")
+    child.send("\x1d1x\r")
+    child.expect_exact("gyre: this is one")
+    child.expect_exact("two: two behind\r\n")
+    child.expect(pexpect.EOF)

@@ -19,7 +19,7 @@
 #include <Zydis/Zydis.h>
 #include "monitor/emu/table.h"
 
-#define STRINGS 400000u
+#define STRINGS 800000u
 
 static uint64_t seed = 0x9e3779b97f4a7c15ull;
 
@@ -186,6 +186,8 @@ static void decoder_agrees_with_zydis(void **state)
 			if (i % 8 == 0) {
 				for (unsigned j = 0; j < EMU_INSN_MAX; j++)
 					code[j] = (uint8_t)rnd();
+			} else if (i % 8 == 1) { /* VEX, EVEX, XOP */
+				structured(code, 0, (const uint8_t[]){0xc4, 0xc5, 0x62, 0x8f}[i >> 3 & 3]);
 			} else {
 				structured(code, i >> 3 & 3, i >> 5 & 0xff);
 			}

@@ -89,17 +89,57 @@ int native_init(const struct gyre_start *start, struct engine_vm *vm, const char
 _Static_assert(
 	ENGINE_READ == GYRE_RIGHT_READ && ENGINE_WRITE == GYRE_RIGHT_WRITE && ENGINE_EXEC == GYRE_RIGHT_EXEC, "");
 
+/* Where the core may read the guest's instructions. What is unmapped later stays a window: the core reads what lies there, not what is mapped. */
+static void window_add(uint64_t gpa, uint64_t bytes, uint64_t address)
+{
+	for (unsigned i = 0; i < GYRE_RAM_WINDOWS; i++) {
+		struct gyre_ram_window *window = &native.window[i];
+		if (window->bytes > 0 && gpa >= window->gpa && gpa + bytes <= window->gpa + window->bytes)
+			return; /* mapped again */
+		if (window->bytes == 0) {
+			*window = (struct gyre_ram_window){gpa, bytes, address};
+			return;
+		}
+	}
+}
+
 int engine_map(uint64_t gpa, uint64_t bytes, uint8_t *host, uint32_t rights)
 {
 	uint64_t offset = (uintptr_t)host - NATIVE_RAM;
 	if (((gpa | bytes | offset) & 4095) != 0 || offset > ram_bytes() || bytes > ram_bytes() - offset)
 		return -GYRE_EINVAL;
-	return (int)vm_map_all(native.vm, native.start->ram, offset / 4096, gpa / 4096, bytes / 4096, rights);
+	long error = vm_map_all(native.vm, native.start->ram, offset / 4096, gpa / 4096, bytes / 4096, rights);
+	if (error == 0 && offset < native.start->memory)
+		window_add(gpa, bytes, (uintptr_t)host);
+	return (int)error;
 }
 
 int engine_unmap(uint64_t gpa, uint64_t bytes)
 {
 	return (int)vm_unmap_all(native.vm, gpa / 4096, bytes / 4096);
+}
+
+int engine_dirty_log(int on)
+{
+	return (int)vm_dirty_log(native.vm, on);
+}
+
+int engine_dirty_take(uint64_t gpa, uint64_t pages, uint64_t *bitmap)
+{
+	static uint64_t unwanted[GYRE_DIRTY_PAGES / 64];
+	int dirty = 0;
+	for (uint64_t done = 0; done < pages; done += GYRE_DIRTY_PAGES) {
+		uint64_t part = pages - done < GYRE_DIRTY_PAGES ? pages - done : GYRE_DIRTY_PAGES;
+		long result = vm_dirty_take(
+			native.vm, gpa / 4096 + done, part, bitmap != NULL ? bitmap + done / 64 : unwanted);
+		if (result == -GYRE_EAGAIN)
+			done -= GYRE_DIRTY_PAGES; /* the same again */
+		else if (result < 0)
+			return (int)result;
+		else
+			dirty += (int)result;
+	}
+	return dirty;
 }
 
 uint8_t *engine_memory(uint64_t bytes)
@@ -145,6 +185,7 @@ int engine_vcpu_policy(struct engine_vcpu *vcpu, const struct gyre_vcpu_policy *
 		whole.tsc_khz = (uint32_t)native.machine.tsc_khz;
 	if (whole.apic_timer_khz == 0)
 		whole.apic_timer_khz = native.machine.apic_timer_khz;
+	memcpy(whole.ram, native.window, sizeof(whole.ram));
 	return (int)vcpu_policy(vcpu->handle, &whole, cpuid, entries);
 }
 

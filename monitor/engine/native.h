@@ -36,6 +36,7 @@ struct native {
 	uint64_t extra_used;
 	struct ring to_root, to_monitor;
 	struct random random;
+	struct gyre_ram_window window[GYRE_RAM_WINDOWS]; /* RAM as it is mapped into the guest */
 	uint32_t vcpus;
 	const struct gyre_vcpu_counters *counters[NATIVE_VCPUS];
 	struct engine_vcpu *traced;

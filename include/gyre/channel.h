@@ -95,15 +95,21 @@ _Static_assert(sizeof(struct gyre_channel) == GYRE_CHANNEL_PAGES * 4096, "whole 
 #define GYRE_ROOT_END                                                                                                  \
 	1u /* w1 = enum gyre_end_reason, w2 = the guest's value or a GYRE_STATUS_; text in end_text. Reply 0; the thread then ends */
 
-/* The monitor's total beside the counters of a vcpu in a COUNTERS frame: what root adds to it. */
+/*
+ * What root adds to the counters of a vcpu in a COUNTERS frame: u64 each, in this order; bytes unless it says else.
+ *   vm_bytes       of a VM beside its RAM: what its process uses of the core's pool, and its monitor's image, channel and memory of devices
+ *   gyre_bytes     what Gyre keeps of the machine with this VM: the core's image, its whole pool, root, and the monitor
+ *   image_bytes    boot modules, which are kept
+ *   ipc            TSC ticks of a call and reply between two processes, if root was asked to measure them (measure=ipc); else 0
+ *   frames_        of 4 KiB in the core's pool: used by the VM's process, used by all, in all
+ */
+#define GYRE_ROOT_FIGURES(F)                                                                                           \
+	F(vm_bytes) F(gyre_bytes) F(image_bytes) F(ipc) F(frames_vm) F(frames_used) F(frames_total) F(core_image_bytes)
+
+#define GYRE_ROOT_FIGURE(name) uint64_t name;
 struct gyre_root_figures {
-	uint64_t frames_process; /* of the core's pool, paid by the VM's process */
-	uint64_t monitor_bytes;	 /* image, channel, start block, memory of devices */
-	uint64_t frames_total, frames_used;
-	uint64_t core_image_bytes;
-	uint64_t root_bytes;	    /* root's image, and the frames that its process uses */
-	uint64_t boot_images_bytes; /* modules that are kept */
-	uint64_t reserved;
+	GYRE_ROOT_FIGURES(GYRE_ROOT_FIGURE)
 };
+_Static_assert(sizeof(struct gyre_root_figures) == 64, "frame.h");
 
 #endif

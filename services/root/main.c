@@ -232,6 +232,8 @@ void native_main(void *argument)
 		machine_end(fault.status);
 	}
 	clock_init();
+	if (word_in(boot->command_line, "measure=ipc"))
+		measure_ipc();
 	accounts_log("before");
 	vms_start();
 	loop();

@@ -6,6 +6,7 @@
  *   main.c    start, the one loop, the end          output.c  log lines and frames out, frames in
  *   vm.c      a VM's memory and process             server.c  the endpoint: monitors' ends and faults
  *   files.c   boot modules                          power.c   ACPI power-off
+ *   measure.c figures for bench/
  *   config.c, pool.c, s5.c, rtc.c    plain code, tested on Linux
  *
  * Threads   The main thread does everything but answer the endpoint; the server's thread only writes a VM's report (vm.h) and signals.
@@ -46,6 +47,7 @@ struct root {
 	int accounts;	      /* tests: counts of all that is held are printed before the first VM and after the last */
 	int quit;	      /* the other end wants the machine to end */
 	uint64_t wall_seconds; /* at start_tsc; 0: unknown */
+	uint64_t ipc_ticks;    /* measure.c */
 	struct pool pool;
 };
 extern struct root root;
@@ -70,6 +72,9 @@ void files_clear_tails(void);
 
 /* ---- power.c ---- */
 void power_off(void) __attribute__((noreturn));
+
+/* ---- measure.c: how long a call and reply between two processes take: root.ipc_ticks ---- */
+void measure_ipc(void);
 
 /* ---- server.c ---- */
 int server_start(void);

@@ -6,6 +6,7 @@
 #include "services/root/root.h"
 #include "services/root/vm.h"
 #include "services/root/output.h"
+#include "lib/native.h"
 #include "lib/string.h"
 #include "gyre/frame.h"
 #include "gyre/vcpu.h"
@@ -18,20 +19,21 @@ static int type_known(uint8_t type)
 
 static struct gyre_root_figures figures(const struct vm *vm)
 {
-	struct gyre_process_info process = {0}, own = {0};
+	struct gyre_process_info process = {0};
 	struct gyre_machine_info machine = {0};
 	process_info(vm->process, &process);
-	process_info(0, &own);
 	machine_info(&machine);
-	extern char native_image[], native_image_end[];
+	uint64_t monitor = (vm->own_pages + vm->extra_pages) * 4096,
+		 image = (uint64_t)(native_image_end - native_image);
 	return (struct gyre_root_figures){
-		.frames_process = process.used_frames,
-		.monitor_bytes = (vm->own_pages + vm->extra_pages) * 4096,
-		.frames_total = machine.frames_total,
+		.vm_bytes = process.used_frames * 4096 + monitor,
+		.gyre_bytes = machine.core_image_bytes + machine.frames_total * 4096 + image + monitor,
+		.image_bytes = file_pages_all() * 4096,
+		.ipc = root.ipc_ticks,
+		.frames_vm = process.used_frames,
 		.frames_used = machine.frames_used,
+		.frames_total = machine.frames_total,
 		.core_image_bytes = machine.core_image_bytes,
-		.root_bytes = (uint64_t)(native_image_end - native_image) + own.used_frames * 4096,
-		.boot_images_bytes = file_pages_all() * 4096,
 	};
 }
 

@@ -94,6 +94,7 @@ m.end(0)
         ("m.com2.sendall(b'\\xf5\\x47' + bytes(100) + b'\\xf5'); m.end_vm(0, 9); m.end()", 9, ""),
         ("m.frame(77, 3, 'later'); m.frame(EXIT, 9, 'x'); m.frame(CONSOLE, 99, 'x'); m.end_vm(0, 9); m.end()", 9, "makes no sense"),
         ("m.frame(MACHINE_END, data='x'); sys.exit(0)", 0, ""),
+        ("m.ready(); m.sequence += 3; m.end_vm(0, 9); m.end()", 9, "frames are missing"),
     ],
 )
 def test_ends(fake, script, status, says):
@@ -219,7 +220,7 @@ def test_trace_and_counters(fake):
     assert json.loads(line)["kind"] == "IO" and json.loads(line)["detail"] == 0x3F8
     read = json.loads(counters.read_text())
     assert read[0]["vm"] == "one" and read[0]["exits"]["IO"] == 1 and read[0]["exits"]["CORE_CPUID"] == 34
-    assert read[0]["entries"] == 100
+    assert read[0]["entries"] == 100 and read[0]["figures"]["gyre_bytes"] == 1
     trace.write_bytes(trace.read_bytes()[:-10])
     cut = subprocess.run([program, "trace", trace], capture_output=True, text=True, check=False)
     assert cut.returncode == 4 and "in the middle of a record" in cut.stderr

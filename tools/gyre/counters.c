@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tools/gyre/counters.c: see counters.h. */
 #include "tools/gyre/counters.h"
+#include "include/gyre/channel.h"
 #include "include/gyre/vcpu.h"
 
 #include <jansson.h>
 #include <string.h>
-
-/* Figures of the core behind the counters of a vcpu, in the order that services/root sends them. */
-static const char *const core_figures[] = {"core0", "core1", "core2", "core3", "core4", "core5", "core6", "core7"};
-#define CORE_FIGURES (sizeof(core_figures) / sizeof(core_figures[0]))
 
 static json_t *all;
 
@@ -21,16 +18,16 @@ static void exits_json(json_t *json, const struct gyre_vcpu_counters *counters)
 void counters_add(const char *vm, const void *data, size_t bytes)
 {
 	struct gyre_vcpu_counters counters;
-	uint64_t core[CORE_FIGURES];
+	struct gyre_root_figures figures;
 
-	if (bytes != sizeof(counters) + sizeof(core)) {
+	if (bytes != sizeof(counters) + sizeof(figures)) {
 		say("%s: counters of %zu bytes instead of %zu are left out", vm, bytes,
-			sizeof(counters) + sizeof(core));
+			sizeof(counters) + sizeof(figures));
 		return;
 	}
 	memcpy(&counters, data, sizeof(counters));
-	memcpy(core, (const uint8_t *)data + sizeof(counters), sizeof(core));
-	json_t *json = json_object(), *exits = json_object(), *figures = json_object();
+	memcpy(&figures, (const uint8_t *)data + sizeof(counters), sizeof(figures));
+	json_t *json = json_object(), *exits = json_object(), *others = json_object();
 	json_object_set_new(json, "vm", json_string(vm));
 	exits_json(exits, &counters);
 	json_object_set_new(json, "exits", exits);
@@ -44,9 +41,9 @@ void counters_add(const char *vm, const void *data, size_t bytes)
 	COUNTER(fpu_loads)
 	COUNTER(fpu_saves)
 	COUNTER(hypercalls_foreign)
-	for (size_t i = 0; i < CORE_FIGURES; i++)
-		json_object_set_new(figures, core_figures[i], json_integer((json_int_t)core[i]));
-	json_object_set_new(json, "core", figures);
+#define FIGURE(name) json_object_set_new(others, #name, json_integer((json_int_t)figures.name));
+	GYRE_ROOT_FIGURES(FIGURE)
+	json_object_set_new(json, "figures", others);
 	if (!all)
 		all = json_array();
 	json_array_append_new(all, json);

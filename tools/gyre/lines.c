@@ -21,7 +21,9 @@ static void put_line(struct lines *lines)
 		stream_add(lines->out, ": ", 2);
 	}
 	stream_add(lines->out, lines->text, lines->length);
-	stream_add(lines->out, "\r\n" + !terminal_is_raw(), 1 + terminal_is_raw());
+	if (terminal_is_raw())
+		stream_add(lines->out, "\r", 1);
+	stream_add(lines->out, "\n", 1);
 	lines->length = 0;
 	lines->since = 0;
 	lines->in_escape = false;

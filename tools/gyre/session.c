@@ -42,6 +42,7 @@ struct session {
 	struct stream to_com1, to_com2;
 	struct frame_decoder decoder;
 	uint8_t sequence;
+	uint64_t gaps;	      /* known of */
 	double decoder_since; /* when an unfinished frame last grew */
 	struct tail qemu, early, last_log;
 	struct keys keys;
@@ -212,12 +213,23 @@ static void take_log(struct session *session, unsigned vm, const uint8_t *data, 
 		lines_add(&session->core, data, length);
 }
 
+/* Who takes the channel over counts from 0 again; a panic comes from the core, whose count has been another since. */
+static void count_lost(struct session *session, const struct gyre_frame_header *header)
+{
+	if (session->gaps == session->decoder.gaps)
+		return;
+	session->gaps = session->decoder.gaps;
+	if (header->sequence != 0 && header->type != GYRE_FRAME_PANIC && !session->panicked)
+		say_line(session, "something that the machine said was lost (frames are missing)");
+}
+
 static void take_frame(struct session *session)
 {
 	const struct gyre_frame_header *header = &session->decoder.header;
 	const uint8_t *data = frame_data(&session->decoder);
 
 	session->heard = true;
+	count_lost(session, header);
 	switch (header->type) {
 	case GYRE_FRAME_LOG: take_log(session, header->vm, data, header->length); break;
 	case GYRE_FRAME_CONSOLE:

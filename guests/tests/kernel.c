@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guests/tests/kernel.c: one small Multiboot kernel for the system tests. It says what it found, then does what the second word of its command
+ * line tells; the first is its file's name.
+ *   exit N          writes N to the debug-exit port              cpuid       says the hypervisor's and the vendor's signature
+ *   triple          a fault with no interrupt table              unmapped    jumps to an address where there is nothing
+ *   spin, halt      runs or halts for ever, interrupts off       echo        says each line that it hears, until "exit N"
+ *   reset-kbd, reset-cf9    the two ways of a PC                  modules     says its modules and their first bytes
+ *   flood N         says N KiB of text
+ */
+#include <stdint.h>
+
+#define COM1		 0x3f8
+#define DEBUG_EXIT	 0xf4
+#define MULTIBOOT_LOADED 0x2badb002
+
+struct multiboot_info {
+	uint32_t flags, memory_lower, memory_upper, boot_device, command_line, modules, module_list;
+};
+struct multiboot_module {
+	uint32_t start, end, text, reserved;
+};
+
+static inline void port_write(uint16_t port, uint8_t value)
+{
+	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static inline uint8_t port_read(uint16_t port)
+{
+	uint8_t value;
+	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+
+static void say_byte(char c)
+{
+	while (!(port_read(COM1 + 5) & 0x20))
+		;
+	port_write(COM1, (uint8_t)c);
+}
+
+static void say(const char *text)
+{
+	for (; *text; text++)
+		say_byte(*text);
+}
+
+static void say_number(uint32_t number)
+{
+	char digits[11], *digit = digits + sizeof(digits);
+
+	*--digit = 0;
+	do
+		*--digit = (char)('0' + number % 10);
+	while (number /= 10);
+	say(digit);
+}
+
+static int same(const char *a, const char *b)
+{
+	while (*a && *a == *b)
+		a++, b++;
+	return *a == 0 && (*b == 0 || *b == ' ');
+}
+
+static const char *next_word(const char *text)
+{
+	while (*text && *text != ' ')
+		text++;
+	while (*text == ' ')
+		text++;
+	return text;
+}
+
+static uint32_t number_of(const char *text)
+{
+	uint32_t number = 0;
+
+	while (*text >= '0' && *text <= '9')
+		number = number * 10 + (uint32_t)(*text++ - '0');
+	return number;
+}
+
+static void stop(void)
+{
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+static void debug_exit(uint32_t value)
+{
+	__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"((uint16_t)DEBUG_EXIT));
+	say("there is no debug-exit port\n");
+	stop();
+}
+
+static void triple_fault(void)
+{
+	static const struct {
+		uint16_t limit;
+		uint32_t base;
+	} __attribute__((packed)) nothing = {0, 0};
+
+	__asm__ volatile("lidt %0; ud2" : : "m"(nothing));
+}
+
+static void echo(void)
+{
+	char line[64];
+	unsigned length = 0;
+
+	for (;;) {
+		while (!(port_read(COM1 + 5) & 1))
+			;
+		char c = (char)port_read(COM1);
+		if (c != '\r' && c != '\n') {
+			if (length < sizeof(line) - 1)
+				line[length++] = c;
+			continue;
+		}
+		line[length] = 0;
+		length = 0;
+		if (same("exit", line))
+			debug_exit(number_of(next_word(line)));
+		say("heard \"");
+		say(line);
+		say("\"\n");
+	}
+}
+
+static void say_modules(const struct multiboot_info *info)
+{
+	const struct multiboot_module *module = (const void *)info->module_list;
+
+	for (uint32_t i = 0; i < info->modules; i++) {
+		say("module \"");
+		say((const char *)module[i].text);
+		say("\" ");
+		say_number(module[i].end - module[i].start);
+		say(" bytes: ");
+		for (uint32_t at = module[i].start; at < module[i].end && at < module[i].start + 16; at++) {
+			char c = *(const char *)at;
+			say_byte(c >= ' ' && c <= '~' ? c : '.');
+		}
+		say(module[i].start & 4095 ? " not on a page\n" : "\n");
+	}
+}
+
+static void say_cpuid(uint32_t leaf)
+{
+	uint32_t word[5] = {0};
+
+	__asm__ volatile("cpuid" : "=a"(word[3]), "=b"(word[0]), "=c"(word[1]), "=d"(word[2]) : "a"(leaf), "c"(0));
+	word[3] = 0;
+	/* Leaf 0 has its text in another order than the hypervisor's leaf. */
+	if (leaf == 0) {
+		uint32_t middle = word[1];
+		word[1] = word[2];
+		word[2] = middle;
+	}
+	say((const char *)word);
+	say("\n");
+}
+
+static void flood(uint32_t kib)
+{
+	for (uint32_t i = 0; i < kib * 16; i++)
+		say("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\n");
+}
+
+void kernel_main(uint32_t magic, const struct multiboot_info *info)
+{
+	const char *line = info->flags & 4 ? (const char *)info->command_line : "";
+	const char *what = next_word(line);
+
+	port_write(COM1 + 3, 3);
+	port_write(COM1 + 2, 7);
+	if (magic != MULTIBOOT_LOADED) {
+		say("not loaded by Multiboot\n");
+		stop();
+	}
+	say("test kernel: \"");
+	say(line);
+	say("\", upper memory ");
+	say_number(info->memory_upper);
+	say(" KiB\n");
+	if (same("exit", what)) {
+		debug_exit(number_of(next_word(what)));
+	} else if (same("triple", what)) {
+		triple_fault();
+	} else if (same("unmapped", what)) {
+		((void (*)(void))0xd0000000u)();
+	} else if (same("spin", what)) {
+		for (;;)
+			__asm__ volatile("" : : : "memory");
+	} else if (same("reset-kbd", what)) {
+		port_write(0x64, 0xfe);
+	} else if (same("reset-cf9", what)) {
+		port_write(0xcf9, 6);
+	} else if (same("echo", what)) {
+		echo();
+	} else if (same("modules", what)) {
+		say_modules(info);
+		debug_exit(0);
+	} else if (same("cpuid", what)) {
+		say_cpuid(0x40000000);
+		say_cpuid(0);
+		debug_exit(0);
+	} else if (same("flood", what)) {
+		flood(number_of(next_word(what)));
+		debug_exit(0);
+	}
+	stop();
+}

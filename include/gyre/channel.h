@@ -98,7 +98,7 @@ _Static_assert(sizeof(struct gyre_channel) == GYRE_CHANNEL_PAGES * 4096, "whole 
 /*
  * What root adds to the counters of a vcpu in a COUNTERS frame: u64 each, in this order; bytes unless it says else.
  *   vm_bytes       of a VM beside its RAM: what its process uses of the core's pool, and its monitor's image, channel and memory of devices
- *   gyre_bytes     what Gyre keeps of the machine with this VM: the core's image, its whole pool, root, and the monitor
+ *   gyre_bytes     what Gyre keeps of the machine with this VM: the core's image, its whole pool (root's image lies in it), and the monitor
  *   image_bytes    boot modules, which are kept
  *   ipc            TSC ticks of a call and reply between two processes, if root was asked to measure them (measure=ipc); else 0
  *   frames_        of 4 KiB in the core's pool: used by the VM's process, used by all, in all

@@ -6,7 +6,6 @@
 #include "services/root/root.h"
 #include "services/root/vm.h"
 #include "services/root/output.h"
-#include "lib/native.h"
 #include "lib/string.h"
 #include "gyre/frame.h"
 #include "gyre/vcpu.h"
@@ -27,7 +26,7 @@ static struct gyre_root_figures figures(const struct vm *vm)
 		 image = (uint64_t)(native_image_end - native_image);
 	return (struct gyre_root_figures){
 		.vm_bytes = process.used_frames * 4096 + monitor,
-		.gyre_bytes = machine.core_image_bytes + machine.frames_total * 4096 + image + monitor,
+		.gyre_bytes = machine.core_image_bytes + machine.frames_total * 4096 + monitor,
 		.image_bytes = file_pages_all() * 4096,
 		.ipc = root.ipc_ticks,
 		.frames_vm = process.used_frames,

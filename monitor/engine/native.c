@@ -204,7 +204,8 @@ int engine_state_set(struct engine_vcpu *vcpu, uint32_t groups)
 	return (int)vcpu_state_set(vcpu->handle, groups);
 }
 
-_Static_assert(ENGINE_KICK_EXIT == GYRE_KICK_EXIT && ENGINE_KICK_NMI == GYRE_KICK_NMI, "");
+_Static_assert(ENGINE_KICK_EXIT == GYRE_KICK_EXIT, "passed on as it comes");
+_Static_assert(ENGINE_KICK_NMI == GYRE_KICK_NMI, "passed on as it comes");
 
 int engine_kick(struct engine_vcpu *vcpu, uint32_t flags)
 {
@@ -233,7 +234,7 @@ int engine_doorbell(uint16_t port, uint32_t size, uint64_t match, int bell)
 		native.vm, port, size, match, native.start->event, NATIVE_BIT_DOORBELL + (uint32_t)bell);
 }
 
-_Static_assert(ENGINE_EVENT_TIMER == 1ull << NATIVE_BIT_TIMER, "passed on as it comes");
+_Static_assert(ENGINE_EVENT_TIMER >> NATIVE_BIT_TIMER == 1, "passed on as it comes");
 _Static_assert(ENGINE_EVENT_DOORBELL(0) == 1ull << NATIVE_BIT_DOORBELL, "passed on as they come");
 #define PASSED_ON (ENGINE_EVENT_TIMER | 0xffffffffull << NATIVE_BIT_DOORBELL)
 

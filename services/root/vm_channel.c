@@ -22,8 +22,7 @@ static struct gyre_root_figures figures(const struct vm *vm)
 	struct gyre_machine_info machine = {0};
 	process_info(vm->process, &process);
 	machine_info(&machine);
-	uint64_t monitor = (vm->own_pages + vm->extra_pages) * 4096,
-		 image = (uint64_t)(native_image_end - native_image);
+	uint64_t monitor = (vm->own_pages + vm->extra_pages) * 4096;
 	return (struct gyre_root_figures){
 		.vm_bytes = process.used_frames * 4096 + monitor,
 		.gyre_bytes = machine.core_image_bytes + machine.frames_total * 4096 + monitor,

@@ -219,8 +219,9 @@ def test_trace_and_counters(fake):
     line = subprocess.run([program, "trace", "--json", trace], capture_output=True, text=True, check=True).stdout.splitlines()[0]
     assert json.loads(line)["kind"] == "IO" and json.loads(line)["detail"] == 0x3F8
     read = json.loads(counters.read_text())
-    assert read[0]["vm"] == "one" and read[0]["exits"]["IO"] == 1 and read[0]["exits"]["CORE_CPUID"] == 34
-    assert read[0]["entries"] == 100 and read[0]["figures"]["gyre_bytes"] == 1
+    vcpu = read["vcpus"][0]
+    assert vcpu["vm"] == "one" and vcpu["exits"]["IO"] == 1 and vcpu["exits"]["CORE_CPUID"] == 34 and vcpu["entries"] == 100
+    assert read["core"]["gyre_bytes"] == 1
     trace.write_bytes(trace.read_bytes()[:-10])
     cut = subprocess.run([program, "trace", trace], capture_output=True, text=True, check=False)
     assert cut.returncode == 4 and "in the middle of a record" in cut.stderr

@@ -7,7 +7,8 @@
 #include <jansson.h>
 #include <string.h>
 
-static json_t *all;
+/* {"core": figures of the machine as the last frame had them, "vcpus": [counters, ...]} */
+static json_t *core, *vcpus;
 
 static void exits_json(json_t *json, const struct gyre_vcpu_counters *counters)
 {
@@ -43,17 +44,21 @@ void counters_add(const char *vm, const void *data, size_t bytes)
 	COUNTER(hypercalls_foreign)
 #define FIGURE(name) json_object_set_new(others, #name, json_integer((json_int_t)figures.name));
 	GYRE_ROOT_FIGURES(FIGURE)
-	json_object_set_new(json, "figures", others);
-	if (!all)
-		all = json_array();
-	json_array_append_new(all, json);
+	json_decref(core);
+	core = others;
+	if (!vcpus)
+		vcpus = json_array();
+	json_array_append_new(vcpus, json);
 }
 
 int counters_write(const char *path)
 {
-	if (!all)
-		all = json_array();
-	if (json_dump_file(all, path, JSON_INDENT(2)) < 0)
-		return fail(GYRE_STATUS_FAILED, "%s: the counters cannot be written", path);
-	return 0;
+	json_t *all = json_object();
+
+	json_object_set_new(all, "core", core ? core : json_object());
+	json_object_set_new(all, "vcpus", vcpus ? vcpus : json_array());
+	bool written = json_dump_file(all, path, JSON_INDENT(2)) == 0;
+	json_decref(all);
+	core = vcpus = NULL;
+	return written ? 0 : fail(GYRE_STATUS_FAILED, "%s: the counters cannot be written", path);
 }

@@ -83,6 +83,7 @@ m.end(0)
         ("m.end_vm(1, 7); m.end(12)", 12, ""),
         ("m.log('SVM is off\\n'); m.end(12)", 12, "core: SVM is off"),
         ("m.end_vm(0, 0); m.frame(PANIC, data='assertion\\nat x'); time.sleep(60)", 18, "core: assertion\ncore: at x"),
+        ("m.frame(PANIC, data='this machine has too little memory: x'); time.sleep(60)", 12, "--host-memory"),
         ("m.log('last words\\n'); sys.exit(0)", 18, "last words"),
         ("m.com2.sendall(b'error: out of memory.\\n'); sys.exit(0)", 12, "too little memory"),
         ("m.com2.sendall(b'error: file not found.\\n'); sys.exit(0)", 4, "file not found"),

@@ -44,7 +44,7 @@ struct session {
 	uint8_t sequence;
 	uint64_t gaps;	      /* known of */
 	double decoder_since; /* when an unfinished frame last grew */
-	struct tail qemu, early, last_log;
+	struct tail qemu, early, last_log, panic;
 	struct keys keys;
 	unsigned view;
 	bool input_open, output_tty, com1_open, com2_open, qemu_open;
@@ -245,6 +245,7 @@ static void take_frame(struct session *session)
 		break;
 	case GYRE_FRAME_PANIC:
 		lines_add(&session->core, data, header->length);
+		tail_add(&session->panic, (const char *)data, header->length);
 		session->panicked = true;
 		session->panic_since = seconds_now();
 		break;
@@ -499,6 +500,9 @@ static int silent_end(struct session *session)
 
 static int end_status(struct session *session)
 {
+	if (session->panicked && strstr(tail_text(&session->panic), "too little memory"))
+		return fail(
+			GYRE_STATUS_LACKS, "the machine has too little memory for Gyre: give it more by --host-memory");
 	if (session->panicked)
 		return fail(GYRE_STATUS_CORE, "the core stopped");
 	if (session->no_reader)

@@ -222,6 +222,7 @@ static int parse(struct reader *reader, const unsigned char *text, size_t bytes)
 			yaml_document_delete(&more);
 		}
 	}
+	reader->document = NULL;
 	yaml_document_delete(&document);
 	yaml_parser_delete(&parser);
 	return status;

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What only the machine itself can refuse: it says so in one message that names the thing, with the right exit code."""
+
+import binascii
+import re
+import struct
+import subprocess
+
+import pytest
+
+FAILED, NOT_FOUND, LACKS, CORE = 4, 6, 12, 18
+
+
+@pytest.fixture
+def kernel(build):
+    return build / "guests/testkernel.elf"
+
+
+@pytest.fixture
+def boot(gyre, kernel):
+    def run(*options, kernel=kernel, vm=(), memory="32M"):
+        words = ["--vm", "small", "--kernel", kernel, "--append", "exit 3", "--memory", memory, "--test-device", *vm]
+        return gyre.emulate(*options, *words, seconds=60)
+
+    return run
+
+
+def refused(result, status, *words):
+    assert result.returncode == status, result.stderr
+    assert result.stdout == ""
+    for word in words:
+        assert re.search(word, result.stderr, re.I), result.stderr
+
+
+# ---- the machine ----
+
+
+def test_a_processor_without_svm(boot):
+    refused(boot("--cpu-model", "EPYC,-svm"), LACKS, "virtualization|SVM")
+
+
+def test_a_processor_without_nested_paging(gyre, kernel):
+    words = ["--vm", "small", "--kernel", kernel, "--memory", "32M"]
+    refused(gyre.emulate(*words, machine="amd-shadow", seconds=60), LACKS, "nested paging")
+
+
+def test_a_level_that_the_processor_does_not_reach(boot):
+    refused(boot("--cpu-model", "EPYC,+svm,+npt,-sse4.2"), LACKS, "portable-1")
+
+
+@pytest.mark.parametrize("memory", ["16M", "24M", "40M"])
+def test_a_machine_with_too_little_memory(boot, memory):
+    refused(boot("--host-memory", memory), LACKS, "memory")
+
+
+def test_a_vm_larger_than_the_machine(boot):
+    refused(boot("--host-memory", "256M", memory="512M"), LACKS, "small", "memory")
+
+
+# ---- files ----
+
+
+def test_an_initrd_larger_than_memory(boot, tmp_path):
+    (tmp_path / "initrd").write_bytes(bytes(40 << 20))
+    refused(boot("--host-memory", "512M", vm=["--initrd", tmp_path / "initrd"]), LACKS, "small", "memory")
+
+
+def test_kernels_that_are_none(boot, tmp_path, build):
+    vmlinuz = (build / "guests/vmlinuz").read_bytes()
+    elf = (build / "guests/testkernel.elf").read_bytes()
+    lying_setup = bytearray(vmlinuz)
+    lying_setup[0x1F1] = 0xFF
+    lying_size = bytearray(vmlinuz)
+    struct.pack_into("<I", lying_size, 0x260, 0xF0000000)
+    lying_segment = bytearray(elf)
+    program_headers = struct.unpack_from("<I", elf, 28)[0]
+    struct.pack_into("<I", lying_segment, program_headers + 16, 0x7FFFFFFF)
+    no_header = elf.replace(struct.pack("<I", 0x1BADB002), bytes(4))
+    cases = {
+        "text": b"#!/bin/sh\necho this is no kernel\n" * 100,
+        "zeros": bytes(8192),
+        "short": vmlinuz[:2000],
+        "cut": vmlinuz[:100000],
+        "setup": bytes(lying_setup[: 64 * 1024]),
+        "size": bytes(lying_size),
+        "segment": bytes(lying_segment),
+        "header": no_header,
+        "cut-elf": elf[:60],
+    }
+    for name, content in cases.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        result = boot(kernel=path, memory="256M")
+        status = LACKS if name == "size" else FAILED
+        assert result.returncode == status and result.stdout == "", (name, result.stderr)
+        assert re.search("kernel", result.stderr), (name, result.stderr)
+
+
+# ---- Gyre's own modules ----
+
+
+@pytest.fixture
+def parts(build, tmp_path):
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    for name in ("gyre-core.elf", "root.elf", "monitor.elf"):
+        (folder / name).write_bytes((build / name).read_bytes())
+    return folder
+
+
+def change(path, offset, content):
+    data = bytearray(path.read_bytes())
+    data[offset : offset + len(content)] = content
+    path.write_bytes(bytes(data))
+
+
+def test_a_monitor_that_is_damaged(boot, parts):
+    (parts / "monitor.elf").write_bytes((parts / "monitor.elf").read_bytes()[:5000])
+    refused(boot("--lib-dir", parts), FAILED, "monitor")
+    (parts / "monitor.elf").write_text("no program at all")
+    refused(boot("--lib-dir", parts), FAILED, "monitor")
+
+
+def test_a_root_that_is_damaged(boot, parts):
+    original = (parts / "root.elf").read_bytes()
+    (parts / "root.elf").write_bytes(original[:3000])
+    refused(boot("--lib-dir", parts), CORE, "root")
+    (parts / "root.elf").write_text("no program at all")
+    refused(boot("--lib-dir", parts), CORE, "root")
+
+
+def iso_boot(iso):
+    """The image without the command beside it: text on COM1."""
+    qemu = ["qemu-system-x86_64", "-M", "q35", "-cpu", "EPYC,+svm,+npt", "-m", "512", "-display", "none", "-no-reboot", "-net", "none"]
+    return subprocess.run(
+        [*qemu, "-serial", "stdio", "-cdrom", iso], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+        timeout=60, check=False,
+    ).stdout
+
+
+@pytest.fixture
+def iso(gyre, kernel, tmp_path):
+    path = tmp_path / "gyre.iso"
+    words = ["--vm", "small", "--kernel", kernel, "--append", "exit 3", "--memory", "32M", "--test-device"]
+    assert gyre.run("image", "-o", path, *words).returncode == 0
+    return path
+
+
+def test_a_description_that_is_damaged(iso):
+    data = iso.read_bytes()
+    table = data.index(struct.pack("<II", 0x46435947, 1))
+    name = data.index(b"small\0", table)
+    change(iso, name, b"smell")
+    assert re.search(r"description is corrupt: its checksum", iso_boot(iso))
+    # The checksum is right, the content is not.
+    total = struct.unpack_from("<I", data, table + 8)[0]
+    changed = bytearray(data[table : table + total])
+    changed[name - table : name - table + 5] = b"SMALL"
+    changed[12:16] = bytes(4)
+    changed[12:16] = struct.pack("<I", binascii.crc32(changed))
+    change(iso, table, changed)
+    assert re.search(r"is not made of a-z, 0-9 and -", iso_boot(iso))
+
+
+@pytest.mark.parametrize("module", ["root", "monitor", "config", "file0"])
+def test_a_missing_module(iso, module):
+    data = iso.read_bytes()
+    file = {"config": "config", "file0": "file0"}.get(module, f"{module}.elf")
+    command = f"module2 /boot/gyre/{file} {module};".encode()
+    assert command in data
+    change(iso, data.index(command), b"true".ljust(len(command) - 1) + b";")
+    assert re.search(rf"\b{module}\b.*(missing|not there|no such)", iso_boot(iso), re.I)

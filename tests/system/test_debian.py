@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Debian's stock cloud kernel on Gyre: to a shell that a person types into, with a clean kernel log, from the command and from the image."""
+
+import re
+import subprocess
+
+import pexpect
+import pytest
+
+from conftest import PROMPT, ROOT
+
+# What a kernel says when its machine is not right.
+BAD = r"BUG|WARNING|[Uu]nhandled|clocksource.*unstable|Call Trace|\bOops\b|probe .*failed|failed with error|soft lockup|invalid opcode"
+
+
+def command(child, line, seconds=30):
+    """What the guest's shell prints for a line."""
+    child.send(line + "\r")
+    child.expect_exact(line)
+    child.expect(r"\r\n(.*?)" + re.escape(PROMPT), timeout=seconds)
+    return child.match.group(1)
+
+
+def play(child, seconds):
+    child.expect("Gyre guest: Debian kernel", timeout=seconds)
+    child.expect_exact(PROMPT)
+    assert "Linux gyre-guest 6.1." in command(child, "uname -a")
+    cpuinfo = command(child, "cat /proc/cpuinfo")
+    assert "AuthenticAMD" in cpuinfo and re.search(r"^flags\s.*\bhypervisor\b", cpuinfo, re.M)
+    assert int(command(child, "grep -c processor /proc/cpuinfo")) == 1
+    assert 200_000 < int(re.search(r"MemTotal:\s+(\d+)", command(child, "grep MemTotal /proc/meminfo")).group(1)) < 262_144
+    assert "kvm-clock" in command(child, "cat /sys/devices/system/clocksource/clocksource0/current_clocksource")
+    # Ctrl-C is the guest's.
+    child.send("sleep 1000\r")
+    child.expect_exact("sleep 1000")
+    child.send("\x03")
+    child.expect_exact(PROMPT)
+    child.send("poweroff\r")
+
+
+def test_a_person_at_the_shell(gyre):
+    child = gyre.spawn(*gyre.debian("quiet"), seconds=60)
+    play(child, 90)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+def test_the_image_on_a_machine_without_the_command(gyre, tmp_path, firmware):
+    iso = tmp_path / "gyre.iso"
+    assert gyre.run("image", "-o", iso, *gyre.debian("quiet")).returncode == 0
+    words = ["-M", "q35", "-cpu", "EPYC,+svm,+npt", "-m", "768", "-display", "none", "-no-reboot", "-net", "none", "-serial", "stdio"]
+    words += ["-cdrom", str(iso)] + (["-bios", "/usr/share/ovmf/OVMF.fd"] if firmware == "uefi" else [])
+    child = pexpect.spawn("qemu-system-x86_64", words, timeout=60, encoding="utf-8", codec_errors="replace", cwd=str(ROOT))
+    gyre.children.append(child)
+    play(child, 120)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+def test_the_kernel_log_is_clean_and_the_clock_keeps_time(gyre):
+    """Under --icount time is what the machine counts, whatever else this computer does."""
+    script = "dmesg; cat /proc/interrupts; date +%s; cut -d. -f1 /proc/uptime; sleep 3; date +%s; cut -d. -f1 /proc/uptime"
+    result = gyre.emulate("--icount", *gyre.debian(f'gyre.exec="{script}"'), seconds=180)
+    assert result.returncode == 0, result.stderr
+    log = result.stdout
+    assert "Linux version 6.1." in log and "Gyre guest: exit status 0" in log
+    assert not re.findall(rf"^.*(?:{BAD}).*$", log, re.M)
+    assert "Hypervisor detected: KVM" in log
+    first, up, second, later = map(int, re.search(r"^(\d{9,})\r?\n(\d+)\r?\n(\d{9,})\r?\n(\d+)\r?\n", log, re.M).groups())
+    assert 3 <= second - first <= 4 and 3 <= later - up <= 4
+
+
+def test_reboot_and_no_reboot(gyre):
+    debian = gyre.debian('quiet gyre.exec="echo up; reboot -f"')
+    result = gyre.emulate("--no-reboot", *debian, seconds=120)
+    assert result.returncode == 0 and result.stdout.count("Gyre guest: Debian kernel") == 1, result.stderr
+    child = gyre.spawn(*debian, seconds=60)
+    for _ in range(2):
+        child.expect("Gyre guest: Debian kernel", timeout=90)
+    child.send("\x1dq")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+def test_input_that_is_no_terminal(gyre):
+    words = [gyre.program, "emulate", "--machine", "amd", "--timeout", "120", *gyre.debian("quiet")]
+    with subprocess.Popen(list(map(str, words)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
+        heard = b""
+        while PROMPT.encode() not in heard:
+            byte = process.stdout.read(1)
+            assert byte, heard
+            heard += byte
+        process.stdin.write(b"echo $((40 + 2)); poweroff\n")
+        process.stdin.close()
+        assert b"42" in process.stdout.read()
+        assert process.wait(60) == 0

@@ -63,14 +63,16 @@ enum gyre_gpr {
  *   EXTINT        the guest can take the interrupt of the line (page.extint_line): the monitor supplies the vector by GYRE_ENTRY_EXTINT
  *   EOI           trap-like: EOI of a level-triggered vector. d0 = vector
  *   APIC          trap-like: a local APIC register was written by x2APIC MSR whose effect needs the monitor. d0 = register, d1 = value
- *   INIT, SIPI    trap-like: this vCPU is asked to. SIPI: d0 = vector
+ *   INIT, SIPI    trap-like: this vCPU is asked to. INIT: its local APIC is reset already, and its activity is "waiting for SIPI" (running, for the
+ *                 bootstrap processor); the monitor sets the other groups. SIPI: d0 = vector; the monitor sets CS, RIP and activity 0.
  *   TRIPLE_FAULT  the guest shut down
  *   KICK          vcpu_kick, the bound event, or the end of GYRE_ENTRY_SINGLE
  *   LOG_FULL      trap-like: the trace ring is full
  *   DEBUG         #DB or #BP that the policy sends to the monitor. d0 = vector, d1 = DR6 bits
  *   MACHINE_CHECK the machine reported a fault that belongs to this guest
  *   FAILED        entry is not possible with this state. d0 = hardware's code, d1 = GYRE_FAILED_ reason; the log has it in words
- *   HALT          the guest halts with interrupts off and nothing can wake it but an NMI, INIT or kick (else HLT waits in the core)
+ *   HALT          trap-like: the guest has halted (RIP is behind HLT, activity 1) with interrupts off, so that nothing can wake it but an NMI, INIT or
+ *                 kick; or the policy asks for it. Else HLT waits in the core. The next vcpu_run waits there, too.
  */
 #define GYRE_EXITS(X)                                                                                                  \
 	X(NONE, 0)                                                                                                     \
@@ -124,6 +126,10 @@ enum gyre_instruction {
 	GYRE_INSTRUCTION_INVPCID,
 	GYRE_INSTRUCTION_DESCRIPTOR,
 	GYRE_INSTRUCTION_IRET,
+	/* Not an instruction: the core has done the one at RIP (it stands in the exit's place: CPUID, an MSR, HLT, a hypercall, a control register), but
+	 * could not find out how long it is. The monitor decodes it, moves RIP past it and sets GYRE_ENTRY_COMPLETED, no more. */
+	GYRE_INSTRUCTION_SKIP,
+	GYRE_INSTRUCTION_FERR, /* an x87 error with CR0.NE clear: IRQ 13 */
 };
 
 /* TASK_SWITCH: d1 bits 1:0 */

@@ -60,8 +60,8 @@ static void vm_entry(struct config_table *table, struct text_area *text, struct 
 	entry->cdrom = GYRE_NO_FILE;
 }
 
-int config_table_make(
-	struct config_table *table, const struct description *description, uint32_t header_flags, uint32_t vm_flags)
+int config_table_make(struct config_table *table, const struct description *description, uint32_t header_flags,
+	uint32_t vm_flags, bool repeatable)
 {
 	struct gyre_config_header header = {
 		.magic = GYRE_CONFIG_MAGIC,
@@ -77,7 +77,9 @@ int config_table_make(
 	table->files = 0;
 	for (unsigned i = 0; i < description->vms; i++)
 		vm_entry(table, &text, &entries[i], &description->vm[i], vm_flags);
-	if (getrandom(entropy, sizeof(entropy), 0) != (ssize_t)sizeof(entropy))
+	for (size_t i = 0; i < sizeof(entropy); i++)
+		entropy[i] = (uint8_t)i;
+	if (!repeatable && getrandom(entropy, sizeof(entropy), 0) != (ssize_t)sizeof(entropy))
 		return fail(GYRE_STATUS_FAILED, "no random bytes from the kernel: %s", strerror(errno));
 
 	/* The random bytes are the last of the text, and no string reaches into them. */

@@ -20,7 +20,8 @@ struct config_table {
 	unsigned files;
 };
 
-/* header_flags: GYRE_CONFIG_; vm_flags: GYRE_VM_, set for every VM. 0 or an exit code, said. */
+/* header_flags: GYRE_CONFIG_; vm_flags: GYRE_VM_, set for every VM. repeatable: a fixed pattern in place of random bytes, for runs that
+ * must be equal. 0 or an exit code, said. */
 int config_table_make(
 	struct config_table *table, const struct description *description, uint32_t header_flags, uint32_t vm_flags);
 

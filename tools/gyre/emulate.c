@@ -33,7 +33,9 @@ static const char help[] =
 	"  --machine-firmware bios|uefi  left out: bios\n"
 	"  --timeout SECONDS             ends the machine after that long, with exit code 14\n"
 	"  --no-reboot                   a reset ends the VM, a triple fault with exit code 16\n"
-	"  --icount                      the machine's time counts instructions: every run is the same\n"
+	"  --icount                      the machine's time counts instructions, its date is fixed and nothing is "
+	"random:\n"
+	"                                every run is the same\n"
 	"  --core-option KEY=VALUE       for the core's command line; may be repeated\n"
 	"  --trace FILE                  every exit of the VMs, to be read by gyre trace\n"
 	"  --counters FILE               how often each kind of exit came, as JSON\n"
@@ -49,6 +51,7 @@ static const char help[] =
 #define HOST_MEMORY_REST  (256 * MIB)
 /* Below this neither firmware nor GRUB starts, and nobody would say so. */
 #define HOST_MEMORY_LEAST (16 * MIB)
+#define HOST_MEMORY_TIGHT (64 * MIB)
 #define HOST_MEMORY_MOST  (1024 * GIB)
 
 struct emulate {
@@ -147,6 +150,7 @@ static int set_icount(void *command, const char *value)
 {
 	(void)value;
 	((struct emulate *)command)->icount = true;
+	((struct emulate *)command)->iso.repeatable = true;
 	return 0;
 }
 
@@ -277,6 +281,7 @@ static int run(struct emulate *emulate, const struct description *description)
 
 	config.uefi = session.uefi = emulate->firmware && !strcmp(emulate->firmware, "uefi");
 	config.memory = host_memory(emulate, description, &status);
+	session.tight = config.memory < HOST_MEMORY_TIGHT;
 	if (!status)
 		status = machine_check(config.uefi);
 	if (status)

@@ -191,7 +191,7 @@ static int lay_out(const struct iso *iso, const char *folder)
 		free(path);
 	}
 	if (!status)
-		status = config_table_make(table, iso->description, iso->header_flags, iso->vm_flags);
+		status = config_table_make(table, iso->description, iso->header_flags, iso->vm_flags, iso->repeatable);
 	if (!status) {
 		char *path = text_format("%s/boot/gyre/config", folder);
 		status = write_file(path, table->bytes, table->length);

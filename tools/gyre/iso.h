@@ -16,6 +16,7 @@ struct iso {
 	bool bios, uefi;
 	/* GRUB's own words go to COM2, and when it can't go on it switches the machine off, so that whoever reads COM2 learns why. */
 	bool emulated;
+	bool repeatable; /* nothing random in it */
 };
 
 /* Adds KEY=VALUE to the core's command line. 0 or an exit code, said. */

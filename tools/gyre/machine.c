@@ -98,8 +98,9 @@ static void qemu_line(struct line *line, const struct machine_config *config, in
 		line_add(line, text_copy("-bios"));
 		line_add(line, text_copy(ovmf_path()));
 	}
+	/* The same on every run: time by instructions, one date, RDRAND by a seed. */
 	if (config->icount)
-		line_add_text(line, "-icount shift=0,sleep=off");
+		line_add_text(line, "-icount shift=0,sleep=off -seed 1 -rtc base=2026-01-01T00:00:00,clock=vm");
 	/* The image has no name any more; QEMU opens it by the descriptor that it inherits. */
 	line_add(line, text_copy("-drive"));
 	line_add(line,

@@ -489,7 +489,7 @@ static int silent_end(struct session *session)
 	if (session->heard)
 		return fail(GYRE_STATUS_CORE, "the machine stopped without a reason%s%s%s",
 			*log ? "; its last words were:\n" : "", log, "");
-	if (strstr(early, "out of memory"))
+	if (strstr(early, "out of memory") || session->config->tight)
 		return fail(GYRE_STATUS_LACKS,
 			"the machine has too little memory to load Gyre and its files: give it more by "
 			"--host-memory\n%s",

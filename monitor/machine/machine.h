@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * monitor/machine/machine.h: one VM: its memory, its processor, its devices, and the loop that runs it.
+ *
+ * Everything is on one thread. What a device asks for (power-off, reset) is noted, and done when the exit that asked has been answered.
+ */
+#ifndef MONITOR_MACHINE_MACHINE_H
+#define MONITOR_MACHINE_MACHINE_H
+
+#include <stdint.h>
+#include "monitor/boot/boot.h"
+#include "monitor/dev/acpi_pm.h"
+#include "monitor/dev/device.h"
+#include "monitor/dev/i8042.h"
+#include "monitor/dev/ioapic.h"
+#include "monitor/dev/pci.h"
+#include "monitor/dev/pic8259.h"
+#include "monitor/dev/pit8254.h"
+#include "monitor/dev/rtc.h"
+#include "monitor/dev/testdev.h"
+#include "monitor/dev/uart16550.h"
+#include "monitor/emu/emu.h"
+#include "monitor/engine/engine.h"
+#include "monitor/machine/bus.h"
+#include "monitor/machine/clock.h"
+#include "monitor/machine/level.h"
+#include "monitor/machine/lines.h"
+#include "monitor/machine/memory.h"
+#include "monitor/machine/msr.h"
+#include "monitor/machine/pvclock.h"
+
+#define MACHINE_DEVICES	  16
+#define MACHINE_APIC_PAGE 0xfee00000ull
+#define MACHINE_RESETS_TOP                                                                                             \
+	8 /* triple faults in a row, each before the guest ran for a second: then the VM has crashed */
+
+/* What the monitor keeps for the guest's processor beside the core's state. */
+struct machine_cpu {
+	uint64_t pv_system, pv_wall; /* the two paravirtual clock MSRs */
+};
+
+struct machine {
+	const struct engine_vm *vm;
+	struct engine_vcpu vcpu;
+	/* what a guest can change */
+	struct machine_cpu cpu;
+	struct msr_state msr;
+	struct pic8259 pic;
+	struct pit8254 pit;
+	struct ioapic ioapic;
+	struct rtc rtc;
+	struct uart16550 uart;
+	struct pci pci;
+	struct acpi_pm pm;
+	struct i8042 kbc;
+	struct testdev testdev;
+	struct device device[MACHINE_DEVICES];
+	unsigned devices;
+	/* wiring */
+	struct lines lines;
+	struct clock clock;
+	struct memory memory;
+	struct memory_range device_ram; /* of the test device */
+	struct level level;
+	struct bus bus;
+	struct boot boot;
+	/* a request, done after the exit: enum machine_request */
+	uint32_t request, request_code;
+	/* the emulator's run at the moment */
+	struct emu emu;
+	uint64_t emu_apic; /* gpa of a local APIC access that is to be done on entry, or 0 */
+	int emu_apic_known;
+	uint32_t emu_apic_value;
+	/* triple faults */
+	unsigned quick_resets;
+	uint64_t started; /* machine time of the last start */
+	int halt_told;
+};
+
+/* Builds the machine and starts the kernel; ends the VM where that cannot be. */
+void machine_start(struct machine *machine, const struct engine_vm *vm);
+/* Runs it until it ends. */
+void machine_run(struct machine *machine) __attribute__((noreturn));
+/* One run of the guest and the answer to its exit. */
+void machine_step(struct machine *machine);
+/* Devices as after power-on, the kernel loaded anew, the processor at its entry. */
+void machine_reset(struct machine *machine);
+
+void machine_request(void *machine, enum machine_request request, uint32_t code);
+void machine_crash(struct machine *machine, const char *what) __attribute__((noreturn));
+void machine_events(struct machine *machine);
+
+/* RAM of any kind, the test device's too; NULL: a device, or nothing. */
+static inline uint8_t *machine_ram(struct machine *machine, uint64_t gpa, uint64_t bytes)
+{
+	uint8_t *host = memory_at(&machine->memory, gpa, bytes);
+	uint64_t offset = gpa - machine->device_ram.gpa;
+	if (!host && offset < machine->device_ram.bytes && bytes <= machine->device_ram.bytes - offset)
+		host = machine->device_ram.host + offset;
+	return host;
+}
+
+/* ---- processor.c: its state at the start ---- */
+int processor_start(struct machine *machine);
+/* An exception for the guest on its next entry. error < 0: without an error code. */
+void processor_inject(struct machine *machine, unsigned vector, int64_t error);
+
+/* ---- memory_exit.c: exits that need the emulator ---- */
+void memory_exit(struct machine *machine);
+void emulator_init(struct machine *machine);
+/* Executes the instruction at RIP in software. */
+void emulate(struct machine *machine);
+
+#endif

@@ -130,7 +130,7 @@ static void uart_fill(struct uart16550 *uart)
 	state->more = count == room;
 }
 
-void uart_poll(struct uart16550 *uart)
+void uart16550_poll(struct uart16550 *uart)
 {
 	uart_drain(uart);
 	uart_fill(uart);
@@ -301,18 +301,18 @@ static void uart_resume(void *device, uint64_t now)
 	struct uart16550 *uart = device;
 	(void)now;
 	uart->irq_level = -1;
-	uart_poll(uart);
+	uart16550_poll(uart);
 }
 
 static const struct device_ops uart_ops = {
 	"uart16550", UART_STATE_VERSION, sizeof(struct uart16550_state), uart_reset, uart_check, uart_resume};
 
-struct device uart_device(struct uart16550 *uart)
+struct device uart16550_device(struct uart16550 *uart)
 {
 	return (struct device){&uart_ops, uart, &uart->state};
 }
 
-void uart_init(
+void uart16550_init(
 	struct uart16550 *uart, struct bus *bus, uint16_t base, const struct uart_host *host, const struct line *irq)
 {
 	memset(uart, 0, sizeof *uart);

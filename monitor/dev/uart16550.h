@@ -39,10 +39,10 @@ struct uart16550 {
 	int irq_level;
 };
 
-void uart_init(
+void uart16550_init(
 	struct uart16550 *uart, struct bus *bus, uint16_t base, const struct uart_host *host, const struct line *irq);
-struct device uart_device(struct uart16550 *uart);
+struct device uart16550_device(struct uart16550 *uart);
 /* There may be input, or room for output again. */
-void uart_poll(struct uart16550 *uart);
+void uart16550_poll(struct uart16550 *uart);
 
 #endif

@@ -93,7 +93,7 @@ static void build_devices(struct machine *machine)
 	pit_init(&machine->pit, bus, clock, &irq[0]);
 	rtc_init(&machine->rtc, bus, clock, &irq[8]);
 	rtc_memory(&machine->rtc, machine->memory.below_4g, machine->memory.above_4g, machine->vm->cpus);
-	uart_init(&machine->uart, bus, COM1, &console, &irq[4]);
+	uart16550_init(&machine->uart, bus, COM1, &console, &irq[4]);
 	pci_init(&machine->pci, bus);
 	pci_add_chipset(&machine->pci);
 	acpi_pm_init(&machine->pm, bus, clock, &irq[ACPI_SCI], &control);
@@ -102,7 +102,7 @@ static void build_devices(struct machine *machine)
 	add_device(machine, pic_device(&machine->pic));
 	add_device(machine, pit_device(&machine->pit));
 	add_device(machine, rtc_device(&machine->rtc));
-	add_device(machine, uart_device(&machine->uart));
+	add_device(machine, uart16550_device(&machine->uart));
 	add_device(machine, pci_device(&machine->pci));
 	add_device(machine, acpi_pm_device(&machine->pm));
 	add_device(machine, i8042_device(&machine->kbc));
@@ -181,10 +181,10 @@ void machine_reset(struct machine *machine)
 /* The last line is seen, however slow the other end is. */
 static void flush_console(struct machine *machine)
 {
-	uart_poll(&machine->uart);
+	uart16550_poll(&machine->uart);
 	while (machine->uart.state.transmit.count) {
 		engine_events(1);
-		uart_poll(&machine->uart);
+		uart16550_poll(&machine->uart);
 	}
 	if (machine->vm->flags & GYRE_VM_TRACE)
 		engine_trace_drain(&machine->vcpu);
@@ -272,7 +272,7 @@ void machine_events(struct machine *machine)
 	if (events & ENGINE_EVENT_TIMER)
 		clock_run(&machine->clock);
 	if (events & (ENGINE_EVENT_INPUT | ENGINE_EVENT_OUTPUT))
-		uart_poll(&machine->uart);
+		uart16550_poll(&machine->uart);
 	if (events & ENGINE_EVENT_POWER_KEY)
 		acpi_pm_power_button(&machine->pm);
 }
@@ -359,7 +359,7 @@ static void halt_exit(struct machine *machine)
 	machine->halt_told = 1;
 	engine_events(1);
 	clock_run(&machine->clock);
-	uart_poll(&machine->uart);
+	uart16550_poll(&machine->uart);
 }
 
 static void failed_exit(struct machine *machine)

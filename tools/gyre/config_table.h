@@ -22,7 +22,7 @@ struct config_table {
 
 /* header_flags: GYRE_CONFIG_; vm_flags: GYRE_VM_, set for every VM. repeatable: a fixed pattern in place of random bytes, for runs that
  * must be equal. 0 or an exit code, said. */
-int config_table_make(
-	struct config_table *table, const struct description *description, uint32_t header_flags, uint32_t vm_flags);
+int config_table_make(struct config_table *table, const struct description *description, uint32_t header_flags,
+	uint32_t vm_flags, bool repeatable);
 
 #endif

@@ -14,6 +14,7 @@
 struct session_config {
 	const struct description *description;
 	double timeout;	      /* seconds; 0: none */
+	bool tight;	      /* so little memory that a machine which says nothing has lacked it */
 	bool uefi;	      /* firmware that talks on the serial ports before Gyre has them */
 	FILE *trace;	      /* or NULL; its header is written */
 	const char *counters; /* a file, or NULL */

@@ -142,7 +142,9 @@ void root_log(const char *format, ...)
 	char line[LINE_BYTES];
 	va_list arguments;
 	va_start(arguments, format);
-	size_t length = gyre_vsnprintf(line, sizeof(line), format, arguments);
+	/* A frame says only that it is the machine's, as those of the core are. */
+	size_t length = out.frames ? gyre_snprintf(line, sizeof(line), "root: ") : 0;
+	length += gyre_vsnprintf(line + length, sizeof(line) - length, format, arguments);
 	va_end(arguments);
 	output_core_log(); /* what happened before comes before */
 	output_text(GYRE_FRAME_MACHINE, "root", line, length < sizeof(line) ? length : sizeof(line) - 1);

@@ -17,11 +17,12 @@
 #define LEAF_1(X)                                                                                                      \
 	X("fpu", 3, 0)                                                                                                 \
 	X("vme", 3, 1)                                                                                                 \
-	X("de", 3, 2) X("pse", 3, 3) X("tsc", 3, 4) X("msr", 3, 5) X("pae", 3, 6) X("mce", 3, 7) X("cx8", 3, 8)        \
-		X("apic", 3, 9) X("sep", 3, 11) X("mtrr", 3, 12) X("pge", 3, 13) X("mca", 3, 14) X("cmov", 3, 15)      \
-			X("pat", 3, 16) X("pse36", 3, 17) X("clflush", 3, 19) X("mmx", 3, 23) X("fxsr", 3, 24)         \
-				X("sse", 3, 25) X("sse2", 3, 26) X("sse3", 2, 0) X("ssse3", 2, 9) X("cx16", 2, 13)     \
-					X("sse4.1", 2, 19) X("sse4.2", 2, 20) X("popcnt", 2, 23)
+	X("de", 3, 2)                                                                                                  \
+	X("pse", 3, 3) X("tsc", 3, 4) X("msr", 3, 5) X("pae", 3, 6) X("mce", 3, 7) X("cx8", 3, 8) X("apic", 3, 9)      \
+		X("sep", 3, 11) X("mtrr", 3, 12) X("pge", 3, 13) X("mca", 3, 14) X("cmov", 3, 15) X("pat", 3, 16)      \
+			X("pse36", 3, 17) X("clflush", 3, 19) X("mmx", 3, 23) X("fxsr", 3, 24) X("sse", 3, 25)         \
+				X("sse2", 3, 26) X("sse3", 2, 0) X("ssse3", 2, 9) X("cx16", 2, 13) X("sse4.1", 2, 19)  \
+					X("sse4.2", 2, 20) X("popcnt", 2, 23)
 #define LEAF_80000001(X) X("syscall", 3, 11) X("nx", 3, 20) X("rdtscp", 3, 27) X("lm", 3, 29) X("lahf", 2, 0)
 
 struct feature {

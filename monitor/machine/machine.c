@@ -110,7 +110,7 @@ static void build_devices(struct machine *machine)
 		build_test_device(machine, &control);
 }
 
-static void build_processor(struct machine *machine)
+static void choose_level(struct machine *machine)
 {
 	const struct engine_vm *vm = machine->vm;
 	char missing[160], text[240];
@@ -126,6 +126,10 @@ static void build_processor(struct machine *machine)
 		refuse(GYRE_STATUS_LACKS, text);
 	}
 	machine->level.policy.tsc_offset = (int64_t)machine->clock.offset;
+}
+
+static void build_processor(struct machine *machine)
+{
 	if (engine_vcpu_create(&machine->vcpu, 0) < 0)
 		refuse(GYRE_STATUS_LACKS, "no virtual processor can be made: the machine has too little memory left");
 	if (machine->vcpu.page->abi != GYRE_VCPU_ABI)
@@ -157,13 +161,14 @@ void machine_start(struct machine *machine, const struct engine_vm *vm)
 	if (vm->tsc_khz < 1000 || vm->tsc_khz > UINT32_MAX)
 		refuse(GYRE_STATUS_LACKS, "the machine's TSC has no rate that can be used");
 	clock_init(&machine->clock, vm->tsc_khz);
-	build_processor(machine);
+	choose_level(machine);
 	if (memory_layout(&machine->memory, vm->ram, vm->memory, machine->level.policy.physical_bits) < 0)
 		refuse(GYRE_STATUS_LACKS, "the VM's memory has to be a multiple of 2 MiB that its address width has "
 					  "room for: change --memory");
 	if (memory_map_all(&machine->memory) < 0)
 		refuse(GYRE_STATUS_LACKS,
 			"the VM's memory cannot be mapped: the machine has too little left for page tables");
+	build_processor(machine); /* after the memory: the engine tells the core where code can be read */
 	build_devices(machine);
 	emulator_init(machine);
 	if ((vm->flags & GYRE_VM_TRACE) && engine_trace(&machine->vcpu, 1) < 0)
@@ -303,10 +308,13 @@ static void io_exit(struct machine *machine)
 }
 
 /* The instruction at RIP is done; its length is the core's or, where the processor does not tell, the decoder's. */
-static void skip(struct machine *machine, unsigned usual)
+static void skip(struct machine *machine)
 {
 	struct gyre_vcpu_page *page = machine->vcpu.page;
-	page->rip += page->instruction_length ? page->instruction_length : usual;
+	unsigned length = page->instruction_length;
+	if (__builtin_expect(!length, 0) && !(length = emulator_length(machine)))
+		return; /* it cannot be fetched any more: the guest finds out by itself */
+	page->rip = page->mode & GYRE_MODE_CS_L ? page->rip + length : (uint32_t)(page->rip + length);
 	page->entry_flags |= GYRE_ENTRY_COMPLETED;
 }
 
@@ -327,13 +335,13 @@ static void msr_exit(struct machine *machine)
 	if (error < 0)
 		processor_inject(machine, 13, 0);
 	else
-		skip(machine, 2);
+		skip(machine);
 }
 
 static void hypercall_exit(struct machine *machine)
 {
 	machine->vcpu.page->gpr[GYRE_RAX] = (uint64_t)-1000; /* KVM's "no such call" */
-	skip(machine, 3);
+	skip(machine);
 }
 
 static void instruction_exit(struct machine *machine)
@@ -346,20 +354,23 @@ static void instruction_exit(struct machine *machine)
 	case GYRE_INSTRUCTION_INVLPG:
 	case GYRE_INSTRUCTION_DESCRIPTOR:
 	case GYRE_INSTRUCTION_IRET: emulate(machine); return;
+	case GYRE_INSTRUCTION_SKIP: skip(machine); return;
+	case GYRE_INSTRUCTION_FERR: /* the old way of the PC: the FPU's error is interrupt 13 */
+		lines_set(&machine->lines, 13, 1);
+		lines_set(&machine->lines, 13, 0);
+		return;
 	case GYRE_INSTRUCTION_RDPMC: processor_inject(machine, 13, 0); return; /* there are no counters */
 	default: processor_inject(machine, 6, -1); return;		       /* no level has it */
 	}
 }
 
-/* Halted for good, unless an event changes that: the machine sleeps with it. */
+/* Halted for good, unless an event changes that: the next run waits for one. */
 static void halt_exit(struct machine *machine)
 {
 	if (!machine->halt_told)
 		engine_log("the guest halted with interrupts off");
 	machine->halt_told = 1;
-	engine_events(1);
-	clock_run(&machine->clock);
-	uart16550_poll(&machine->uart);
+	machine_events(machine);
 }
 
 static void failed_exit(struct machine *machine)

@@ -108,6 +108,8 @@ void processor_inject(struct machine *machine, unsigned vector, int64_t error);
 /* ---- memory_exit.c: exits that need the emulator ---- */
 void memory_exit(struct machine *machine);
 void emulator_init(struct machine *machine);
+/* The length of the instruction at RIP, 0: it cannot be fetched. */
+unsigned emulator_length(struct machine *machine);
 /* Executes the instruction at RIP in software. */
 void emulate(struct machine *machine);
 

@@ -325,6 +325,31 @@ void emulate(struct machine *machine)
 	emulator_done(machine);
 }
 
+unsigned emulator_length(struct machine *machine)
+{
+	const struct gyre_vcpu_page *page = machine->vcpu.page;
+	struct emu *emu = &machine->emu;
+	struct emu_insn insn;
+	uint8_t bytes[EMU_INSN_MAX];
+	unsigned count = 0;
+	emulator_load(machine);
+	while (count < EMU_INSN_MAX) {
+		uint64_t linear = page->rip + count, gpa;
+		if (emu->cpu.mode != EMU_MODE_LONG)
+			linear = (uint32_t)(page->cs_base + (uint32_t)linear);
+		if (emu_walk(emu, linear, EMU_ACCESS_FETCH | (emu->cpu.cpl == 3 ? EMU_ACCESS_USER : 0), &gpa) !=
+			EMU_DONE)
+			break;
+		const uint8_t *host = machine_ram(machine, gpa, 1);
+		if (!host)
+			break;
+		bytes[count++] = *(const volatile uint8_t *)host;
+	}
+	if (!count || emu_decode(emu->cpu.mode, emu->config, bytes, count, &insn) != EMU_DECODE_OK)
+		return 0;
+	return insn.length;
+}
+
 void memory_exit(struct machine *machine)
 {
 	const struct gyre_vcpu_page *page = machine->vcpu.page;
@@ -342,5 +367,7 @@ void memory_exit(struct machine *machine)
 	if (__builtin_expect((access & (GYRE_ACCESS_EXECUTE | GYRE_ACCESS_WALK)) != 0, 0))
 		machine_crash(machine, access & GYRE_ACCESS_WALK ? "its page tables lie where there is no memory"
 								 : "it jumped to where there is no memory");
+	if (__builtin_expect((page->event & GYRE_EVENT_VALID) != 0, 0))
+		machine_crash(machine, "an interrupt's stack or table lies where there is no memory");
 	emulate(machine);
 }

@@ -18,15 +18,20 @@
 
 static uint32_t bank_count(void)
 {
-	uint32_t banks = msr_read(MSR_MCG_CAP) & MCG_CAP_BANKS;
+	uint64_t capabilities;
+	/* Some emulators announce the architecture and lack the registers. */
+	if (msr_read_safe(MSR_MCG_CAP, &capabilities) < 0)
+		return 0;
+	uint32_t banks = capabilities & MCG_CAP_BANKS;
 	return banks < BANKS_MAX ? banks : BANKS_MAX;
 }
 
 void mce_init(void)
 {
-	if (!cpu_features.machine_check)
+	uint64_t capabilities;
+	if (!cpu_features.machine_check || msr_read_safe(MSR_MCG_CAP, &capabilities) < 0)
 		return;
-	if (msr_read(MSR_MCG_CAP) & MCG_CAP_CTL)
+	if (capabilities & MCG_CAP_CTL)
 		msr_write_safe(MSR_MCG_CTL, UINT64_MAX);
 	for (uint32_t bank = 0; bank < bank_count(); bank++) {
 		msr_write_safe(MSR_MC0_CTL + 4 * bank, UINT64_MAX);
@@ -37,7 +42,8 @@ void mce_init(void)
 
 void machine_check(const struct regs *regs)
 {
-	uint64_t global = msr_read(MSR_MCG_STATUS);
+	uint64_t global = 0;
+	msr_read_safe(MSR_MCG_STATUS, &global);
 	for (uint32_t bank = 0; bank < bank_count(); bank++) {
 		uint64_t status, address = 0;
 		if (msr_read_safe(MSR_MC0_CTL + 4 * bank + 1, &status) < 0 || !(status & STATUS_VALID))
@@ -49,5 +55,5 @@ void machine_check(const struct regs *regs)
 	}
 	if (!(global & MCG_STATUS_RIPV))
 		panic_regs(regs, "machine check: status 0x%lx, and no way back", global);
-	msr_write(MSR_MCG_STATUS, 0);
+	msr_write_safe(MSR_MCG_STATUS, 0);
 }

@@ -3,6 +3,8 @@
  * monitor/dev/uart16550.c: the serial port of a PC, as the data sheet of the PC16550D has it.
  *   Guest sees   8 ports, one interrupt line                    Host gives   a byte sink and a byte source
  *   Models       FIFOs, loopback, modem lines and their changes; what the host has no room for stays in the transmitter, which then is not empty
+ *                Input stays with the host until the guest wants it (its interrupt is on, or it polls): a driver that clears the FIFO when it starts
+ *                would lose what was typed before.
  *   Leaves out   time on the wire: a byte is gone at once; parity and framing errors
  *   State        struct uart16550_state, saved, version 1       Runs on      the monitor's thread; never blocks
  *   Trust        every register value is hostile                Tests        test_uart16550.c, fuzz_devices.c
@@ -32,6 +34,7 @@
 #define LSR_OVERRUN  0x02u
 #define LSR_THRE     0x20u
 #define LSR_EMPTY    0x40u
+#define POLLS	     16u
 #define MSR_LINES    0xb0u /* CTS, DSR and DCD: there is always somebody at the other end */
 
 static void fifo_put(struct uart_fifo *fifo, uint8_t byte)
@@ -119,10 +122,8 @@ static void uart_fill(struct uart16550 *uart)
 	struct uart16550_state *state = &uart->state;
 	uint8_t data[UART_FIFO];
 	unsigned room = uart_room(state, &state->receive);
-	if (state->mcr & MCR_LOOP)
-		return; /* the input line is cut: bytes wait at the host */
-	state->more = 1;
-	if (!room)
+	/* In loopback the input line is cut. */
+	if (!state->more || !room || (state->mcr & MCR_LOOP) || (!(state->ier & IER_RECEIVE) && state->polls < POLLS))
 		return;
 	unsigned count = (unsigned)uart->host.read(data, room);
 	for (unsigned i = 0; i < count; i++)
@@ -133,6 +134,7 @@ static void uart_fill(struct uart16550 *uart)
 void uart16550_poll(struct uart16550 *uart)
 {
 	uart_drain(uart);
+	uart->state.more = 1;
 	uart_fill(uart);
 	uart_line(uart);
 }
@@ -193,6 +195,7 @@ static void uart_write(void *device, uint16_t port, unsigned size, uint32_t data
 	struct uart16550_state *state = &uart->state;
 	uint8_t value = (uint8_t)data;
 	(void)size;
+	state->polls = 0;
 	switch (port & 7) {
 	case 0:
 		if (state->lcr & LCR_DLAB)
@@ -209,17 +212,16 @@ static void uart_write(void *device, uint16_t port, unsigned size, uint32_t data
 		if ((value & ~state->ier & IER_TRANSMIT) && !state->transmit.count)
 			state->thr_empty = 1;
 		state->ier = value & 0x0f;
+		uart_fill(uart);
 		break;
 	case 2:
 		uart_fifo_control(state, value);
-		if (state->more)
-			uart_fill(uart);
+		uart_fill(uart);
 		break;
 	case 3: state->lcr = value; break;
 	case 4:
 		uart_modem_control(state, value);
-		if (state->more)
-			uart_fill(uart);
+		uart_fill(uart);
 		break;
 	case 7: state->scratch = value; break;
 	default: return; /* the status registers: writes are for factory tests */
@@ -230,8 +232,10 @@ static void uart_write(void *device, uint16_t port, unsigned size, uint32_t data
 static uint8_t uart_receive(struct uart16550 *uart)
 {
 	struct uart16550_state *state = &uart->state;
-	uint8_t byte = state->receive.count ? fifo_get(&state->receive) : 0;
-	if (state->more && !state->receive.count)
+	if (!state->receive.count)
+		return 0;
+	uint8_t byte = fifo_get(&state->receive);
+	if (!state->receive.count)
 		uart_fill(uart);
 	return byte;
 }
@@ -259,6 +263,11 @@ static uint32_t uart_read(void *device, uint16_t port, unsigned size)
 	case 3: return state->lcr;
 	case 4: return state->mcr;
 	case 5:
+		/* Nothing but this again and again: somebody waits for input without its interrupt. */
+		if (state->polls < POLLS)
+			state->polls++;
+		if (!state->receive.count)
+			uart_fill(uart);
 		value = (uint8_t)(state->lsr | (state->receive.count ? LSR_DATA : 0) |
 				  (state->transmit.count ? 0 : LSR_THRE | LSR_EMPTY));
 		state->lsr = 0;
@@ -291,7 +300,7 @@ static int uart_check(const void *state)
 	const struct uart16550_state *uart = state;
 	if (uart->receive.first >= UART_FIFO || uart->receive.count > UART_FIFO || uart->transmit.first >= UART_FIFO ||
 		uart->transmit.count > UART_FIFO || uart->ier > 0x0f || uart->mcr > 0x1f || (uart->msr & 0xf0) ||
-		(uart->lsr & ~LSR_OVERRUN) || uart->thr_empty > 1 || (uart->fcr & ~0xc9u))
+		(uart->lsr & ~LSR_OVERRUN) || uart->thr_empty > 1 || uart->polls > POLLS || (uart->fcr & ~0xc9u))
 		return -GYRE_EPROTO;
 	return 0;
 }

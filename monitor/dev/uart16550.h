@@ -21,8 +21,8 @@ struct uart16550_state {
 	uint8_t msr;	   /* the delta bits */
 	uint8_t thr_empty; /* the transmitter's interrupt is pending */
 	uint16_t divisor;
-	uint8_t more; /* the host had more input than there was room for */
-	uint8_t reserved;
+	uint8_t more;  /* the host may have input that has not been taken */
+	uint8_t polls; /* reads of the line status one after the other */
 };
 
 /* Where bytes go to and come from; each returns how many it took or gave, and never blocks. */

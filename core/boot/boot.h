@@ -7,7 +7,7 @@
 
 #include "core/x86/address.h"
 
-#define BOOT_RANGES_MAX	 512
+#define BOOT_RANGES_MAX	 128
 #define BOOT_MODULES_MAX 64
 #define BOOT_NAME_BYTES	 128
 #define BOOT_LINE_BYTES	 1024

@@ -180,7 +180,8 @@ bool acpi_parse(struct acpi_info *info, const struct acpi_host *host, const void
 	uint8_t found[RSDP_BYTES_2] = {0};
 	uint64_t searched = 0;
 	*info = (struct acpi_info){0};
-	memcpy(found, rsdp, rsdp_bytes < sizeof(found) ? rsdp_bytes : sizeof(found));
+	if (rsdp_bytes > 0)
+		memcpy(found, rsdp, rsdp_bytes < sizeof(found) ? rsdp_bytes : sizeof(found));
 	if (rsdp_bytes > 0 && !rsdp_is_good(found, rsdp_bytes)) {
 		host->complain(host->context, "ACPI RSDP: the boot loader's copy is wrong, so it is searched for");
 		rsdp_bytes = 0;

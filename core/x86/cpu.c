@@ -106,8 +106,8 @@ static void control_registers(void)
 {
 	const struct cpu_features *f = &cpu_features;
 	uint64_t cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT;
-	cr4 |= (f->pge ? CR4_PGE : 0) | (f->umip ? CR4_UMIP : 0) | (f->fsgsbase ? CR4_FSGSBASE : 0) |
-	       (f->xsave ? CR4_OSXSAVE : 0) | (f->smep ? CR4_SMEP : 0) | (f->smap ? CR4_SMAP : 0);
+	cr4 |= (f->pge ? CR4_PGE : 0) | (f->umip ? CR4_UMIP : 0) | (f->xsave ? CR4_OSXSAVE : 0) |
+	       (f->smep ? CR4_SMEP : 0) | (f->smap ? CR4_SMAP : 0);
 	msr_write(MSR_PAT, CORE_PAT);
 	cr4_write(cr4);
 	/* Nobody has the FPU yet: its first use faults. Caches on, writes to read-only pages fault in ring 0, too. */

@@ -15,6 +15,7 @@
 #define ASPACE_RECORDS 256
 
 struct memory;
+struct memory_locked;
 struct aspace;
 
 struct aspace_ops {
@@ -32,8 +33,9 @@ struct aspace {
 	const struct aspace_ops *ops;
 	struct list records; /* the one used last is first */
 	unsigned int record_count;
+	bool ending; /* being taken apart: nothing is mapped any more */
 	enum dirty_state dirty;
-	uint64_t dirty_cursor;
+	uint64_t dirty_cursor; /* page up to which a change of the log, or the end, has come */
 };
 
 struct mapping {
@@ -41,7 +43,8 @@ struct mapping {
 	struct aspace *aspace;
 	struct memory *memory;
 	uint64_t first_page, pages, offset;
-	uint64_t walk; /* the last walk over the memory's mappings that saw it */
+	uint64_t walk;	 /* the last walk over the memory's mappings that saw it, */
+	uint64_t cursor; /* and the page up to which it has come */
 };
 
 /* Proof that the lock is held; comes from aspace_lock() only. */
@@ -80,6 +83,13 @@ int64_t aspace_unmap(struct aspace *aspace, uint64_t page, uint64_t pages);
 bool aspace_dirty_fault(struct aspace *aspace, uint64_t page);
 int aspace_dirty_log(struct aspace *aspace, bool on); /* 0, -GYRE_EAGAIN, -GYRE_ENOMEM, -GYRE_EBUSY */
 int64_t aspace_dirty_take(struct aspace *aspace, uint64_t page, unsigned int pages, uint64_t *bitmap);
+
+/*
+ * Clears what pages `page` to `end`, of the record's range, map of its object, from the record's cursor on; a record that is cleared whole is freed.
+ * For revocation; the caller holds the forest. 0 or -GYRE_EAGAIN.
+ */
+int mapping_clear(
+	struct memory_locked locked, struct mapping *mapping, uint64_t page, uint64_t end, unsigned int *budget);
 
 /* Whether the page is mapped, and where: for checks, and for reading guest instructions. */
 bool aspace_lookup(struct aspace *aspace, uint64_t page, uint64_t *frame, bool *writable);

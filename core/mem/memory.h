@@ -13,15 +13,12 @@
 #define CORE_MEM_MEMORY_H
 
 #include "core/mem/aspace.h"
+#include "core/mem/memory_tree.h"
 #include "core/obj/handle.h"
 
 #define MEMORY_DEPTH	 16
-#define MEMORY_PAGES_MAX (1ul << 36) /* four levels */
-
-struct memory_tree {
-	uint64_t root;	    /* an entry: 0, a run, or a table */
-	unsigned int level; /* of the entry: it covers 512^level pages */
-};
+#define MEMORY_PAGES_MAX (1ul << 36) /* four levels: 256 TiB */
+#define MEMORY_CORE_MAX	 2048	     /* pages of memory_create_core() */
 
 /* A walk over the mappings below an object, that goes on over several calls. */
 struct memory_walk {
@@ -35,8 +32,7 @@ struct memory {
 	struct memory *origin; /* what it is a window of, or NULL */
 	struct list children, sibling;
 	struct list mappings; /* struct mapping.in_memory */
-	struct list shares;   /* of an owner: pages of it that others show. struct memory_share.in_source */
-	struct list shown;    /* of an owner: pages of others that it shows. struct memory_share.in_target */
+	struct list shares;   /* pages seen through it that others show. struct memory_share.in_source */
 	uint64_t offset;      /* of a window: in its origin */
 	uint64_t pages;
 	uint64_t seen; /* the last walk that has done all of it */
@@ -51,9 +47,10 @@ struct memory {
 };
 HANDLE_FIND(handle_memory, memory, GYRE_OBJECT_MEMORY)
 
+/* A page that an owner shows in place of one of its own. It goes when its source loses the page, dies or is revoked. */
 struct memory_share {
-	struct list in_source, in_target;
-	struct memory *source, *target; /* both owners */
+	struct list in_source;
+	struct memory *source, *target;
 	uint64_t source_offset, target_offset, frame;
 	uint64_t walk;
 };
@@ -65,11 +62,16 @@ struct memory_locked memory_lock(void);
 void memory_unlock(struct memory_locked *locked);
 
 struct memory *memory_create(struct process *owner, uint64_t pages);
-/* With `pages` zeroed frames of the pool, paid by the owner: what the core shares with a process (a vcpu's pages, root's image). At most 4096 pages. */
+/* With `pages` zeroed frames of the pool, paid by the owner: what the core shares with a process (a vcpu's pages, root's image). At most MEMORY_CORE_MAX. */
 struct memory *memory_create_core(struct process *owner, uint64_t pages);
-/* The frame of a page, and what else is mapped in a row with it (up to `most` pages). 0: a hole. *rights is reduced for a page that is only shown. */
+/*
+ * What is at an offset, for how many pages in a row (1 to most): frames from *frame, or PAGETABLE_NO_FRAME: a hole. *rights loses WRITE for a page that
+ * is only shown.
+ */
 uint64_t memory_frames(struct memory_locked locked, struct memory *memory, uint64_t offset, uint64_t most,
 	uint64_t *frame, uint32_t *rights);
+/* Whether a walk is under way that empties some of these pages: they may not be mapped or derived meanwhile. */
+bool memory_is_busy(struct memory_locked locked, const struct memory *memory, uint64_t offset, uint64_t pages);
 /* One page of a core object, for the core's own use. */
 hpa_t memory_core_page(struct memory *memory, uint64_t offset);
 
@@ -85,6 +87,16 @@ int64_t memory_punch(struct memory *memory, uint64_t offset, uint64_t pages);
 int64_t memory_clear(struct cpu *cpu, struct memory *memory, uint64_t offset, uint64_t pages);
 int memory_revoke(struct memory *memory, unsigned int *budget);
 int memory_end(struct object *object, unsigned int *budget);
+
+/* The page that it shows is a hole from now on. */
+void memory_share_drop(struct memory_locked locked, struct memory_share *share);
+
+/* A page or run, or as much of it as one entry can be, goes to where its frames are at home. Pages, or -GYRE_ENOMEM. */
+int64_t memory_entry_home(
+	struct memory_locked locked, struct memory *memory, uint64_t offset, uint64_t pages, unsigned int *budget);
+
+/* For aspace.c: a record's memory is known to it. Both locks are held. */
+void mapping_link(struct memory_locked locked, struct mapping *mapping, struct memory *memory);
 
 extern struct memory *memory_ram; /* root's */
 

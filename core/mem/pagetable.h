@@ -13,10 +13,11 @@
 
 enum memory_cache { MEMORY_WRITE_BACK, MEMORY_WRITE_COMBINING, MEMORY_UNCACHED };
 
-/* What differs between the formats. Bits 61:52 of an entry that leads to a table, and bit 11 of a leaf, must be the software's. */
+#define PAGETABLE_LEVELS 4
+
+/* What differs between the formats. Bits 61:52 and 9 of an entry that leads to a table, and bit 11 of a leaf, must be the software's. */
 struct pagetable_format {
 	const char *name;      /* for people, never compared */
-	unsigned int levels;   /* 4 */
 	unsigned int max_leaf; /* highest level at which a leaf may stand: 0, 1 or 2, as this processor has it */
 	uint64_t address;      /* the address bits of an entry */
 	uint64_t present;      /* an entry is there if one of these is set */
@@ -24,8 +25,9 @@ struct pagetable_format {
 	uint64_t write;	       /* the right to write */
 	uint64_t table;	       /* all bits but the address of an entry that leads to a table */
 	uint64_t ignored;      /* bits that the processor sets by itself (accessed, dirty) */
-	uint64_t (*leaf)(unsigned int level, unsigned int rights,
-		enum memory_cache cache); /* bits of a leaf, without address. GYRE_RIGHT_ */
+	uint64_t pat_small, pat_large; /* a bit that stands elsewhere in large leaves (x86: PAT), or 0 */
+	/* Bits of a leaf without its address; rights: GYRE_RIGHT_READ, WRITE, EXEC */
+	uint64_t (*leaf)(unsigned int level, unsigned int rights, enum memory_cache cache);
 };
 
 /* Bit 11 of a leaf: under the dirty log; may be written once the log knows. With the right to write it is dirty, without it clean. */
@@ -40,8 +42,11 @@ struct pagetable {
 	uint64_t tables; /* frames in use, the root among them */
 };
 
-extern const struct pagetable_format pagetable_process; /* processes of x86-64: core/mem/pagetable_process.c */
-void pagetable_process_setup(bool pages_1g, bool nx);	/* once, at boot */
+/* Processes of x86-64. */
+extern struct pagetable_format pagetable_process;
+void pagetable_process_setup(bool pages_1g, bool nx); /* once, at boot */
+/* What nested tables in the processor's own format (NPT) share with it. */
+uint64_t pagetable_x86_leaf(unsigned int level, unsigned int rights, enum memory_cache cache);
 
 static inline uint64_t pagetable_level_pages(unsigned int level)
 {
@@ -49,38 +54,48 @@ static inline uint64_t pagetable_level_pages(unsigned int level)
 }
 
 int pagetable_init(struct pagetable *table, const struct pagetable_format *format, struct quota *quota);
+/* Everything must have been unmapped. */
+void pagetable_end(struct pagetable *table);
 
 /*
- * Maps frames in a row, with the largest pages that fit up to max_level, at most *entries entries, which is counted down. How many pages were done
+ * Maps frames in a row, with the largest pages that fit up to max_level, with at most *entries entries, which is counted down. How many pages were done
  * (> 0), or -GYRE_EEXIST: something is mapped at `page`; -GYRE_ENOMEM. `extra` is or-ed into each leaf.
  */
-int64_t pagetable_map(struct pagetable *table, uint64_t page, uint64_t frame, uint64_t pages, unsigned int rights,
-	enum memory_cache cache, unsigned int max_level, uint64_t extra, unsigned int *entries);
+struct pagetable_map {
+	uint64_t page, frame, pages;
+	unsigned int rights, max_level;
+	enum memory_cache cache;
+	uint64_t extra;
+	unsigned int entries;
+};
+int64_t pagetable_map(struct pagetable *table, struct pagetable_map *map);
 
 /*
- * Asked for each leaf that is to be unmapped: `frame` is that of page `page`, `pages` what the leaf has of the range. How many of them go, counted from
- * the first: 0 to keep it; *keep is set to how many pages to skip then. NULL asks for all.
+ * What is expected to be mapped from this page on: how many pages in a row (1 to most) have frames in a row from *frame, or PAGETABLE_NO_FRAME. Leaves
+ * of other frames are left alone.
  */
-typedef bool (*pagetable_filter)(void *context, uint64_t page, uint64_t frame);
+typedef uint64_t (*pagetable_expect)(void *context, uint64_t page, uint64_t most, uint64_t *frame);
+#define PAGETABLE_NO_FRAME UINT64_MAX
 
 struct pagetable_unmap {
-	pagetable_filter filter;
+	pagetable_expect expect; /* NULL: all goes */
 	void *context;
-	bool must;    /* a large page that can't be split for want of a frame is unmapped whole; else -GYRE_ENOMEM */
-	bool changed; /* out: something was unmapped, flush the TLB */
-	bool whole;   /* out: a large page went that was not all asked for */
-	unsigned int budget; /* steps; counted down */
+	bool must; /* a large page that can't be split for want of a frame goes as a whole; else -GYRE_ENOMEM */
+	unsigned int budget; /* entries and steps; counted down */
+	/* out */
+	bool changed;	/* something was unmapped: flush */
+	bool whole;	/* a large page went of which not all was asked for: flush all */
+	uint64_t freed; /* tables to give back after the flush */
 };
 /* How many pages from the first are done (they may have been holes), or -GYRE_ENOMEM when not even one is. */
 int64_t pagetable_unmap(struct pagetable *table, uint64_t page, uint64_t pages, struct pagetable_unmap *unmap);
+/* After the flush of what was unmapped. */
+void pagetable_unmap_free(struct pagetable *table, struct pagetable_unmap *unmap);
 
 /* The leaf that maps this page, or 0. *level: its level, or of the empty entry at which the walk ended. */
 uint64_t pagetable_walk(const struct pagetable *table, uint64_t page, unsigned int *level);
 /* Frame number of this page according to that leaf. */
 uint64_t pagetable_frame(const struct pagetable *table, uint64_t leaf, unsigned int level, uint64_t page);
-
-/* Gives all tables back, in pieces: true when done. Nothing uses them any more. */
-bool pagetable_free(struct pagetable *table, unsigned int *budget);
 
 /* ---- the dirty log: core/mem/dirty.c. Each goes on from *page, in pieces; 0 when done, -GYRE_EAGAIN, -GYRE_ENOMEM (split) ---- */
 int pagetable_split_all(struct pagetable *table, uint64_t *page, unsigned int *budget);
@@ -90,5 +105,8 @@ int pagetable_unprotect_all(struct pagetable *table, uint64_t *page, unsigned in
 bool pagetable_dirty(struct pagetable *table, uint64_t page);
 /* Dirty pages of `pages` (a multiple of 64) from `page` (a multiple of 64) to a bitmap; they are clean afterwards. How many. */
 unsigned int pagetable_dirty_take(struct pagetable *table, uint64_t page, unsigned int pages, uint64_t *bitmap);
+
+/* Frames that the tables hold, counted by walking them; -1: an entry count is wrong. For checks. */
+int64_t pagetable_check(const struct pagetable *table);
 
 #endif

@@ -39,6 +39,7 @@ struct ioports_grant {
 
 int interrupt_create(struct process *owner, uint32_t gsi, uint32_t flags, struct interrupt **out);
 int interrupt_bind(struct interrupt *interrupt, struct event *event, unsigned int bit);
+int interrupt_ack(struct interrupt *interrupt); /* -GYRE_ENOENT: not bound, so it stays masked */
 int interrupt_end(struct object *object, unsigned int *budget);
 int ioports_create(struct process *owner, uint64_t first, uint64_t count, struct ioports **out);
 int ioports_grant(struct cpu *cpu, struct process *process, struct ioports *ioports);

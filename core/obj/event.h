@@ -69,10 +69,12 @@ void event_source_unbind(struct event_source *source);
 int event_message_bind(struct event *event, unsigned int bit, struct vm *vm, uint64_t address, uint64_t data);
 void event_message_end(struct event_message *message);
 
-/* Bits for a thread that is to return from event_wait; 0 when it has to wait (then it is registered). */
+/* The call: 0 with the bits in the thread's rsi, an error, or EVENT_WAITS: it blocks, and gets its answer later. */
+#define EVENT_WAITS INT64_MIN
 int64_t event_wait(struct cpu *cpu, struct thread *thread, struct event *event, uint64_t deadline);
 /* The thread waits no more (stopped, killed, timed out). */
 void event_wait_cancel(struct thread *thread);
+int event_timer_set(struct cpu *cpu, struct event *event, unsigned int bit, uint64_t deadline);
 /* vcpu_kick_on: NULL unbinds. -GYRE_EBUSY: the event kicks another. core/virt calls it with NULL when the vcpu ends. */
 int event_kick_bind(struct event *event, struct vcpu *vcpu, struct list *vcpu_events);
 

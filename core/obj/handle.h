@@ -22,8 +22,9 @@ struct handle {
 struct handle_frame_header {
 	struct object *never; /* NULL where a handle has its object */
 	struct process *process;
-	uint16_t used, first_free_hint;
-	uint32_t reserved[3];
+	struct handle_frame_header *next_deferred;
+	uint32_t index; /* of the frame in the table */
+	uint32_t used;
 };
 _Static_assert(sizeof(struct handle) == 32 && sizeof(struct handle_frame_header) == 32, "128 in a frame");
 
@@ -31,6 +32,7 @@ struct handle_table {
 	struct spinlock lock;
 	uint32_t count;
 	uint32_t full; /* bit per frame: no room in it */
+	uint32_t hint; /* number after the one given last */
 	struct handle *frame[HANDLE_FRAMES];
 };
 
@@ -60,8 +62,7 @@ bool handle_table_end(struct process *process, unsigned int *budget);
 	{                                                                                                              \
 		struct object *object;                                                                                 \
 		int error = handle_object(process, number, object_type, rights, &object);                              \
-		if (error == 0)                                                                                        \
-			*out = container_of(object, struct struct_name, object);                                       \
+		*out = error == 0 ? container_of(object, struct struct_name, object) : NULL;                           \
 		return error;                                                                                          \
 	}
 

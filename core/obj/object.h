@@ -22,11 +22,11 @@ struct cpu;
 enum object_state { OBJECT_ALIVE, OBJECT_DYING, OBJECT_DEAD };
 
 struct object {
-	uint8_t type;  /* enum gyre_object_type */
-	uint8_t state; /* enum object_state */
-	uint16_t reserved;
+	uint8_t type;	       /* enum gyre_object_type */
+	uint8_t state;	       /* enum object_state */
+	uint16_t offset;       /* of this header in what was allocated */
 	uint32_t bytes;	       /* of the whole object, as it was allocated */
-	struct spinlock lock;  /* of the list of handles; and of the object where its type says so */
+	struct spinlock lock;  /* of the object where its type says so */
 	struct process *owner; /* who pays */
 	struct list owned;     /* in owner->objects */
 	struct list handles;   /* struct handle.link */
@@ -40,16 +40,31 @@ extern const object_end object_ends[GYRE_OBJECT_TYPES];
 #define OBJECT_BUDGET 400 /* of one call */
 
 /* Zeroed memory with its header filled in, owned and paid by that process; NULL: quota exhausted, or the process is dying. */
-void *object_create(struct process *owner, enum gyre_object_type type, uint32_t bytes);
+void *object_create_at(struct process *owner, enum gyre_object_type type, uint32_t bytes, uint16_t offset);
+#define OBJECT_CREATE(owner, type, struct_name)                                                                        \
+	((struct struct_name *)object_create_at(                                                                       \
+		owner, type, sizeof(struct struct_name), offsetof(struct struct_name, object)))
 /* For one that was never shown to anybody: undoes object_create. */
 void object_discard(struct object *object);
-/* 0: gone; -GYRE_EAGAIN: call again. */
+/*
+ * Ends an object: 0: gone; -GYRE_EAGAIN: call again; -GYRE_ENOMEM: memory's pages find no place at home now, call again later. The handle by which the
+ * caller found it, if any, is the last to be cleared.
+ */
 struct handle;
-int object_destroy(struct object *object, struct handle *keep_until_last, unsigned int *budget);
+int object_destroy(struct object *object, struct handle *keep, unsigned int *budget);
+/* Its two halves, for ends that take others along: no handle finds it any more; its handles are cleared and it is freed when the call ends. */
+void object_mark_dying(struct object *object);
+int object_finish(struct object *object, struct handle *keep, unsigned int *budget);
 static inline bool object_alive(const struct object *object)
 {
 	return __atomic_load_n(&object->state, __ATOMIC_ACQUIRE) == OBJECT_ALIVE;
 }
+
+/* The end of a call, or of a pass through the idle loop: what nobody can look at any more is freed. */
+void objects_free_deferred(struct cpu *cpu);
+/* The frame of a handle table, too. */
+struct handle_frame_header;
+void handle_frame_free_deferred(struct handle_frame_header *frame);
 
 extern uint64_t objects_live, handles_live; /* of all processes, for machine_info */
 

@@ -22,7 +22,8 @@ struct process {
 	struct list objects; /* object.owned of what it pays for */
 	uint32_t object_count;
 	uint32_t thread_count;
-	struct list threads;	 /* thread.in_process: those that run in it, whoever paid */
+	struct list children; /* in_creator of the processes that it created */
+	struct list in_creator;
 	uint8_t *ioports;	 /* bitmap of TSS_IOPORT_BYTES, or NULL: none */
 	struct list port_grants; /* struct ioports_grant */
 };
@@ -31,9 +32,22 @@ HANDLE_FIND(handle_process_object, process, GYRE_OBJECT_PROCESS)
 /* 0 means the caller itself. */
 int process_or_self(struct process *caller, uint64_t number, uint32_t rights, struct process **process);
 
-struct process *process_create(struct process *creator, uint64_t quota_frames, int *error);
+#define PROCESS_FRAMES_MIN 8 /* of quota: less can't even hold its tables */
+int process_create(struct process *creator, uint64_t quota_frames, struct process **out);
+/* Root, which nobody created: `process` is static memory. */
+int process_init_root(struct process *process, uint64_t quota_frames);
 int process_end(struct object *object, unsigned int *budget);
 
+/* The last of it: what is left of its quota returns to the creator. */
+void process_released(struct process *process);
+/* Whether it is the other, or was created by it, or by one that was ... */
+bool process_is_below(const struct process *process, const struct process *above);
+
+/* core/sched/switch.c: the core's half of new page tables; and the flush of a process's. */
+void process_aspace_prepare(struct process *process);
+extern const struct aspace_ops process_aspace_ops;
+
 extern struct process *root_process;
+extern uint32_t process_numbers;
 
 #endif

@@ -15,6 +15,8 @@
 struct endpoint_cpu {
 	struct thread *handler; /* or NULL: calls fail */
 	struct list queue;	/* of callers: thread.queue_link */
+	uint8_t most;		/* priority of the highest that waits, or waited since the queue was last empty */
+	struct list work;	/* in sched.work: the handler is gone, callers are to be told */
 };
 
 struct endpoint {
@@ -35,9 +37,18 @@ void endpoint_reply_wait(struct cpu *cpu, struct thread *server);
 /* A thread has faulted: calls its fault endpoint, or ends it. */
 void fault_report(struct cpu *cpu, struct thread *thread, uint64_t trap, uint64_t error, uint64_t address);
 
+/* The call of a fault, for fault_report: false: it can't be made. */
+bool endpoint_fault(struct cpu *cpu, struct thread *thread, struct endpoint *endpoint, struct thread *handler);
+
 /* A thread ends or is unbound: calls that it makes or serves end with -GYRE_EDEAD. Bounded. */
 void endpoint_thread_gone(struct cpu *cpu, struct thread *thread);
-/* Ends the wait of callers that queue for a handler that is gone: at most `budget` of them. */
-bool endpoint_queue_end(struct cpu *cpu, struct endpoint *endpoint, uint32_t index, unsigned int *budget);
+/* The thread is no handler any more. */
+void endpoint_unserve(struct cpu *cpu, struct thread *server);
+/* A call that nobody answers any more ends with -GYRE_EDEAD; a fault, with its thread. */
+void endpoint_call_failed(struct cpu *cpu, struct thread *caller);
+/* HAZARD_WORK: tells callers whose handler is gone, ends threads whose fault nobody answers. A bounded part; sets the hazard again while there is more. */
+void endpoint_work(struct cpu *cpu);
+/* A thread that was RECEIVING when it was stopped goes on: it takes the next caller, if one waits. */
+void endpoint_receive_again(struct cpu *cpu, struct thread *server);
 
 #endif

@@ -11,7 +11,7 @@
 
 struct thread;
 struct sched_context;
-struct deferred;
+struct handle_frame_header;
 
 #define SCHED_PRIORITIES 64
 
@@ -21,7 +21,7 @@ struct deferred;
  */
 #define HAZARD_RESCHEDULE 0x1u /* another context should run, or the current one can't */
 #define HAZARD_FREE	  0x2u /* objects wait to be freed at the end of the call */
-#define HAZARD_STOP	  0x4u /* the current thread was stopped or ended from outside */
+#define HAZARD_WORK	  0x4u /* sched.work or sched.failed */
 
 struct sched_cpu {
 	uint64_t ready; /* bit per priority whose queue has a context */
@@ -31,10 +31,13 @@ struct sched_cpu {
 	uint64_t since;		       /* TSC up to which its time is counted */
 	struct deadline slice;	       /* end of the current one's slice or budget */
 	struct deadline *deadlines;    /* the heap */
-	struct deferred *deferred;     /* to be freed */
-	uint64_t fs_base;	       /* what the processor holds */
-	bool fpu_enabled;	       /* CR0.TS is clear: a thread with FPU runs */
-	uint64_t switches, idles;      /* for people */
+	struct list deferred;	       /* objects to be freed when the call ends: object.owned */
+	struct handle_frame_header *deferred_frames;
+	struct list work;	  /* endpoint_cpu.work: queues whose callers have to be told that nobody serves them */
+	struct list failed;	  /* thread.queue_link: threads whose fault nobody answers; they end */
+	uint64_t bases;		  /* FS or GS base of the current thread is not 0 */
+	bool fpu_thread;	  /* the current thread has an FPU state of its own, in the processor */
+	uint64_t switches, idles; /* for people */
 };
 
 #endif

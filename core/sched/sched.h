@@ -11,7 +11,10 @@
 #include "core/sched/thread.h"
 #include "core/x86/cpu.h"
 
-void sched_init(struct cpu *cpu);
+void sched_init(struct cpu *cpu);     /* on each processor, before its first thread */
+void sched_cpu_init(struct cpu *cpu); /* the plain part of it */
+void sched_context_init(struct thread *thread, unsigned int priority);
+void sched_context_end(struct cpu *cpu, struct sched_context *context);
 
 /* The current or another thread stops running, in this state; wakes with thread_wake(). The processor chooses anew before it leaves the core. */
 void thread_block(struct cpu *cpu, struct thread *thread, enum thread_state state);
@@ -29,8 +32,9 @@ void sched_priority_set(struct cpu *cpu, struct thread *thread, unsigned int pri
 
 /* core/sched/switch.c: makes this thread the one that the next return resumes: page tables, FS, FPU, I/O ports, struct regs. */
 void thread_switch(struct cpu *cpu, struct thread *next);
-/* The process's page tables are going away. */
-void switch_forget(struct cpu *cpu, struct process *process);
+/* A process has other I/O ports than before; or none any more: the bitmap is going away. */
+void switch_ports_changed(struct cpu *cpu, struct process *process);
+void switch_ports_gone(struct cpu *cpu, struct process *process, const uint8_t *bitmap);
 
 static inline void hazard_set(struct cpu *cpu, uint32_t bits)
 {

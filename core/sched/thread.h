@@ -38,8 +38,9 @@ struct sched_context {
 	uint8_t effective;  /* with what it inherited from callers that wait for a server that runs on it */
 	bool queued;	    /* in a run queue */
 	bool throttled;	    /* its budget is used up */
-	uint16_t helped;    /* callers that wait for servers running on it: it is not throttled meanwhile */
-	uint64_t slice;	    /* TSC ticks */
+	bool helped; /* callers wait for servers that run on it: it is not throttled meanwhile, and runs into debt */
+	uint8_t queued_at; /* priority of the queue that it is in */
+	uint64_t slice;	   /* TSC ticks */
 	int64_t slice_left;
 	uint64_t budget, period; /* TSC ticks; period 0: none */
 	int64_t budget_left;	 /* may be negative: debt */
@@ -56,16 +57,16 @@ struct thread {
 	struct vcpu *vcpu;	       /* inside vcpu_run of it: core_leave enters the guest instead of the process */
 	uint8_t state;		       /* enum thread_state */
 	uint8_t call_kind;	       /* of the call it is in, CALLING or QUEUED */
-	bool special;		       /* has an FPU state of its own: see switch.c */
-	bool stop_pending;	       /* to be stopped when its call ends */
+	uint8_t depth;		       /* of calls that led to it */
+	bool stop_pending;	       /* to be stopped when its call or wait ends */
+	bool was_receiving;	       /* STOPPED while RECEIVING */
 	uint32_t cpu;
 	/* as a client */
 	struct thread *server;	   /* CALLING */
 	struct endpoint *endpoint; /* QUEUED: where */
 	struct list queue_link;
 	uint32_t call_badge;
-	uint64_t message[4]; /* QUEUED, or a fault: what the server is to get */
-	uint64_t message_handle;
+	uint64_t fault[4]; /* CALL_FAULT: what the server is to get */
 	/* as a server */
 	struct endpoint *serves; /* it is this endpoint's handler on its processor */
 	struct thread *client;	 /* whose call it works on */
@@ -80,7 +81,7 @@ struct thread {
 	struct object object;
 	struct list in_process;
 	struct sched_context own;
-	uint64_t fs_base;
+	uint64_t fs_base, gs_base;
 	uint32_t number; /* for people */
 	uint32_t flags;	 /* GYRE_THREAD_ */
 	void *fpu_state; /* GYRE_THREAD_FPU: frames for core/virt/fpu.c */
@@ -88,9 +89,16 @@ struct thread {
 };
 HANDLE_FIND(handle_thread, thread, GYRE_OBJECT_THREAD)
 
+struct thread_start {
+	uint64_t entry, stack, argument;
+	struct endpoint *fault; /* or NULL */
+	uint32_t fault_badge, flags, priority, cpu;
+};
 /* Stopped, with registers that start at entry. */
-int thread_create(struct process *owner, struct thread *creator, uint64_t entry, uint64_t stack, uint64_t argument,
-	struct endpoint *fault, uint32_t fault_badge, uint32_t flags, struct thread **out);
+int thread_create(struct process *owner, const struct thread_start *start, struct thread **out);
+int thread_start(struct cpu *cpu, struct thread *thread);
+int thread_stop(struct cpu *cpu, struct thread *thread);
+bool thread_is_still(const struct thread *thread);
 int thread_end(struct object *object, unsigned int *budget);
 /* It runs no more; calls that it is part of end with -GYRE_EDEAD. Any state. */
 void thread_kill(struct cpu *cpu, struct thread *thread);

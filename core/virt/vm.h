@@ -8,13 +8,14 @@
 #include "core/mem/aspace.h"
 #include "core/obj/event.h"
 #include "core/obj/process.h"
+#include "core/virt/vlapic.h"
 
 struct vcpu;
 struct cpu;
 struct thread;
 
 #define VM_DOORBELL_BUCKETS 16
-#define VM_VCPUS_MAX	    256 /* APIC ids */
+#define VM_VCPUS_MAX	    VLAPIC_BUS_MAX
 
 /* A guest's OUT of that size to that port (with that value) sets a bit. */
 struct doorbell {
@@ -35,11 +36,16 @@ struct vm {
 	uint32_t number;   /* for people */
 	struct list vcpus; /* vcpu.in_vm: core/virt */
 	uint32_t vcpu_count;
-	/* ---- core/virt's own fields go here ---- */
+	struct vlapic_bus bus;	 /* the local APICs of its vcpus */
+	uint64_t tlb_generation; /* counts what was taken from its guest-physical memory; anybody, under the aspace's lock */
 };
 HANDLE_FIND(handle_vm, vm, GYRE_OBJECT_VM)
 
-/* core/obj/vm.c. A guest wrote to a port: true when that is a doorbell, and it has been rung. Bounded; allocates nothing. */
+/* core/obj/vm.c. */
+int vm_create(struct process *owner, struct vm **out);
+/* event NULL removes it. -GYRE_EEXIST, -GYRE_ENOMEM, -GYRE_ENOENT, -GYRE_EBUSY: the bit has a binding. */
+int vm_doorbell_set(struct vm *vm, const struct doorbell *wanted, struct event *event, unsigned int bit);
+/* A guest wrote to a port: true when that is a doorbell, and it has been rung. Bounded; allocates nothing. */
 bool vm_doorbell(struct cpu *cpu, struct vm *vm, uint16_t port, unsigned int size, uint32_t value);
 int vm_end(
 	struct object *object, unsigned int *budget); /* its vcpus are ended first: they are owned like other objects */

@@ -88,7 +88,7 @@ enum gyre_call { GYRE_CALLS(GYRE_CALL_ENUM) GYRE_CALL_COUNT = 53 };
  *	end, everything it created dies with it, its quota returns to its creator; thread: pending calls end with EDEAD at the other
  *	side; vm: its vcpus and mappings. Called again until it returns 0. A process may not destroy itself (it exits its threads).
  */
-#define GYRE_HANDLES_MAX 4096u /* handles in one process */
+#define GYRE_HANDLES_MAX 4064u /* handles in one process; their numbers are below 4096 */
 
 /* ---- memory --------------------------------------------------------------------------------------------------------
  * A sparse array of pages. Derivation is the only delegation tree.
@@ -109,9 +109,7 @@ enum gyre_call { GYRE_CALLS(GYRE_CALL_ENUM) GYRE_CALL_COUNT = 53 };
  *	[GYRE_USER_START, GYRE_USER_END). Holes are -ENOENT. -EEXIST: something is mapped there.
  * memory_unmap(process[MANAGE] or 0, address, pages) -> pages done
  */
-#define GYRE_CLEAR_PAGES                                                                                               \
-	1u /* scrubbing 4 KiB in one call: an interrupts-off stretch of 4,096 / 8 stores; 512 when the range is a whole
-				* 2 MiB page, done by REP STOS with a preemption point every 8 pages */
+#define GYRE_CLEAR_PAGES 512u /* fewer when another thread is due: a preemption point every 8 pages */
 #define GYRE_MAP_ENTRIES 256u /* page-table entries that one map or unmap call writes, whatever their size */
 #define GYRE_USER_START	 0x10000ull
 #define GYRE_USER_END	 0x00007ffffffff000ull
@@ -202,7 +200,7 @@ struct gyre_thread_registers {
  *	they are clean and write-protected again when it returns
  */
 #define GYRE_DOORBELLS	 64u
-#define GYRE_DIRTY_PAGES 4096u
+#define GYRE_DIRTY_PAGES 2048u
 
 /* ---- virtual processors (include/gyre/vcpu.h has the page) ---------------------------------------------------------------------
  * vcpu_create(vm[MANAGE], initial APIC id, address in the caller's space) -> handle

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/mem/aspace.c: mapping memory objects, and the records that let a revocation find what was mapped.
+ */
+#include "core/mem/aspace.h"
+#include "core/mem/memory.h"
+#include "core/mem/slab.h"
+#include "gyre/calls.h"
+
+#define ALL_PAGES   (1ul << 36)
+#define UNMAP_STEPS (GYRE_MAP_ENTRIES * 2)
+
+int aspace_init(
+	struct aspace *aspace, const struct pagetable_format *format, const struct aspace_ops *ops, struct quota *quota)
+{
+	*aspace = (struct aspace){.ops = ops};
+	list_init(&aspace->records);
+	return pagetable_init(&aspace->table, format, quota);
+}
+
+/* ---- records ---- */
+
+static void record_free(struct aspace *aspace, struct mapping *record)
+{
+	list_remove(&record->in_aspace);
+	list_remove(&record->in_memory);
+	aspace->record_count--;
+	slab_free(aspace->table.quota, record, sizeof(*record));
+}
+
+/* What a request changes about records, so that it can be taken back. */
+struct record_change {
+	struct mapping *record;
+	uint64_t first_page, pages, offset; /* as they were; pages 0: it is new */
+};
+
+static bool record_fits(const struct mapping *record, const struct map_request *request)
+{
+	return record->memory == request->memory &&
+	       record->first_page - record->offset == request->page - request->offset &&
+	       record->first_page <= request->page + request->pages &&
+	       request->page <= record->first_page + record->pages;
+}
+
+static int record_prepare(struct memory_locked forest, struct aspace_locked locked, const struct map_request *request,
+	struct record_change *change)
+{
+	struct aspace *aspace = locked.aspace;
+	for (struct list *link = aspace->records.next; link != &aspace->records; link = link->next) {
+		struct mapping *record = container_of(link, struct mapping, in_aspace);
+		if (!record_fits(record, request))
+			continue;
+		uint64_t end = record->first_page + record->pages, wanted = request->page + request->pages;
+		*change = (struct record_change){record, record->first_page, record->pages, record->offset};
+		if (request->page < record->first_page) {
+			record->first_page = request->page;
+			record->offset = request->offset;
+		}
+		record->pages = (wanted > end ? wanted : end) - record->first_page;
+		if (aspace->records.next != link)
+			list_move_front(&aspace->records, link);
+		return 0;
+	}
+	if (aspace->record_count >= ASPACE_RECORDS)
+		return -GYRE_ENOMEM;
+	struct mapping *record = slab_alloc(aspace->table.quota, sizeof(*record));
+	if (record == NULL)
+		return -GYRE_ENOMEM;
+	record->aspace = aspace;
+	record->first_page = request->page;
+	record->pages = request->pages;
+	record->offset = request->offset;
+	list_push_front(&aspace->records, &record->in_aspace);
+	aspace->record_count++;
+	mapping_link(forest, record, request->memory);
+	*change = (struct record_change){.record = record};
+	return 0;
+}
+
+static void record_undo(struct aspace_locked locked, const struct record_change *change)
+{
+	struct mapping *record = change->record;
+	if (change->pages == 0) {
+		record_free(locked.aspace, record);
+		return;
+	}
+	record->first_page = change->first_page;
+	record->pages = change->pages;
+	record->offset = change->offset;
+}
+
+/* Nothing is mapped any more in [page, end): records shrink where that is at their ends. */
+static void records_trim(struct aspace_locked locked, uint64_t page, uint64_t end)
+{
+	struct aspace *aspace = locked.aspace;
+	struct list *next;
+	for (struct list *link = aspace->records.next; link != &aspace->records; link = next) {
+		struct mapping *record = container_of(link, struct mapping, in_aspace);
+		uint64_t record_end = record->first_page + record->pages;
+		next = link->next;
+		if (page <= record->first_page && end >= record_end) {
+			record_free(aspace, record);
+		} else if (page <= record->first_page && end > record->first_page) {
+			record->offset += end - record->first_page;
+			record->pages = record_end - end;
+			record->first_page = end;
+		} else if (page < record_end && end >= record_end) {
+			record->pages = page - record->first_page;
+		}
+	}
+}
+
+/* ---- the calls ---- */
+
+static int request_check(const struct aspace *aspace, const struct map_request *request)
+{
+	const struct aspace_ops *ops = aspace->ops;
+	unsigned int rights = request->rights;
+	if (rights == 0 || (rights & ~(GYRE_RIGHT_READ | GYRE_RIGHT_WRITE | GYRE_RIGHT_EXEC)) != 0 ||
+		(rights & GYRE_RIGHT_READ) == 0 || request->pages == 0 || request->page < ops->first_page ||
+		request->page >= ops->end_page || request->pages > ops->end_page - request->page)
+		return -GYRE_EINVAL;
+	if ((rights & GYRE_RIGHT_WRITE) != 0 && (rights & GYRE_RIGHT_EXEC) != 0 && !ops->write_execute)
+		return -GYRE_EINVAL;
+	return 0;
+}
+
+static int source_check(struct memory_locked forest, const struct map_request *request)
+{
+	const struct memory *memory = request->memory;
+	if (!object_alive(&memory->object))
+		return -GYRE_EHANDLE;
+	if (request->offset >= memory->pages || request->pages > memory->pages - request->offset)
+		return -GYRE_EINVAL;
+	if ((request->rights & ~memory->rights) != 0)
+		return -GYRE_EACCES;
+	return memory_is_busy(forest, memory, request->offset, request->pages) ? -GYRE_EBUSY : 0;
+}
+
+static int64_t map_pages(struct memory_locked forest, struct aspace_locked locked, const struct map_request *request)
+{
+	struct aspace *aspace = locked.aspace;
+	bool logging = aspace->dirty != DIRTY_OFF && aspace->dirty != DIRTY_ENDING;
+	unsigned int entries = GYRE_MAP_ENTRIES;
+	uint64_t done = 0;
+	while (done < request->pages && entries > 0) {
+		uint32_t rights = request->rights;
+		struct pagetable_map map = {.page = request->page + done, .entries = entries};
+		map.cache = (enum memory_cache)request->memory->cache;
+		map.max_level = aspace->dirty == DIRTY_OFF ? 2 : 0;
+		map.pages = memory_frames(
+			forest, request->memory, request->offset + done, request->pages - done, &map.frame, &rights);
+		if (map.frame == PAGETABLE_NO_FRAME)
+			return done > 0 ? (int64_t)done : -GYRE_ENOENT;
+		map.rights = rights;
+		map.extra = logging && (rights & GYRE_RIGHT_WRITE) != 0 ? PAGETABLE_LOGGED : 0;
+		int64_t n = pagetable_map(&aspace->table, &map);
+		if (n <= 0)
+			return done > 0 || n == 0 ? (int64_t)done : n;
+		done += (uint64_t)n;
+		entries = map.entries > 2 ? map.entries - 2 : 0; /* looking the run up */
+	}
+	return (int64_t)done;
+}
+
+int64_t aspace_map(struct aspace *aspace, const struct map_request *request)
+{
+	struct record_change change;
+	int64_t result = request_check(aspace, request);
+	if (result < 0)
+		return result;
+	struct memory_locked forest = memory_lock();
+	result = source_check(forest, request);
+	if (result == 0) {
+		struct aspace_locked locked = aspace_lock(aspace);
+		result = aspace->ending ? -GYRE_EHANDLE : record_prepare(forest, locked, request, &change);
+		if (result == 0) {
+			result = map_pages(forest, locked, request);
+			if (result <= 0)
+				record_undo(locked, &change);
+		}
+		aspace_unlock(&locked);
+	}
+	memory_unlock(&forest);
+	return result;
+}
+
+/* Flushes what was unmapped, and only then lets the emptied tables go. */
+static void unmap_finish(struct aspace *aspace, struct pagetable_unmap *unmap, uint64_t page, uint64_t pages)
+{
+	if (unmap->whole)
+		aspace->ops->flush(aspace, 0, ALL_PAGES);
+	else if (unmap->changed)
+		aspace->ops->flush(aspace, page, pages);
+	pagetable_unmap_free(&aspace->table, unmap);
+}
+
+int64_t aspace_unmap(struct aspace *aspace, uint64_t page, uint64_t pages)
+{
+	const struct aspace_ops *ops = aspace->ops;
+	if (pages == 0 || page < ops->first_page || page >= ops->end_page || pages > ops->end_page - page)
+		return -GYRE_EINVAL;
+	struct pagetable_unmap unmap = {.budget = UNMAP_STEPS};
+	struct memory_locked forest = memory_lock();
+	struct aspace_locked locked = aspace_lock(aspace);
+	int64_t done = pagetable_unmap(&aspace->table, page, pages, &unmap);
+	if (done > 0) {
+		unmap_finish(aspace, &unmap, page, (uint64_t)done);
+		records_trim(locked, page, page + (uint64_t)done);
+	}
+	aspace_unlock(&locked);
+	memory_unlock(&forest);
+	return done;
+}
+
+/* ---- revocation ---- */
+
+struct expect_context {
+	struct memory_locked forest;
+	const struct mapping *record;
+};
+
+static uint64_t expect_record(void *context, uint64_t page, uint64_t most, uint64_t *frame)
+{
+	const struct expect_context *expect = context;
+	const struct mapping *record = expect->record;
+	uint32_t rights = 0;
+	return memory_frames(
+		expect->forest, record->memory, record->offset + (page - record->first_page), most, frame, &rights);
+}
+
+int mapping_clear(
+	struct memory_locked forest, struct mapping *record, uint64_t page, uint64_t end, unsigned int *budget)
+{
+	struct aspace *aspace = record->aspace;
+	struct expect_context context = {forest, record};
+	struct pagetable_unmap unmap = {.expect = expect_record, .context = &context, .must = true, .budget = *budget};
+	struct aspace_locked locked = aspace_lock(aspace);
+	bool all = page == record->first_page && end == record->first_page + record->pages;
+	if (record->cursor > page)
+		page = record->cursor;
+	uint64_t done = 0;
+	if (page < end) {
+		done = (uint64_t)pagetable_unmap(&aspace->table, page, end - page, &unmap); /* `must`: no error */
+		unmap_finish(aspace, &unmap, page, done);
+		*budget = unmap.budget;
+	}
+	record->cursor = page + done;
+	int result = page + done < end ? -GYRE_EAGAIN : 0;
+	if (result == 0 && all)
+		record_free(aspace, record);
+	aspace_unlock(&locked);
+	return result;
+}
+
+bool aspace_end(struct aspace *aspace, unsigned int *budget)
+{
+	bool ended = false;
+	struct memory_locked forest = memory_lock();
+	struct aspace_locked locked = aspace_lock(aspace);
+	if (!aspace->ending) {
+		aspace->ending = true;
+		aspace->dirty_cursor = 0;
+	}
+	while (*budget > 0 && !list_empty(&aspace->records)) {
+		record_free(aspace, container_of(aspace->records.next, struct mapping, in_aspace));
+		(*budget)--;
+	}
+	if (*budget > 0 && aspace->table.tables > 0) {
+		struct pagetable_unmap unmap = {.budget = *budget};
+		uint64_t page = aspace->dirty_cursor;
+		uint64_t done = (uint64_t)pagetable_unmap(&aspace->table, page, ALL_PAGES - page, &unmap);
+		unmap_finish(aspace, &unmap, page, done);
+		*budget = unmap.budget;
+		aspace->dirty_cursor += done;
+		ended = aspace->dirty_cursor == ALL_PAGES;
+		if (ended)
+			pagetable_end(&aspace->table);
+	} else {
+		ended = aspace->table.tables == 0 && list_empty(&aspace->records);
+	}
+	aspace_unlock(&locked);
+	memory_unlock(&forest);
+	return ended;
+}
+
+/* ---- the dirty log ---- */
+
+bool aspace_dirty_fault(struct aspace *aspace, uint64_t page)
+{
+	struct aspace_locked locked = aspace_lock(aspace);
+	bool ours = pagetable_dirty(&aspace->table, page);
+	aspace_unlock(&locked);
+	return ours;
+}
+
+static int dirty_on(struct aspace *aspace, unsigned int *budget)
+{
+	int error;
+	if (aspace->dirty == DIRTY_ENDING)
+		return -GYRE_EBUSY;
+	if (aspace->dirty == DIRTY_OFF) {
+		aspace->dirty = DIRTY_SPLITTING;
+		aspace->dirty_cursor = 0;
+	}
+	if (aspace->dirty == DIRTY_SPLITTING) {
+		error = pagetable_split_all(&aspace->table, &aspace->dirty_cursor, budget);
+		if (error == -GYRE_ENOMEM) {
+			aspace->dirty = DIRTY_ENDING;
+			aspace->dirty_cursor = 0;
+		}
+		if (error < 0)
+			return error;
+		aspace->dirty = DIRTY_PROTECTING;
+		aspace->dirty_cursor = 0;
+	}
+	if (aspace->dirty == DIRTY_PROTECTING) {
+		error = pagetable_protect_all(&aspace->table, &aspace->dirty_cursor, budget);
+		aspace->ops->flush(aspace, 0, ALL_PAGES);
+		if (error < 0)
+			return error;
+		aspace->dirty = DIRTY_ON;
+	}
+	return 0;
+}
+
+static int dirty_off(struct aspace *aspace, unsigned int *budget)
+{
+	if (aspace->dirty == DIRTY_OFF)
+		return 0;
+	if (aspace->dirty != DIRTY_ENDING) {
+		aspace->dirty = DIRTY_ENDING;
+		aspace->dirty_cursor = 0;
+	}
+	int error = pagetable_unprotect_all(&aspace->table, &aspace->dirty_cursor, budget);
+	aspace->ops->flush(aspace, 0, ALL_PAGES);
+	if (error == 0)
+		aspace->dirty = DIRTY_OFF;
+	return error;
+}
+
+int aspace_dirty_log(struct aspace *aspace, bool on)
+{
+	unsigned int budget = OBJECT_BUDGET * 2;
+	struct aspace_locked locked = aspace_lock(aspace);
+	int error = aspace->ending ? -GYRE_EHANDLE : on ? dirty_on(aspace, &budget) : dirty_off(aspace, &budget);
+	aspace_unlock(&locked);
+	return error;
+}
+
+int64_t aspace_dirty_take(struct aspace *aspace, uint64_t page, unsigned int pages, uint64_t *bitmap)
+{
+	if (pages == 0 || pages > GYRE_DIRTY_PAGES || pages % 64 != 0 || page % 64 != 0 ||
+		page >= aspace->ops->end_page || pages > aspace->ops->end_page - page)
+		return -GYRE_EINVAL;
+	int64_t count = -GYRE_ENOENT;
+	struct aspace_locked locked = aspace_lock(aspace);
+	if (aspace->dirty == DIRTY_ON && !aspace->ending) {
+		count = pagetable_dirty_take(&aspace->table, page, pages, bitmap);
+		if (count > 0)
+			aspace->ops->flush(aspace, page, pages);
+	}
+	aspace_unlock(&locked);
+	return count;
+}
+
+bool aspace_lookup(struct aspace *aspace, uint64_t page, uint64_t *frame, bool *writable)
+{
+	unsigned int level;
+	struct aspace_locked locked = aspace_lock(aspace);
+	uint64_t leaf = pagetable_walk(&aspace->table, page, &level);
+	if (leaf != 0) {
+		*frame = pagetable_frame(&aspace->table, leaf, level, page);
+		*writable = (leaf & aspace->table.format->write) != 0;
+	}
+	aspace_unlock(&locked);
+	return leaf != 0;
+}

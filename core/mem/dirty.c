@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/mem/dirty.c: the dirty log of nested page tables. The leaves themselves are the log: PAGETABLE_LOGGED with the right to write is a dirty page,
+ * without it a clean one. So a write fault changes one entry and allocates nothing.
+ */
+#include "core/mem/pagetable_entry.h"
+#include "gyre/errors.h"
+
+#define END_PAGE (1ul << (9 * PAGETABLE_LEVELS))
+
+static uint64_t level_next(uint64_t page, unsigned int level)
+{
+	return (page | (pagetable_level_pages(level) - 1)) + 1;
+}
+
+static bool budget_take(unsigned int *budget, unsigned int steps)
+{
+	if (*budget < steps) {
+		*budget = 0;
+		return false;
+	}
+	*budget -= steps;
+	return true;
+}
+
+int pagetable_split_all(struct pagetable *table, uint64_t *page, unsigned int *budget)
+{
+	while (*page < END_PAGE) {
+		struct path path;
+		unsigned int level = path_walk(table, *page, 0, &path);
+		if (!budget_take(budget, 2))
+			return -GYRE_EAGAIN;
+		if (level > 0 && entry_present(table->format, *path.at[level])) {
+			if (!budget_take(budget, 100))
+				return -GYRE_EAGAIN;
+			if (!pagetable_split(table, &path, level))
+				return -GYRE_ENOMEM;
+			continue;
+		}
+		*page = level_next(*page, level > 0 ? level : 1);
+	}
+	return 0;
+}
+
+/* Goes through last-level tables in order: each is changed as a whole. */
+typedef void (*table_change)(struct pagetable *table, struct path *path, uint64_t *entries);
+
+static int tables_change(struct pagetable *table, uint64_t *page, unsigned int *budget, table_change change)
+{
+	while (*page < END_PAGE) {
+		struct path path;
+		unsigned int level = path_walk(table, *page, 0, &path);
+		if (!budget_take(budget, level == 0 ? 130 : 2))
+			return -GYRE_EAGAIN;
+		if (level == 0)
+			change(table, &path, entry_table(table->format, *path.at[1]));
+		*page = level_next(*page, level > 0 ? level : 1);
+	}
+	return 0;
+}
+
+static void table_protect(struct pagetable *table, struct path *path, uint64_t *entries)
+{
+	uint64_t write = table->format->write;
+	for (unsigned int i = 0; i < 512; i++) {
+		if (entry_present(table->format, entries[i]) && (entries[i] & write) != 0)
+			entries[i] = (entries[i] & ~write) | PAGETABLE_LOGGED;
+	}
+	*path->at[1] &= ~PAGETABLE_DIRTY_BELOW;
+}
+
+int pagetable_protect_all(struct pagetable *table, uint64_t *page, unsigned int *budget)
+{
+	return tables_change(table, page, budget, table_protect);
+}
+
+/* A table whose leaves are one large page becomes that. */
+static void table_merge(struct pagetable *table, struct path *path, const uint64_t *entries)
+{
+	const struct pagetable_format *format = table->format;
+	if (entry_count(*path->at[1]) != 512 || format->max_leaf < 1 || (leaf_frame(format, entries[0], 0) & 511) != 0)
+		return;
+	uint64_t expected = entries[0] & ~format->ignored, found = 0;
+	for (unsigned int i = 0; i < 512; i++, expected += PAGE_SIZE) {
+		if ((entries[i] & ~format->ignored) != expected)
+			return;
+		found |= entries[i] & format->ignored;
+	}
+	hpa_t frame = hpa(*path->at[1] & format->address);
+	*path->at[1] = (leaf_resize(format, entries[0], 0, 1) | found) | (entries[0] & format->address);
+	frame_free(table->quota, frame);
+	table->tables--;
+}
+
+static void table_unprotect(struct pagetable *table, struct path *path, uint64_t *entries)
+{
+	for (unsigned int i = 0; i < 512; i++) {
+		if ((entries[i] & PAGETABLE_LOGGED) != 0)
+			entries[i] = (entries[i] & ~PAGETABLE_LOGGED) | table->format->write;
+	}
+	*path->at[1] &= ~PAGETABLE_DIRTY_BELOW;
+	table_merge(table, path, entries);
+}
+
+int pagetable_unprotect_all(struct pagetable *table, uint64_t *page, unsigned int *budget)
+{
+	return tables_change(table, page, budget, table_unprotect);
+}
+
+bool pagetable_dirty(struct pagetable *table, uint64_t page)
+{
+	struct path path;
+	if (path_walk(table, page, 0, &path) != 0 || (*path.at[0] & PAGETABLE_LOGGED) == 0 ||
+		!entry_present(table->format, *path.at[0]))
+		return false;
+	*path.at[0] |= table->format->write;
+	*path.at[1] |= PAGETABLE_DIRTY_BELOW;
+	return true;
+}
+
+/* Up to 64 leaves: a word of the bitmap. */
+static uint64_t word_take(uint64_t *entry, uint64_t dirty, uint64_t write)
+{
+	uint64_t word = 0;
+	for (unsigned int i = 0; i < 64; i++) {
+		if ((entry[i] & dirty) == dirty) {
+			entry[i] &= ~write;
+			word |= 1ul << i;
+		}
+	}
+	return word;
+}
+
+unsigned int pagetable_dirty_take(struct pagetable *table, uint64_t page, unsigned int pages, uint64_t *bitmap)
+{
+	uint64_t write = table->format->write;
+	unsigned int count = 0;
+	while (pages > 0) {
+		struct path path;
+		unsigned int first = entry_index(page, 0), part = 512 - first;
+		if (part > pages)
+			part = pages;
+		bool some = path_walk(table, page, 0, &path) == 0 && (*path.at[1] & PAGETABLE_DIRTY_BELOW) != 0;
+		for (unsigned int i = 0; i < part; i += 64) {
+			*bitmap = some ? word_take(path.at[0] + i, PAGETABLE_LOGGED | write, write) : 0;
+			count += (unsigned int)__builtin_popcountl(*bitmap++);
+		}
+		if (some && part == 512)
+			*path.at[1] &= ~PAGETABLE_DIRTY_BELOW;
+		page += part;
+		pages -= part;
+	}
+	return count;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/obj/call.c: from a call's number to its function.
+ */
+#include "core/obj/call.h"
+#include "core/mem/memory.h"
+#include "core/obj/device.h"
+#include "core/obj/event.h"
+#include "core/sched/endpoint.h"
+#include "core/virt/vm.h"
+#include "core/x86/entry.h"
+
+#define CALL_ENTRY(name, number) [number] = call_##name,
+static const call_function call_table[GYRE_CALL_COUNT] = {GYRE_CALLS(CALL_ENTRY)};
+
+#define CALL_NUMBER_CHECK(name, number) _Static_assert((number) < GYRE_CALL_COUNT, #name);
+GYRE_CALLS(CALL_NUMBER_CHECK)
+
+uint64_t call_counts[64];
+
+const object_end object_ends[GYRE_OBJECT_TYPES] = {
+	[GYRE_OBJECT_MEMORY] = memory_end,
+	[GYRE_OBJECT_PROCESS] = process_end,
+	[GYRE_OBJECT_THREAD] = thread_end,
+	[GYRE_OBJECT_ENDPOINT] = endpoint_end,
+	[GYRE_OBJECT_EVENT] = event_end,
+	[GYRE_OBJECT_INTERRUPT] = interrupt_end,
+	[GYRE_OBJECT_IOPORTS] = ioports_end,
+	[GYRE_OBJECT_VM] = vm_end,
+	[GYRE_OBJECT_VCPU] = vcpu_end,
+	[GYRE_OBJECT_MACHINE] = machine_end,
+};
+
+void core_call(struct cpu *cpu, struct regs *regs)
+{
+	struct thread *thread = cpu->thread;
+	uint64_t number = regs->rax;
+	if (number >= GYRE_CALL_COUNT) {
+		regs->rax = (uint64_t)-GYRE_ENOSYS;
+		return;
+	}
+#ifdef GYRE_TEST_CORE
+	call_counts[number]++;
+#endif
+	int64_t result = call_table[number](cpu, thread, regs);
+	if (result != CALL_LATER)
+		regs->rax = (uint64_t)result;
+}
+
+int64_t call_new_handle(struct thread *caller, struct object *object, uint32_t rights)
+{
+	int64_t number = handle_create(caller->process, object, rights, 0);
+	if (number < 0) {
+		/* Nobody knows it yet, so this is short; a process's death goes on with the rest if it is not. */
+		unsigned int budget = OBJECT_BUDGET;
+		object_destroy(object, NULL, &budget);
+	}
+	return number;
+}

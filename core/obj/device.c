@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/obj/device.c: interrupts and I/O ports.
+ */
+#include "core/obj/device.h"
+#include "core/mem/slab.h"
+#include "core/sched/sched.h"
+#include "core/x86/cpu.h"
+#include "core/x86/irq.h"
+#include "core/x86/string.h"
+
+/* ---- interrupts ---- */
+
+static void interrupt_arrived(struct cpu *cpu, uint32_t vector, void *context)
+{
+	struct interrupt *interrupt = context;
+	(void)vector;
+	interrupt->count++;
+	event_source_signal(cpu, &interrupt->source);
+}
+
+int interrupt_create(struct process *owner, uint32_t gsi, uint32_t flags, struct interrupt **out)
+{
+	if ((flags & ~(GYRE_INTERRUPT_LEVEL | GYRE_INTERRUPT_LOW | GYRE_INTERRUPT_ISA)) != 0)
+		return -GYRE_EINVAL;
+	if ((flags & GYRE_INTERRUPT_ISA) != 0) {
+		if (gsi >= 16 || flags != GYRE_INTERRUPT_ISA)
+			return -GYRE_EINVAL;
+		gsi = irq_isa_gsi(gsi);
+	}
+	if (!irq_gsi_exists(gsi))
+		return -GYRE_ENODEV;
+	struct interrupt *interrupt = OBJECT_CREATE(owner, GYRE_OBJECT_INTERRUPT, interrupt);
+	if (interrupt == NULL)
+		return -GYRE_ENOMEM;
+	interrupt->gsi = gsi;
+	list_init(&interrupt->source.link);
+	if (irq_gsi_claim(gsi, interrupt_arrived, interrupt) < 0) {
+		object_discard(&interrupt->object);
+		return -GYRE_EBUSY;
+	}
+	interrupt->claimed = true;
+	if ((flags & GYRE_INTERRUPT_ISA) == 0)
+		irq_gsi_mode(gsi, (flags & GYRE_INTERRUPT_LEVEL) != 0 ? IRQ_LEVEL : IRQ_EDGE,
+			(flags & GYRE_INTERRUPT_LOW) != 0 ? IRQ_ACTIVE_LOW : IRQ_ACTIVE_HIGH);
+	*out = interrupt;
+	return 0;
+}
+
+int interrupt_bind(struct interrupt *interrupt, struct event *event, unsigned int bit)
+{
+	if (interrupt->source.event != NULL)
+		return -GYRE_EBUSY;
+	int error = event_source_bind(&interrupt->source, event, bit);
+	if (error == 0)
+		irq_gsi_ack(interrupt->gsi);
+	return error;
+}
+
+int interrupt_ack(struct interrupt *interrupt)
+{
+	if (interrupt->source.event == NULL)
+		return -GYRE_ENOENT;
+	irq_gsi_ack(interrupt->gsi);
+	return 0;
+}
+
+int interrupt_end(struct object *object, unsigned int *budget)
+{
+	struct interrupt *interrupt = container_of(object, struct interrupt, object);
+	(void)budget;
+	if (interrupt->claimed)
+		irq_gsi_release(interrupt->gsi);
+	interrupt->claimed = false;
+	event_source_unbind(&interrupt->source);
+	return 0;
+}
+
+/* ---- ports ---- */
+
+/* The core's own, which nobody gets: the PICs, which it keeps masked. */
+static bool ports_are_free(uint64_t first, uint64_t count)
+{
+	static const uint16_t kept[] = {0x20, 0x21, 0xa0, 0xa1};
+	for (unsigned int i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		if (kept[i] >= first && kept[i] < first + count)
+			return false;
+	}
+	return true;
+}
+
+int ioports_create(struct process *owner, uint64_t first, uint64_t count, struct ioports **out)
+{
+	if (first > 0xffff || count == 0 || count > 0x10000 - first)
+		return -GYRE_EINVAL;
+	if (!ports_are_free(first, count))
+		return -GYRE_EPERM;
+	struct ioports *ioports = OBJECT_CREATE(owner, GYRE_OBJECT_IOPORTS, ioports);
+	if (ioports == NULL)
+		return -GYRE_ENOMEM;
+	ioports->first = (uint32_t)first;
+	ioports->count = (uint32_t)count;
+	list_init(&ioports->grants);
+	*out = ioports;
+	return 0;
+}
+
+/* Bit 1 forbids a port. Whole bytes at a time where that fits. */
+static void bitmap_fill(uint8_t *bitmap, uint32_t first, uint32_t count, bool allow)
+{
+	while (count > 0) {
+		uint32_t bit = first & 7;
+		if (bit == 0 && count >= 8) {
+			memset(&bitmap[first / 8], allow ? 0 : 0xff, count / 8);
+			first += count & ~7u;
+			count &= 7;
+			continue;
+		}
+		if (allow)
+			bitmap[first / 8] &= (uint8_t) ~(1u << bit);
+		else
+			bitmap[first / 8] |= (uint8_t)(1u << bit);
+		first++;
+		count--;
+	}
+}
+
+static int grant_check(const struct process *process, const struct ioports *ioports)
+{
+	unsigned int grants = 0;
+	for (struct list *link = process->port_grants.next; link != &process->port_grants;
+		link = link->next, grants++) {
+		const struct ioports *other = container_of(link, struct ioports_grant, in_process)->ioports;
+		if (ioports->first < other->first + other->count && other->first < ioports->first + ioports->count)
+			return -GYRE_EEXIST;
+	}
+	return grants >= IOPORTS_GRANTS ? -GYRE_ENOMEM : 0;
+}
+
+int ioports_grant(struct cpu *cpu, struct process *process, struct ioports *ioports)
+{
+	int error = grant_check(process, ioports);
+	if (error < 0)
+		return error;
+	struct ioports_grant *grant = slab_alloc(&process->quota, sizeof(*grant));
+	if (grant == NULL)
+		return -GYRE_ENOMEM;
+	if (process->ioports == NULL) {
+		process->ioports = slab_alloc(&process->quota, TSS_IOPORT_BYTES);
+		if (process->ioports == NULL) {
+			slab_free(&process->quota, grant, sizeof(*grant));
+			return -GYRE_ENOMEM;
+		}
+		memset(process->ioports, 0xff, TSS_IOPORT_BYTES);
+	}
+	grant->ioports = ioports;
+	grant->process = process;
+	list_push_back(&ioports->grants, &grant->in_ioports);
+	list_push_back(&process->port_grants, &grant->in_process);
+	bitmap_fill(process->ioports, ioports->first, ioports->count, true);
+	switch_ports_changed(cpu, process);
+	return 0;
+}
+
+void ioports_ungrant(struct cpu *cpu, struct ioports_grant *grant)
+{
+	struct process *process = grant->process;
+	bitmap_fill(process->ioports, grant->ioports->first, grant->ioports->count, false);
+	list_remove(&grant->in_ioports);
+	list_remove(&grant->in_process);
+	slab_free(&process->quota, grant, sizeof(*grant));
+	if (list_empty(&process->port_grants)) {
+		uint8_t *bitmap = process->ioports;
+		process->ioports = NULL;
+		switch_ports_gone(cpu, process, bitmap);
+		slab_free(&process->quota, bitmap, TSS_IOPORT_BYTES);
+	} else {
+		switch_ports_changed(cpu, process);
+	}
+}
+
+int ioports_end(struct object *object, unsigned int *budget)
+{
+	struct ioports *ioports = container_of(object, struct ioports, object);
+	struct cpu *cpu = cpu_current();
+	while (!list_empty(&ioports->grants)) {
+		if (*budget < 20)
+			return -GYRE_EAGAIN;
+		*budget -= 20;
+		ioports_ungrant(cpu, container_of(ioports->grants.next, struct ioports_grant, in_ioports));
+	}
+	return 0;
+}
+
+int machine_end(struct object *object, unsigned int *budget)
+{
+	(void)object;
+	(void)budget;
+	return 0;
+}

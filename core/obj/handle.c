@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/obj/handle.c: handle tables.
+ */
+#include "core/obj/handle.h"
+#include "core/mem/frame.h"
+#include "core/obj/process.h"
+
+static struct handle_frame_header *frame_of(const struct handle *handle)
+{
+	return (struct handle_frame_header *)((uint64_t)handle & ~(uint64_t)(PAGE_SIZE - 1));
+}
+
+struct process *handle_process(const struct handle *handle)
+{
+	return frame_of(handle)->process;
+}
+
+uint32_t handle_number(const struct handle *handle)
+{
+	return frame_of(handle)->index * HANDLE_PER_FRAME + ((uint64_t)handle % PAGE_SIZE) / sizeof(struct handle);
+}
+
+/* The entry of a number; NULL: none. */
+static struct handle *entry_at(struct process *process, uint64_t number)
+{
+	if (number >= HANDLE_FRAMES * HANDLE_PER_FRAME)
+		return NULL;
+	struct handle *frame = process->handles.frame[number / HANDLE_PER_FRAME];
+	if (frame == NULL)
+		return NULL;
+	struct handle *entry = &frame[number % HANDLE_PER_FRAME];
+	return entry->object == NULL ? NULL : entry; /* a frame's header has NULL there */
+}
+
+int handle_find_dying(struct process *process, uint64_t number, uint32_t rights, struct handle **handle)
+{
+	struct handle *entry = entry_at(process, number);
+	if (entry == NULL)
+		return -GYRE_EHANDLE;
+	if ((entry->rights & rights) != rights)
+		return -GYRE_EACCES;
+	*handle = entry;
+	return 0;
+}
+
+int handle_find(struct process *process, uint64_t number, uint32_t rights, struct handle **handle)
+{
+	struct handle *entry = entry_at(process, number);
+	if (entry == NULL || !object_alive(entry->object))
+		return -GYRE_EHANDLE;
+	if ((entry->rights & rights) != rights)
+		return -GYRE_EACCES;
+	*handle = entry;
+	return 0;
+}
+
+int handle_object(
+	struct process *process, uint64_t number, enum gyre_object_type type, uint32_t rights, struct object **object)
+{
+	struct handle *entry = entry_at(process, number);
+	if (entry == NULL || entry->object->type != type || !object_alive(entry->object))
+		return -GYRE_EHANDLE;
+	if ((entry->rights & rights) != rights)
+		return -GYRE_EACCES;
+	*object = entry->object;
+	return 0;
+}
+
+/* ---- making ---- */
+
+static struct handle *frame_add(struct process *process, uint32_t index)
+{
+	hpa_t frame;
+	if (!frame_alloc(&process->quota, &frame))
+		return NULL;
+	struct handle *entries = frame_virtual(frame);
+	struct handle_frame_header *header = (struct handle_frame_header *)entries;
+	header->process = process;
+	header->index = index;
+	process->handles.frame[index] = entries;
+	return entries;
+}
+
+/* A free entry, from the hint on in the first frame with room. */
+static struct handle *entry_take(struct process *process)
+{
+	struct handle_table *table = &process->handles;
+	if (table->full == UINT32_MAX)
+		return NULL;
+	uint32_t index = (uint32_t)__builtin_ctz(~table->full);
+	struct handle *entries = table->frame[index];
+	if (entries == NULL && (entries = frame_add(process, index)) == NULL)
+		return NULL;
+	struct handle_frame_header *header = (struct handle_frame_header *)entries;
+	uint32_t slot = table->hint / HANDLE_PER_FRAME == index ? table->hint % HANDLE_PER_FRAME : 1;
+	while (slot == 0 || entries[slot].object != NULL)
+		slot = (slot + 1) % HANDLE_PER_FRAME;
+	if (++header->used == HANDLE_PER_FRAME - 1)
+		table->full |= 1u << index;
+	table->hint = index * HANDLE_PER_FRAME + (slot + 1) % HANDLE_PER_FRAME;
+	table->count++;
+	return &entries[slot];
+}
+
+int64_t handle_create(struct process *process, struct object *object, uint32_t rights, uint32_t badge)
+{
+	if (!object_alive(object))
+		return -GYRE_EHANDLE;
+	if (!object_alive(&process->object))
+		return -GYRE_ENOMEM;
+	spin_lock(&process->handles.lock);
+	struct handle *entry = entry_take(process);
+	if (entry != NULL) {
+		entry->badge = badge;
+		entry->rights = rights;
+		list_push_front(&object->handles, &entry->link);
+		__atomic_store_n(&entry->object, object, __ATOMIC_RELEASE);
+		__atomic_fetch_add(&handles_live, 1, __ATOMIC_RELAXED);
+	}
+	spin_unlock(&process->handles.lock);
+	return entry == NULL ? -GYRE_ENOMEM : (int64_t)handle_number(entry);
+}
+
+/* ---- forgetting ---- */
+
+void handle_remove(struct handle *handle)
+{
+	struct handle_frame_header *header = frame_of(handle);
+	struct process *process = header->process;
+	struct handle_table *table = &process->handles;
+	spin_lock(&table->lock);
+	list_remove(&handle->link);
+	__atomic_store_n(&handle->object, NULL, __ATOMIC_RELEASE);
+	table->full &= ~(1u << header->index);
+	table->count--;
+	bool empty = --header->used == 0;
+	if (empty)
+		table->frame[header->index] = NULL;
+	spin_unlock(&table->lock);
+	__atomic_fetch_sub(&handles_live, 1, __ATOMIC_RELAXED);
+	if (empty)
+		handle_frame_free_deferred(header);
+}
+
+bool handle_table_end(struct process *process, unsigned int *budget)
+{
+	for (uint32_t index = 0; index < HANDLE_FRAMES; index++) {
+		struct handle *entries = process->handles.frame[index];
+		for (uint32_t slot = 1; entries != NULL && slot < HANDLE_PER_FRAME; slot++) {
+			if (*budget == 0)
+				return false;
+			(*budget)--;
+			if (entries[slot].object != NULL)
+				handle_remove(&entries[slot]);
+			entries = process->handles.frame[index];
+		}
+	}
+	return true;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/obj/object.c: how objects come and go.
+ */
+#include "core/obj/object.h"
+#include "core/mem/slab.h"
+#include "core/obj/process.h"
+#include "core/x86/cpu.h"
+
+uint64_t objects_live, handles_live;
+
+void *object_create_at(struct process *owner, enum gyre_object_type type, uint32_t bytes, uint16_t offset)
+{
+	if (!object_alive(&owner->object))
+		return NULL;
+	char *memory = slab_alloc(&owner->quota, bytes);
+	if (memory == NULL)
+		return NULL;
+	struct object *object = (struct object *)(memory + offset);
+	object->type = (uint8_t)type;
+	object->offset = offset;
+	object->bytes = bytes;
+	object->owner = owner;
+	list_init(&object->handles);
+	spin_lock(&owner->objects_lock);
+	list_push_front(&owner->objects, &object->owned);
+	owner->object_count++;
+	spin_unlock(&owner->objects_lock);
+	__atomic_fetch_add(&objects_live, 1, __ATOMIC_RELAXED);
+	return memory;
+}
+
+static void disown(struct object *object)
+{
+	struct process *owner = object->owner;
+	spin_lock(&owner->objects_lock);
+	list_remove(&object->owned);
+	owner->object_count--;
+	spin_unlock(&owner->objects_lock);
+	__atomic_fetch_sub(&objects_live, 1, __ATOMIC_RELAXED);
+}
+
+static void object_free(struct object *object)
+{
+	slab_free(&object->owner->quota, (char *)object - object->offset, object->bytes);
+}
+
+void object_discard(struct object *object)
+{
+	disown(object);
+	object_free(object);
+}
+
+void object_mark_dying(struct object *object)
+{
+	if (object->state == OBJECT_ALIVE)
+		__atomic_store_n(&object->state, OBJECT_DYING, __ATOMIC_RELEASE);
+}
+
+int object_finish(struct object *object, struct handle *keep, unsigned int *budget)
+{
+	if (keep != NULL)
+		list_move_back(&object->handles, &keep->link);
+	while (!list_empty(&object->handles)) {
+		if (*budget == 0)
+			return -GYRE_EAGAIN;
+		(*budget)--;
+		handle_remove(container_of(object->handles.next, struct handle, link));
+	}
+	object->state = OBJECT_DEAD;
+	disown(object);
+	struct cpu *cpu = cpu_current();
+	list_push_back(&cpu->sched.deferred, &object->owned);
+	cpu->hazard |= HAZARD_FREE;
+	return 0;
+}
+
+int object_destroy(struct object *object, struct handle *keep, unsigned int *budget)
+{
+	object_mark_dying(object);
+	int result = object_ends[object->type](object, budget);
+	return result < 0 ? result : object_finish(object, keep, budget);
+}
+
+void handle_frame_free_deferred(struct handle_frame_header *frame)
+{
+	struct cpu *cpu = cpu_current();
+	frame->next_deferred = cpu->sched.deferred_frames;
+	cpu->sched.deferred_frames = frame;
+	cpu->hazard |= HAZARD_FREE;
+}
+
+/* As many as one call can have put there: its budget bounds them. What a process owned stands before it. */
+void objects_free_deferred(struct cpu *cpu)
+{
+	struct handle_frame_header *frame = cpu->sched.deferred_frames;
+	cpu->sched.deferred_frames = NULL;
+	while (frame != NULL) {
+		struct handle_frame_header *next = frame->next_deferred;
+		frame_free(&frame->process->quota, frame_physical(frame));
+		frame = next;
+	}
+	while (!list_empty(&cpu->sched.deferred)) {
+		struct object *object = container_of(cpu->sched.deferred.next, struct object, owned);
+		list_remove(&object->owned);
+		if (object->type == GYRE_OBJECT_PROCESS)
+			process_released(container_of(object, struct process, object));
+		object_free(object);
+	}
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/obj/process.c: processes: how they are made of their creator's quota, and how they end with all that they own.
+ */
+#include "core/obj/process.h"
+#include "core/obj/device.h"
+#include "core/x86/cpu.h"
+
+struct process *root_process;
+uint32_t process_numbers;
+
+int process_or_self(struct process *caller, uint64_t number, uint32_t rights, struct process **process)
+{
+	if (number == 0) {
+		*process = caller;
+		return 0;
+	}
+	return handle_process_object(caller, number, rights, process);
+}
+
+bool process_is_below(const struct process *process, const struct process *above)
+{
+	while (process != NULL && process != above) /* PROCESS_DEPTH */
+		process = process->object.owner;
+	return process != NULL;
+}
+
+static void process_lists(struct process *process)
+{
+	list_init(&process->objects);
+	list_init(&process->children);
+	list_init(&process->in_creator);
+	list_init(&process->port_grants);
+	process->number = process_numbers++;
+}
+
+static int process_space(struct process *process)
+{
+	int error = aspace_init(&process->aspace, &pagetable_process, &process_aspace_ops, &process->quota);
+	if (error == 0)
+		process_aspace_prepare(process);
+	return error;
+}
+
+int process_create(struct process *creator, uint64_t quota_frames, struct process **out)
+{
+	if (quota_frames < PROCESS_FRAMES_MIN)
+		return -GYRE_EINVAL;
+	if (creator->depth + 1 >= PROCESS_DEPTH)
+		return -GYRE_ENOTSUP;
+	struct process *process = OBJECT_CREATE(creator, GYRE_OBJECT_PROCESS, process);
+	if (process == NULL)
+		return -GYRE_ENOMEM;
+	process_lists(process);
+	process->depth = creator->depth + 1;
+	quota_init(&process->quota, 0);
+	if (!quota_give(&creator->quota, &process->quota, quota_frames)) {
+		object_discard(&process->object);
+		return -GYRE_ENOMEM;
+	}
+	if (process_space(process) < 0) {
+		quota_return(&process->quota, &creator->quota);
+		object_discard(&process->object);
+		return -GYRE_ENOMEM;
+	}
+	spin_lock(&creator->objects_lock);
+	list_push_front(&creator->children, &process->in_creator);
+	spin_unlock(&creator->objects_lock);
+	*out = process;
+	return 0;
+}
+
+int process_init_root(struct process *process, uint64_t quota_frames)
+{
+	process->object.type = GYRE_OBJECT_PROCESS;
+	list_init(&process->object.handles);
+	list_init(&process->object.owned);
+	process_lists(process);
+	quota_init(&process->quota, quota_frames);
+	root_process = process;
+	return process_space(process);
+}
+
+void process_released(struct process *process)
+{
+	quota_return(&process->quota, &process->object.owner->quota);
+}
+
+/* ---- the end ---- */
+
+/* All on the way down stop making new things, so that this comes to an end. */
+static struct process *process_without_children(struct process *process)
+{
+	object_mark_dying(&process->object);
+	while (!list_empty(&process->children)) { /* PROCESS_DEPTH */
+		process = container_of(process->children.next, struct process, in_creator);
+		object_mark_dying(&process->object);
+	}
+	return process;
+}
+
+static int objects_end(struct process *process, unsigned int *budget)
+{
+	while (!list_empty(&process->objects)) {
+		if (*budget == 0)
+			return -GYRE_EAGAIN;
+		(*budget)--;
+		struct object *object = container_of(process->objects.next, struct object, owned);
+		int result = object_destroy(object, NULL, budget);
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+/* All of one that has no children any more. */
+static int process_take_apart(struct process *process, unsigned int *budget)
+{
+	struct cpu *cpu = cpu_current();
+	int result = objects_end(process, budget);
+	if (result < 0)
+		return result;
+	while (!list_empty(&process->port_grants))
+		ioports_ungrant(cpu, container_of(process->port_grants.next, struct ioports_grant, in_process));
+	if (!handle_table_end(process, budget) || !aspace_end(&process->aspace, budget))
+		return -GYRE_EAGAIN;
+	spin_lock(&process->object.owner->objects_lock);
+	list_remove(&process->in_creator);
+	spin_unlock(&process->object.owner->objects_lock);
+	return 0;
+}
+
+int process_end(struct object *object, unsigned int *budget)
+{
+	struct process *base = container_of(object, struct process, object);
+	for (;;) {
+		struct process *process = process_without_children(base);
+		int result = process_take_apart(process, budget);
+		if (result < 0 || process == base)
+			return result;
+		result = object_finish(&process->object, NULL, budget);
+		if (result < 0)
+			return result;
+	}
+}

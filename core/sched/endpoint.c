@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/sched/endpoint.c: calls and replies. The usual case (the handler waits; the reply finds nobody queued) stands first in each function and is
+ * measured (bench/call); what it can't do goes to the functions marked cold.
+ */
+#include "core/sched/endpoint.h"
+#include "core/obj/call.h"
+
+#define COLD __attribute__((noinline, cold))
+
+/* ---- parts of both directions ---- */
+
+/* What a context inherits, from the queues of all servers that run on it. */
+static void context_refresh(struct cpu *cpu, struct sched_context *context)
+{
+	uint8_t effective = context->priority;
+	bool helped = false;
+	for (struct thread *thread = context->top; thread != NULL; thread = thread->client) { /* CALL_DEPTH */
+		if (thread->serves == NULL)
+			continue;
+		struct endpoint_cpu *queue = &thread->serves->cpu[cpu->index];
+		if (list_empty(&queue->queue))
+			continue;
+		helped = true;
+		if (queue->most > effective)
+			effective = queue->most;
+	}
+	context->effective = effective;
+	context->helped = helped;
+	sched_update(cpu, context);
+}
+
+/* A call begins: the server runs on the caller's context. */
+static inline void call_begin(struct thread *caller, struct thread *server)
+{
+	struct sched_context *context = caller->context;
+	caller->state = THREAD_CALLING;
+	caller->server = server;
+	server->client = caller;
+	server->context = context;
+	server->depth = caller->depth + 1;
+	server->state = THREAD_RUNNING;
+	context->top = server;
+}
+
+static inline void message_copy(struct thread *caller, struct thread *server)
+{
+	server->regs.rax = caller->call_badge;
+	server->regs.rsi = caller->regs.rsi;
+	server->regs.rdx = caller->regs.rdx;
+	server->regs.r10 = caller->regs.r10;
+	server->regs.r8 = caller->regs.r8;
+	server->regs.r9 = 0;
+}
+
+static void fault_copy(struct thread *caller, struct thread *server)
+{
+	server->regs.rax = caller->call_badge;
+	server->regs.rsi = caller->fault[0];
+	server->regs.rdx = caller->fault[1];
+	server->regs.r10 = caller->fault[2];
+	server->regs.r8 = caller->fault[3];
+	server->regs.r9 = 0;
+}
+
+/* A copy of a handle for another process: its number there, or an error. */
+static int64_t handle_pass(struct process *from, uint64_t number, struct process *to)
+{
+	struct handle *handle;
+	int error = handle_find(from, number, GYRE_RIGHT_COPY, &handle);
+	return error < 0 ? error : handle_create(to, handle->object, handle->rights, handle->badge);
+}
+
+/* The server's answer is no more: the call ends with -GYRE_EDEAD. A fault that nobody answers ends its thread, later. */
+void endpoint_call_failed(struct cpu *cpu, struct thread *caller)
+{
+	caller->server = NULL;
+	caller->endpoint = NULL;
+	if (caller->call_kind == CALL_FAULT) {
+		caller->state = THREAD_STOPPED;
+		list_move_back(&cpu->sched.failed, &caller->queue_link);
+		hazard_set(cpu, HAZARD_WORK);
+	} else {
+		caller->regs.rax = (uint64_t)-GYRE_EDEAD;
+		caller->state = caller->stop_pending ? THREAD_STOPPED : THREAD_RUNNING;
+		caller->stop_pending = false;
+	}
+	caller->call_kind = CALL_NONE;
+	context_refresh(cpu, caller->context);
+}
+
+/* ---- calling ---- */
+
+/* Everybody who runs before this handler answers gets the caller's priority. -GYRE_EBUSY: they wait for the caller itself, or the chain is too long. */
+static int inherit(struct cpu *cpu, struct thread *caller, struct thread *handler)
+{
+	uint8_t priority = caller->context->effective;
+	for (unsigned int i = 0; i < 32; i++) {
+		struct sched_context *context = handler->context;
+		if (context == NULL)
+			return 0; /* stopped while it waits for calls */
+		if (context == caller->context)
+			return -GYRE_EBUSY;
+		context->helped = true;
+		if (context->effective < priority)
+			context->effective = priority;
+		sched_update(cpu, context);
+		struct thread *top = context->top;
+		if (top->state != THREAD_QUEUED)
+			return 0;
+		handler = top->endpoint->cpu[cpu->index].handler;
+		if (handler == NULL)
+			return 0;
+	}
+	return -GYRE_EBUSY;
+}
+
+COLD static int call_queue(struct cpu *cpu, struct thread *caller, struct endpoint *endpoint, struct thread *handler)
+{
+	struct endpoint_cpu *queue = &endpoint->cpu[cpu->index];
+	int error = inherit(cpu, caller, handler);
+	if (error < 0)
+		return error;
+	caller->state = THREAD_QUEUED;
+	caller->endpoint = endpoint;
+	list_push_back(&queue->queue, &caller->queue_link);
+	if (caller->context->effective > queue->most)
+		queue->most = caller->context->effective;
+	sched_update(cpu, caller->context);
+	return 0;
+}
+
+/* A handler that waits gets the message with a handle. */
+COLD static int call_with_handle(struct thread *caller, struct thread *handler, uint64_t *number)
+{
+	int64_t result = handle_pass(caller->process, caller->regs.r9, handler->process);
+	if (result < 0)
+		return (int)result;
+	*number = (uint64_t)result;
+	return 0;
+}
+
+void endpoint_call(struct cpu *cpu, struct thread *caller)
+{
+	struct regs *regs = &caller->regs;
+	struct handle *handle;
+	int error = handle_find(caller->process, regs->rdi, GYRE_RIGHT_CALL, &handle);
+	if (error < 0 || handle->object->type != GYRE_OBJECT_ENDPOINT) {
+		regs->rax = (uint64_t)(error < 0 ? error : -GYRE_EHANDLE);
+		return;
+	}
+	struct endpoint *endpoint = container_of(handle->object, struct endpoint, object);
+	struct thread *handler = endpoint->cpu[cpu->index].handler;
+	uint64_t number = 0;
+	caller->call_badge = handle->badge;
+	caller->call_kind = CALL_MESSAGE;
+	if (handler == NULL)
+		error = -GYRE_EDEAD;
+	else if (caller->depth >= CALL_DEPTH)
+		error = -GYRE_EBUSY;
+	else if (handler->state != THREAD_RECEIVING)
+		error = call_queue(cpu, caller, endpoint, handler);
+	else if (regs->r9 == 0 || (error = call_with_handle(caller, handler, &number)) == 0) {
+		call_begin(caller, handler);
+		message_copy(caller, handler);
+		handler->regs.r9 = number;
+		thread_switch(cpu, handler);
+		return;
+	}
+	if (error < 0) {
+		caller->call_kind = CALL_NONE;
+		regs->rax = (uint64_t)error;
+	}
+}
+
+bool endpoint_fault(struct cpu *cpu, struct thread *thread, struct endpoint *endpoint, struct thread *handler)
+{
+	thread->call_kind = CALL_FAULT;
+	thread->call_badge = thread->fault_badge;
+	if (handler->state == THREAD_RECEIVING) {
+		call_begin(thread, handler);
+		fault_copy(thread, handler);
+		thread_switch(cpu, handler);
+		return true;
+	}
+	if (call_queue(cpu, thread, endpoint, handler) == 0)
+		return true;
+	thread->call_kind = CALL_NONE;
+	return false;
+}
+
+/* ---- replying ---- */
+
+/* Ends the call in hand: the client's context is its own again. */
+static inline struct thread *call_end(struct thread *server)
+{
+	struct thread *client = server->client;
+	server->client = NULL;
+	server->context->top = client;
+	server->context = NULL;
+	server->depth = 0;
+	client->server = NULL;
+	client->call_kind = CALL_NONE;
+	client->state = THREAD_RUNNING;
+	return client;
+}
+
+static inline void reply_copy(struct thread *server, struct thread *client)
+{
+	client->regs.rax = server->regs.rsi;
+	client->regs.rsi = server->regs.rdx;
+	client->regs.rdx = server->regs.r10;
+	client->regs.r10 = server->regs.r8;
+	client->regs.r8 = 0;
+	client->regs.r9 = 0;
+}
+
+COLD static void reply_slow(struct cpu *cpu, struct thread *server)
+{
+	struct thread *client = server->client;
+	bool fault = client->call_kind == CALL_FAULT, stop = client->stop_pending;
+	struct sched_context *context = server->context;
+	call_end(server);
+	if (fault) {
+		if ((int64_t)server->regs.rsi < 0) {
+			thread_crash(cpu, client, "its fault handler gave it up");
+			return;
+		}
+	} else {
+		reply_copy(server, client);
+		if (server->regs.r9 != 0) {
+			int64_t number = handle_pass(server->process, server->regs.r9, client->process);
+			client->regs.r9 = number < 0 ? 0 : (uint64_t)number;
+		}
+	}
+	if (stop) {
+		client->stop_pending = false;
+		client->state = THREAD_STOPPED;
+	}
+	context_refresh(cpu, context);
+}
+
+/* The next caller that waits. False: none is there any more, or their handles could not be passed. */
+static bool take_queued(struct cpu *cpu, struct thread *server, struct endpoint_cpu *queue)
+{
+	for (unsigned int i = 0; i < 16 && !list_empty(&queue->queue); i++) {
+		struct thread *caller = container_of(queue->queue.next, struct thread, queue_link);
+		int64_t number = 0;
+		list_remove(&caller->queue_link);
+		if (list_empty(&queue->queue))
+			queue->most = 0;
+		caller->endpoint = NULL;
+		if (caller->call_kind == CALL_MESSAGE && caller->regs.r9 != 0)
+			number = handle_pass(caller->process, caller->regs.r9, server->process);
+		if (number < 0) {
+			caller->regs.rax = (uint64_t)number;
+			caller->call_kind = CALL_NONE;
+			caller->state = caller->stop_pending ? THREAD_STOPPED : THREAD_RUNNING;
+			caller->stop_pending = false;
+			sched_update(cpu, caller->context);
+			continue;
+		}
+		call_begin(caller, server);
+		if (caller->call_kind == CALL_FAULT)
+			fault_copy(caller, server);
+		else
+			message_copy(caller, server);
+		server->regs.r9 = (uint64_t)number;
+		context_refresh(cpu, caller->context);
+		return true;
+	}
+	return false;
+}
+
+/* From now on calls on this processor come to this thread. */
+COLD static int serve(struct cpu *cpu, struct thread *server, struct endpoint *endpoint)
+{
+	struct endpoint_cpu *queue = &endpoint->cpu[cpu->index];
+	if (queue->handler != NULL)
+		return -GYRE_EBUSY;
+	if (server->serves != NULL)
+		endpoint_unserve(cpu, server);
+	queue->handler = server;
+	server->serves = endpoint;
+	list_remove(&queue->work);
+	return 0;
+}
+
+COLD static void wait_slow(struct cpu *cpu, struct thread *server)
+{
+	struct endpoint_cpu *queue = &server->serves->cpu[cpu->index];
+	struct thread *client = server->client;
+	struct sched_context *before = server->context;
+	if (client != NULL)
+		reply_slow(cpu, server);
+	server->context = NULL;
+	server->state = THREAD_RECEIVING;
+	if (!take_queued(cpu, server, queue) && !list_empty(&queue->queue)) {
+		server->state = THREAD_RUNNING;
+		server->context = &server->own;
+		server->regs.rax = (uint64_t)-GYRE_EAGAIN;
+		sched_update(cpu, &server->own);
+	}
+	context_refresh(cpu, before);
+	hazard_set(cpu, HAZARD_RESCHEDULE);
+}
+
+void endpoint_reply_wait(struct cpu *cpu, struct thread *server)
+{
+	struct regs *regs = &server->regs;
+	struct object *object;
+	int error = handle_object(server->process, regs->rdi, GYRE_OBJECT_ENDPOINT, GYRE_RIGHT_SERVE, &object);
+	struct endpoint *endpoint = container_of(object, struct endpoint, object);
+	if (error < 0 || (server->serves != endpoint && (error = serve(cpu, server, endpoint)) < 0)) {
+		regs->rax = (uint64_t)error;
+		return;
+	}
+	struct thread *client = server->client;
+	if (client == NULL || client->call_kind != CALL_MESSAGE || client->stop_pending || regs->r9 != 0 ||
+		server->context->helped) {
+		wait_slow(cpu, server);
+		return;
+	}
+	call_end(server);
+	server->state = THREAD_RECEIVING;
+	reply_copy(server, client);
+	thread_switch(cpu, client);
+}
+
+void endpoint_receive_again(struct cpu *cpu, struct thread *server)
+{
+	server->state = THREAD_RECEIVING;
+	if (server->serves != NULL)
+		take_queued(cpu, server, &server->serves->cpu[cpu->index]);
+}

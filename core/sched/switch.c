@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/sched/switch.c: from one thread to another, and out of the core. With fault.c and memory_clear.c, all of core/sched, core/obj and core/mem that
+ * touches the processor itself.
+ */
+#include "core/obj/process.h"
+#include "core/sched/endpoint.h"
+#include "core/sched/sched.h"
+#include "core/virt/fpu.h"
+#include "core/virt/virt.h"
+#include "core/virt/vm.h"
+#include "core/x86/entry.h"
+#include "core/x86/irq.h"
+#include "core/x86/msr.h"
+#include "core/x86/paging.h"
+
+/* ---- page tables of processes ---- */
+
+void process_aspace_prepare(struct process *process)
+{
+	uint64_t *top = frame_virtual(process->aspace.table.root);
+	for (unsigned int i = 256; i < 512; i++)
+		top[i] = core_pml4[i];
+}
+
+#define FLUSH_SINGLE 16 /* pages, beyond which all of the process's go */
+
+static void process_flush(struct aspace *aspace, uint64_t first_page, uint64_t pages)
+{
+	struct process *process = container_of(aspace, struct process, aspace);
+	struct cpu *cpu = cpu_current();
+	/* No tags: only the loaded tables have translations. */
+	if (cpu->process != process)
+		return;
+	if (aspace->ending) {
+		cpu->process = NULL;
+		cr3_write(core_pml4_physical.value);
+	} else if (pages > FLUSH_SINGLE) {
+		cr3_write(aspace->table.root.value);
+	} else {
+		for (uint64_t page = first_page; page < first_page + pages; page++)
+			tlb_flush_page(page << PAGE_SHIFT);
+	}
+}
+
+const struct aspace_ops process_aspace_ops = {
+	.flush = process_flush,
+	.write_execute = false,
+	.first_page = 0x10,
+	.end_page = USER_END >> PAGE_SHIFT,
+};
+
+/* ---- switching ---- */
+
+/* What few threads have: an FPU, I/O ports, segment bases; or what a guest left in the processor. */
+static __attribute__((noinline)) void switch_special(struct cpu *cpu, struct thread *next)
+{
+	if (next->process != cpu->process)
+		virt_leave(cpu);
+	if (next->fpu_state != NULL)
+		fpu_enter(cpu, next->fpu_state);
+	else if (cpu->sched.fpu_thread)
+		fpu_leave_slow(cpu);
+	cpu->sched.fpu_thread = next->fpu_state != NULL;
+	/* A process can change the bases by loading selectors, so what was written last proves nothing. */
+	uint64_t bases = next->fs_base | next->gs_base;
+	if ((bases | cpu->sched.bases) != 0) {
+		msr_write(MSR_FS_BASE, next->fs_base);
+		msr_write(MSR_KERNEL_GS_BASE, next->gs_base);
+	}
+	cpu->sched.bases = bases;
+	tss_ioports_set(cpu, next->process->ioports);
+}
+
+void thread_switch(struct cpu *cpu, struct thread *next)
+{
+	struct process *process = next->process;
+	cpu_set_regs(cpu, &next->regs);
+	cpu->thread = next;
+	if (((uint64_t)cpu->vcpu | (uint64_t)cpu->fpu_owner | (uint64_t)next->fpu_state | (uint64_t)process->ioports |
+		    (uint64_t)cpu->ioports_held | next->fs_base | next->gs_base | cpu->sched.bases) != 0)
+		switch_special(cpu, next);
+	if (process != cpu->process) {
+		cpu->process = process;
+		cr3_write(process->aspace.table.root.value);
+	}
+}
+
+void switch_ports_changed(struct cpu *cpu, struct process *process)
+{
+	tss_ioports_forget(cpu, process->ioports);
+	if (cpu->thread != NULL && cpu->thread->process == process)
+		tss_ioports_set(cpu, process->ioports);
+}
+
+void switch_ports_gone(struct cpu *cpu, struct process *process, const uint8_t *bitmap)
+{
+	tss_ioports_forget(cpu, bitmap);
+	if (cpu->thread != NULL && cpu->thread->process == process)
+		tss_ioports_set(cpu, NULL);
+}
+
+/* ---- leaving the core ---- */
+
+/* Nobody can run: until somebody can. */
+static void idle(struct cpu *cpu)
+{
+	cpu->thread = NULL;
+	cpu->sched.idles++;
+	while (cpu->hazard == 0)
+		cpu_idle_wait();
+}
+
+static __attribute__((noinline)) void hazards(struct cpu *cpu)
+{
+	do {
+		uint32_t due = cpu->hazard;
+		cpu->hazard = 0;
+		if ((due & HAZARD_WORK) != 0)
+			endpoint_work(cpu);
+		if ((due & HAZARD_FREE) != 0)
+			objects_free_deferred(cpu);
+		if ((due & HAZARD_RESCHEDULE) != 0) {
+			struct thread *next = sched_choose(cpu);
+			if (next == NULL)
+				idle(cpu);
+			else if (next != cpu->thread || cpu->process != next->process)
+				thread_switch(cpu, next);
+		}
+		/* Work comes in pieces: between them, what is more urgent comes in. */
+		if ((due & HAZARD_WORK) != 0)
+			cpu_interrupt_window();
+	} while (cpu->hazard != 0);
+}
+
+void core_leave(struct cpu *cpu)
+{
+	for (;;) {
+		if (__builtin_expect(cpu->hazard != 0, 0))
+			hazards(cpu);
+		struct vcpu *vcpu = cpu->thread->vcpu;
+		if (vcpu == NULL)
+			return;
+		vcpu_enter(cpu, vcpu);
+	}
+}
+
+/* ---- set-up ---- */
+
+static void timer_interrupt(struct cpu *cpu, uint32_t vector, void *context)
+{
+	(void)vector;
+	(void)context;
+	deadline_interrupt(cpu);
+}
+
+/* Another processor has put something into this one's queues, and set its hazard word. */
+static void wake_interrupt(struct cpu *cpu, uint32_t vector, void *context)
+{
+	(void)vector;
+	(void)context;
+	hazard_set(cpu, HAZARD_RESCHEDULE);
+}
+
+void sched_init(struct cpu *cpu)
+{
+	sched_cpu_init(cpu);
+	irq_vector_set(VECTOR_TIMER, timer_interrupt, NULL);
+	irq_vector_set(VECTOR_WAKE, wake_interrupt, NULL);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/sched/thread.c: threads as objects: how they begin, stop, fault and end.
+ */
+#include "core/sched/thread.h"
+#include "core/mem/slab.h"
+#include "core/obj/call.h"
+#include "core/obj/event.h"
+#include "core/sched/endpoint.h"
+#include "core/virt/fpu.h"
+#include "core/virt/vm.h"
+#include "core/x86/log.h"
+#include "core/x86/trap.h"
+#include "gyre/calls.h"
+
+static uint32_t thread_numbers;
+
+/* ---- beginning ---- */
+
+static bool fpu_make(struct process *owner, struct thread *thread)
+{
+	hpa_t frames;
+	thread->fpu_frames = fpu_state_frames();
+	if (!frame_alloc_run(&owner->quota, thread->fpu_frames, &frames))
+		return false;
+	thread->fpu_state = frame_virtual(frames);
+	fpu_state_reset(thread->fpu_state);
+	return true;
+}
+
+int thread_create(struct process *owner, const struct thread_start *start, struct thread **out)
+{
+	if ((start->flags & ~GYRE_THREAD_FPU) != 0)
+		return -GYRE_EINVAL;
+	struct thread *thread = OBJECT_CREATE(owner, GYRE_OBJECT_THREAD, thread);
+	if (thread == NULL)
+		return -GYRE_ENOMEM;
+	if ((start->flags & GYRE_THREAD_FPU) != 0 && !fpu_make(owner, thread)) {
+		object_discard(&thread->object);
+		return -GYRE_ENOMEM;
+	}
+	thread->process = owner;
+	thread->state = THREAD_STOPPED;
+	thread->cpu = start->cpu;
+	thread->flags = start->flags;
+	thread->number = thread_numbers++;
+	list_init(&thread->queue_link);
+	list_init(&thread->fault_link);
+	thread->regs.rip = start->entry;
+	thread->regs.rsp = start->stack;
+	thread->regs.rdi = start->argument;
+	regs_make_user(&thread->regs);
+	sched_context_init(thread, start->priority);
+	thread->fault_endpoint = start->fault;
+	thread->fault_badge = start->fault_badge;
+	if (start->fault != NULL)
+		list_push_back(&start->fault->fault_clients, &thread->fault_link);
+	owner->thread_count++;
+	*out = thread;
+	return 0;
+}
+
+/* ---- stopping and starting ---- */
+
+int thread_start(struct cpu *cpu, struct thread *thread)
+{
+	if (thread->state == THREAD_ENDED)
+		return -GYRE_EDEAD;
+	thread->stop_pending = false;
+	if (thread->state != THREAD_STOPPED || !list_empty(&thread->queue_link)) /* it is about to end */
+		return 0;
+	if (thread->was_receiving) {
+		thread->was_receiving = false;
+		endpoint_receive_again(cpu, thread);
+		return 0;
+	}
+	thread->state = THREAD_RUNNING;
+	sched_update(cpu, thread->context);
+	return 0;
+}
+
+int thread_stop(struct cpu *cpu, struct thread *thread)
+{
+	if (thread->vcpu != NULL)
+		vcpu_abandon(cpu, thread->vcpu, thread);
+	switch (thread->state) {
+	case THREAD_ENDED: return -GYRE_EDEAD;
+	case THREAD_STOPPED: return 0;
+	case THREAD_RUNNING:
+	case THREAD_HALTED: thread_block(cpu, thread, THREAD_STOPPED); return 0;
+	case THREAD_RECEIVING:
+		thread->state = THREAD_STOPPED;
+		thread->was_receiving = true;
+		return 0;
+	default: thread->stop_pending = true; return 0;
+	}
+}
+
+/* Its registers can be read and written: it stands still, and no answer is on its way. */
+bool thread_is_still(const struct thread *thread)
+{
+	return thread->state == THREAD_STOPPED || thread->state == THREAD_ENDED ||
+	       ((thread->state == THREAD_CALLING || thread->state == THREAD_QUEUED) && thread->call_kind == CALL_FAULT);
+}
+
+/* ---- faults ---- */
+
+void fault_report(struct cpu *cpu, struct thread *thread, uint64_t trap, uint64_t error, uint64_t address)
+{
+	struct endpoint *endpoint = thread->fault_endpoint;
+	struct thread *handler = endpoint == NULL ? NULL : endpoint->cpu[cpu->index].handler;
+	thread->fault[0] = GYRE_FAULT_MESSAGE | trap;
+	thread->fault[1] = error;
+	thread->fault[2] = address;
+	thread->fault[3] = thread->regs.rip;
+	if (handler == NULL || thread->depth >= CALL_DEPTH || !endpoint_fault(cpu, thread, endpoint, handler))
+		thread_crash(cpu, thread, trap_name(trap));
+}
+
+void thread_crash(struct cpu *cpu, struct thread *thread, const char *why)
+{
+	const struct regs *regs = &thread->regs;
+	log_warn("process %u: thread %u ended: %s; error %lx, address %lx", thread->process->number, thread->number,
+		why, (unsigned long)thread->fault[1], (unsigned long)thread->fault[2]);
+	log_warn("  rip %lx rsp %lx rflags %lx rax %lx rbx %lx rcx %lx rdx %lx", (unsigned long)regs->rip,
+		(unsigned long)regs->rsp, (unsigned long)regs->rflags, (unsigned long)regs->rax,
+		(unsigned long)regs->rbx, (unsigned long)regs->rcx, (unsigned long)regs->rdx);
+	log_warn("  rsi %lx rdi %lx rbp %lx r8 %lx r9 %lx r10 %lx r11 %lx r12 %lx r13 %lx r14 %lx r15 %lx",
+		(unsigned long)regs->rsi, (unsigned long)regs->rdi, (unsigned long)regs->rbp, (unsigned long)regs->r8,
+		(unsigned long)regs->r9, (unsigned long)regs->r10, (unsigned long)regs->r11, (unsigned long)regs->r12,
+		(unsigned long)regs->r13, (unsigned long)regs->r14, (unsigned long)regs->r15);
+	thread_kill(cpu, thread);
+}
+
+/* ---- the end ---- */
+
+void thread_kill(struct cpu *cpu, struct thread *thread)
+{
+	if (thread->state == THREAD_ENDED)
+		return;
+	if (thread->vcpu != NULL)
+		vcpu_abandon(cpu, thread->vcpu, thread);
+	event_wait_cancel(thread);
+	endpoint_thread_gone(cpu, thread);
+	thread->state = THREAD_ENDED;
+	thread->context = &thread->own;
+	sched_context_end(cpu, &thread->own);
+	if (cpu->thread == thread) {
+		cpu->thread = NULL;
+		hazard_set(cpu, HAZARD_RESCHEDULE);
+	}
+}
+
+int thread_end(struct object *object, unsigned int *budget)
+{
+	struct thread *thread = container_of(object, struct thread, object);
+	struct cpu *cpu = cpu_current();
+	if (*budget < 20)
+		return -GYRE_EAGAIN;
+	*budget -= 20;
+	thread_kill(cpu, thread);
+	list_remove(&thread->fault_link);
+	if (thread->fpu_state != NULL) {
+		fpu_forget(cpu, thread->fpu_state);
+		frame_free_run(&thread->object.owner->quota, frame_physical(thread->fpu_state), thread->fpu_frames);
+		thread->fpu_state = NULL;
+	}
+	thread->process->thread_count--;
+	return 0;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/virt/barriers.c: the choice of barriers at start. */
+#include "core/virt/barriers.h"
+#include "core/boot/boot.h"
+#include "core/x86/cpu_features.h"
+#include "core/x86/log.h"
+#include "core/x86/msr.h"
+#include "core/x86/regs.h"
+#include "core/x86/string.h"
+
+#define MSR_PRED_CMD  0x49
+#define PRED_CMD_IBPB 1
+/* Written with 0 as it is, where a barrier is only to be counted. */
+#define MSR_STAND_IN  0x17a /* MCG_STATUS */
+
+struct barriers barriers = {.selector = SELECTOR_CORE_DATA};
+
+/* APM vol. 3, CPUID Fn8000_0008_EBX; SDM vol. 2, CPUID leaf 7. */
+static bool processor_has_ibpb(void)
+{
+	return (cpuid(0x80000000, 0).eax >= 0x80000008 && (cpuid(0x80000008, 0).ebx & 1u << 12) != 0) ||
+	       (cpuid(0, 0).eax >= 7 && (cpuid(7, 0).edx & 1u << 26) != 0);
+}
+
+static uint32_t hexadecimal(const char **text)
+{
+	uint32_t value = 0;
+	for (;; (*text)++) {
+		char c = **text;
+		if (c >= '0' && c <= '9')
+			value = value << 4 | (uint32_t)(c - '0');
+		else if (c >= 'a' && c <= 'f')
+			value = value << 4 | (uint32_t)(c - 'a' + 10);
+		else
+			return value;
+	}
+}
+
+void barriers_init(uint32_t (*of_model)(uint32_t family, uint32_t model), uint32_t heaviest)
+{
+	const char *option = core_option("barriers");
+	barriers.set = of_model(cpu_features.family, cpu_features.model);
+	barriers.forced = option != NULL;
+	if (option != NULL && strcmp(option, "heaviest") == 0) {
+		barriers.set = heaviest;
+	} else if (option != NULL && strcmp(option, "none") == 0) {
+		barriers.set = 0;
+		log_warn("barriers against speculation are off: guests can read what they should not");
+	} else if (option != NULL) {
+		uint32_t family = hexadecimal(&option), model = 0;
+		if (*option == '.') {
+			option++;
+			model = hexadecimal(&option);
+		}
+		if (*option != 0)
+			log_warn("barriers: \"%s\" is not FAMILY.MODEL", core_option("barriers"));
+		barriers.set = of_model(family, model);
+	}
+	barriers.msr = MSR_PRED_CMD;
+	barriers.value = PRED_CMD_IBPB;
+	if (!processor_has_ibpb()) {
+		uint32_t ibpb = BARRIER_EXIT_IBPB | BARRIER_USER_IBPB | BARRIER_SWITCH_IBPB;
+		barriers.msr = MSR_STAND_IN;
+		barriers.value = 0;
+		if (!barriers.forced && (barriers.set & ibpb) != 0) {
+			barriers.set &= ~ibpb;
+			/* An emulated processor guesses nothing. */
+			if (!cpu_features.hypervisor)
+				log_warn("this processor needs IBPB and has none: its microcode is old, guests can "
+					 "leak");
+		}
+	}
+	log_info("barriers: 0x%x%s", barriers.set, barriers.forced ? " (forced)" : "");
+}
+
+void barrier_ibpb(void)
+{
+	msr_write(barriers.msr, barriers.value);
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/virt/msr.c: see msr.h. The policy is by list: what is not named here is not the core's. */
+#include "core/virt/msr.h"
+
+#define SPEC_CTRL_DEFINED 0x7ull /* IBRS, STIBP, SSBD */
+#define PRED_CMD_IBPB	  0x1ull
+
+/* The host's TSC plus the offset is the guest's, from the moment of the write on. */
+void msr_tsc_set(struct vcpu *vcpu, uint64_t guest_tsc)
+{
+	vcpu->tsc_offset = guest_tsc - vlapic_host_tsc();
+	vlapic_tsc_changed(&vcpu->lapic, vcpu->tsc_offset);
+}
+
+static enum msr_answer fault_unless(bool offered)
+{
+	return offered ? ANSWER_DONE : ANSWER_FAULT;
+}
+
+enum msr_answer msr_guest_read(struct vcpu *vcpu, uint32_t index, uint64_t *value)
+{
+	if ((index & ~0xffu) == GUEST_MSR_X2APIC)
+		return fault_unless(vlapic_msr_read(&vcpu->lapic, index, value) == 0);
+	switch (index) {
+	case GUEST_MSR_TSC: *value = vlapic_host_tsc() + vcpu->tsc_offset; return ANSWER_DONE;
+	case GUEST_MSR_APIC_BASE: *value = vcpu->lapic.base; return ANSWER_DONE;
+	case GUEST_MSR_TSC_ADJUST: *value = vcpu->tsc_adjust; return fault_unless(vcpu->offers.tsc_adjust);
+	case GUEST_MSR_TSC_DEADLINE:
+		*value = vlapic_deadline_read(&vcpu->lapic);
+		return fault_unless(vcpu->offers.tsc_deadline);
+	case GUEST_MSR_TSC_AUX: *value = vcpu->tsc_aux; return fault_unless(vcpu->offers.rdtscp);
+	case GUEST_MSR_SPEC_CTRL: *value = vcpu->spec_ctrl; return fault_unless(vcpu->offers.spec_ctrl);
+	case GUEST_MSR_PRED_CMD: return ANSWER_FAULT; /* write-only */
+	}
+	return ANSWER_MONITOR;
+}
+
+static enum msr_answer write_tsc_adjust(struct vcpu *vcpu, uint64_t value)
+{
+	uint64_t change = value - vcpu->tsc_adjust;
+	if (!vcpu->offers.tsc_adjust)
+		return ANSWER_FAULT;
+	vcpu->tsc_adjust = value;
+	vcpu->tsc_offset += change;
+	vlapic_tsc_changed(&vcpu->lapic, vcpu->tsc_offset);
+	return ANSWER_TSC;
+}
+
+enum msr_answer msr_guest_write(struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+	if ((index & ~0xffu) == GUEST_MSR_X2APIC)
+		return fault_unless(vlapic_msr_write(&vcpu->lapic, index, value) == 0);
+	switch (index) {
+	case GUEST_MSR_TSC_DEADLINE:
+		if (!vcpu->offers.tsc_deadline)
+			return ANSWER_FAULT;
+		vlapic_deadline_write(&vcpu->lapic, value);
+		return ANSWER_DONE;
+	case GUEST_MSR_TSC: {
+		/* SDM vol. 3, "Time-Stamp Counter Adjustment": a write of the one shows in the other. */
+		uint64_t old = vcpu->tsc_offset;
+		msr_tsc_set(vcpu, value);
+		vcpu->tsc_adjust += vcpu->tsc_offset - old;
+		return ANSWER_TSC;
+	}
+	case GUEST_MSR_TSC_ADJUST: return write_tsc_adjust(vcpu, value);
+	case GUEST_MSR_APIC_BASE:
+		return fault_unless(
+			vlapic_base_write(&vcpu->lapic, value, vcpu->policy.physical_bits, vcpu->offers.x2apic) == 0);
+	case GUEST_MSR_TSC_AUX:
+		if (!vcpu->offers.rdtscp || value >> 32 != 0)
+			return ANSWER_FAULT;
+		vcpu->tsc_aux = value;
+		return ANSWER_DONE; /* the vendor's loop writes the hardware's, which is live */
+	case GUEST_MSR_SPEC_CTRL:
+		if (!vcpu->offers.spec_ctrl || (value & ~SPEC_CTRL_DEFINED) != 0)
+			return ANSWER_FAULT;
+		vcpu->spec_ctrl = value;
+		return ANSWER_DONE;
+	case GUEST_MSR_PRED_CMD:
+		if (!vcpu->offers.ibpb || (value & ~PRED_CMD_IBPB) != 0)
+			return ANSWER_FAULT;
+		return ANSWER_DONE; /* and so for the barrier */
+	}
+	return ANSWER_MONITOR;
+}
+
+/* APM vol. 2, "CR0 Register", "Enabling and Activating Long Mode". */
+bool control_cr0(const struct gyre_vcpu_policy *policy, struct control *now, uint64_t cr0)
+{
+	bool paging = (cr0 & GUEST_CR0_PAGING) != 0, was = (now->cr0 & GUEST_CR0_PAGING) != 0;
+	uint64_t efer = now->efer;
+	if (cr0 >> 32 != 0 || (paging && (cr0 & GUEST_CR0_PE) == 0))
+		return false;
+	if ((cr0 & GUEST_CR0_NW) != 0 && (cr0 & GUEST_CR0_CD) == 0)
+		return false;
+	/* Reserved bits of the lower half are ignored; so is what the level has not. CD and NW are accepted and have no effect. */
+	cr0 = (cr0 & policy->cr0_allowed & GUEST_CR0_DEFINED & ~(GUEST_CR0_CD | GUEST_CR0_NW)) | GUEST_CR0_ET;
+	if (paging && !was && (efer & GUEST_EFER_LME) != 0) {
+		if ((now->cr4 & GUEST_CR4_PAE_BIT) == 0 || now->cs_long)
+			return false;
+		efer |= GUEST_EFER_LMA_BIT;
+	}
+	if (!paging && was) {
+		if ((now->cr4 & GUEST_CR4_PCIDE) != 0 || ((efer & GUEST_EFER_LMA_BIT) != 0 && now->cs_long))
+			return false;
+		efer &= ~GUEST_EFER_LMA_BIT;
+	}
+	now->cr0 = cr0;
+	now->efer = efer;
+	return true;
+}
+
+bool control_cr4(const struct gyre_vcpu_policy *policy, struct control *now, uint64_t cr4)
+{
+	bool long_mode = (now->efer & GUEST_EFER_LMA_BIT) != 0;
+	if ((cr4 & ~policy->cr4_allowed) != 0)
+		return false;
+	if (long_mode && ((cr4 & GUEST_CR4_PAE_BIT) == 0 || ((cr4 ^ now->cr4) & GUEST_CR4_LA57_BIT) != 0))
+		return false;
+	if ((cr4 & ~now->cr4 & GUEST_CR4_PCIDE) != 0 && (!long_mode || (now->cr3 & 0xfff) != 0))
+		return false;
+	now->cr4 = cr4;
+	return true;
+}
+
+bool control_efer(const struct gyre_vcpu_policy *policy, struct control *now, uint64_t efer)
+{
+	/* LMA is what it is, whatever is written. */
+	efer = (efer & ~GUEST_EFER_LMA_BIT) | (now->efer & GUEST_EFER_LMA_BIT);
+	if ((efer & ~(policy->efer_allowed | GUEST_EFER_LMA_BIT)) != 0)
+		return false;
+	if (((efer ^ now->efer) & GUEST_EFER_LME) != 0 && (now->cr0 & GUEST_CR0_PAGING) != 0)
+		return false;
+	now->efer = efer;
+	return true;
+}
+
+bool control_valid(const struct gyre_vcpu_policy *policy, const struct control *state)
+{
+	bool paging = (state->cr0 & GUEST_CR0_PAGING) != 0, lme = (state->efer & GUEST_EFER_LME) != 0;
+	bool pae = (state->cr4 & GUEST_CR4_PAE_BIT) != 0;
+	if (state->cr0 >> 32 != 0 || (paging && (state->cr0 & GUEST_CR0_PE) == 0))
+		return false;
+	if ((state->cr0 & GUEST_CR0_NW) != 0 && (state->cr0 & GUEST_CR0_CD) == 0)
+		return false;
+	if ((state->cr4 & ~policy->cr4_allowed) != 0 ||
+		(state->efer & ~(policy->efer_allowed | GUEST_EFER_LMA_BIT)) != 0)
+		return false;
+	if ((paging && lme && !pae) || ((state->efer & GUEST_EFER_LMA_BIT) != 0) != (paging && lme))
+		return false;
+	if ((state->cr4 & GUEST_CR4_PCIDE) != 0 && !(paging && lme))
+		return false;
+	/* Beyond its low bits, CR3 is an address of the level's width; bit 63 is no part of the register. */
+	return state->cr3 >> policy->physical_bits == 0;
+}
+
+/* Memory types 0, 1, 4 to 7: APM vol. 2, "PAT Indexing". */
+bool pat_valid(uint64_t pat)
+{
+	for (int i = 0; i < 8; i++) {
+		uint64_t type = pat >> 8 * i & 0xff;
+		if (type > 7 || type == 2 || type == 3)
+			return false;
+	}
+	return true;
+}
+
+/* APM vol. 2, "XFEATURE_ENABLED_MASK": x87 always; AVX wants SSE, AVX-512 all of its parts and AVX. */
+bool xcr0_valid(uint64_t xcr0, uint64_t allowed)
+{
+	const uint64_t sse = 2, avx = 4, mpx = 0x18, avx512 = 0xe0;
+	if ((xcr0 & ~allowed) != 0 || (xcr0 & 1) == 0)
+		return false;
+	if ((xcr0 & avx) != 0 && (xcr0 & sse) == 0)
+		return false;
+	if ((xcr0 & mpx) != 0 && (xcr0 & mpx) != mpx)
+		return false;
+	return (xcr0 & avx512) == 0 || ((xcr0 & avx512) == avx512 && (xcr0 & avx) != 0);
+}

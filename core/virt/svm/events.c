@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/virt/svm/events.c: what common code wants delivered, into the VMCB; and the ways to be told when the guest can take more: a virtual interrupt whose
+ * intercept exits before it is taken (APM vol. 2, "Virtual Interrupts"), the intercepts of IRET and of writes to CR8, and a single step.
+ */
+#include "core/virt/msr.h"
+#include "core/virt/svm/svm.h"
+#include "core/x86/trap.h"
+
+#define CR8_BIT (1u << 8)
+
+void svm_tpr_from_guest(struct svm_vcpu *v)
+{
+	v->tpr_seen = v->vmcb->v_tpr_;
+	v->vcpu.lapic.tpr = (v->tpr_seen & 15) << 4;
+	if (v->vcpu.lapic.irr_words != 0)
+		vcpu_hazard_set(&v->vcpu, VCPU_HAZARD_EVENTS);
+}
+
+/* The address that is pushed is that behind the instruction. Remembered, for the case that its delivery is interrupted. */
+static void put_soft(struct svm_vcpu *v, const struct inject *inject)
+{
+	v->vmcb->rip += inject->length;
+	v->vmcb->next_rip = v->vmcb->rip;
+	v->soft_event = inject->event;
+	v->soft_length = inject->length;
+	v->soft_rip = v->vmcb->rip;
+}
+
+/* The event in the hardware's form. APM vol. 2, "Event Injection": types 0, 2, 3, 4; software exceptions are injected as exceptions. */
+static void put_event(struct svm_vcpu *v, const struct inject *inject)
+{
+	struct vmcb *vmcb = v->vmcb;
+	uint32_t type = inject->event & 0x700;
+	uint64_t info = VMCB_EVENT_VALID | GYRE_EVENT_VECTOR(inject->event);
+	v->soft_event = 0;
+	switch (type) {
+	case GYRE_EVENT_INTERRUPT: break;
+	case GYRE_EVENT_NMI: info |= VMCB_EVENT_NMI << 8; break;
+	case GYRE_EVENT_SOFTWARE:
+		info |= VMCB_EVENT_SOFTWARE << 8;
+		put_soft(v, inject);
+		break;
+	case GYRE_EVENT_PRIVILEGED:
+	case GYRE_EVENT_SOFT_EXCEPTION:
+		info |= VMCB_EVENT_EXCEPTION << 8;
+		put_soft(v, inject);
+		break;
+	default:
+		info |= VMCB_EVENT_EXCEPTION << 8;
+		if ((inject->event & GYRE_EVENT_ERROR) != 0)
+			info |= VMCB_EVENT_ERROR | (uint64_t)inject->error << 32;
+	}
+	vmcb->event_inject = info;
+	vmcb->interrupt_shadow = 0;
+}
+
+static void want_window(struct vmcb *vmcb, bool want)
+{
+	bool have = (vmcb->intercept_misc1_ & VMCB_I1_VINTR) != 0;
+	if (want == have)
+		return;
+	/* Priority and vector play no part: the intercept comes first, and the TPR was considered already. */
+	vmcb_intercept1(vmcb, VMCB_I1_VINTR, want);
+	vmcb_set_v_control(vmcb, want ? 0x10 | 0xf : 0);
+	vmcb_set_v_irq(vmcb, (uint8_t)((vmcb->v_irq_ & ~1u) | want));
+}
+
+void svm_step_begin(struct svm_vcpu *v, bool over_iret)
+{
+	if (v->step)
+		return;
+	v->step = true;
+	v->step_over_iret = over_iret;
+	v->step_tf = (v->vmcb->rflags & RFLAGS_TF) != 0;
+	v->vmcb->rflags |= RFLAGS_TF;
+}
+
+static void nmi_windows(struct svm_vcpu *v, bool want)
+{
+	if (v->vcpu.nmi_blocked) {
+		if (!v->iret_seen)
+			vmcb_intercept1(v->vmcb, VMCB_I1_IRET, true);
+		else if (want)
+			svm_step_begin(v, true);
+	} else if (want) {
+		svm_step_begin(v, false);
+	}
+}
+
+enum vcpu_next svm_events(struct svm_vcpu *v)
+{
+	struct vmcb *vmcb = v->vmcb;
+	struct vcpu *vcpu = &v->vcpu;
+	struct inject_gate gate;
+	struct inject inject;
+	enum vcpu_next next;
+	if (vmcb->v_tpr_ != v->tpr_seen)
+		svm_tpr_from_guest(v);
+	if (v->iret_seen && vmcb->rip != v->iret_rip) {
+		v->iret_seen = false;
+		vcpu->nmi_blocked = false;
+	}
+	gate.nmi = (vmcb->interrupt_shadow & 1) == 0;
+	gate.interrupt = gate.nmi && (vmcb->rflags & RFLAGS_IF) != 0;
+	if ((vcpu->hazard & VCPU_HAZARD_EVENTS) == 0)
+		return VCPU_AGAIN;
+	next = inject_next(vcpu, gate, &inject);
+	if (next != VCPU_AGAIN)
+		return next;
+	if (inject.event != 0)
+		put_event(v, &inject);
+	want_window(vmcb, inject.want_interrupt);
+	if (vcpu->nmi_blocked || inject.want_nmi)
+		nmi_windows(v, inject.want_nmi);
+	if (vcpu->single)
+		svm_step_begin(v, false);
+	/* The local APIC's TPR is what CR8 shows; while it holds something back, its lowering must be seen. */
+	if (vcpu->lapic.tpr >> 4 != v->tpr_seen) {
+		v->tpr_seen = vcpu->lapic.tpr >> 4;
+		vmcb_set_v_tpr(vmcb, (uint8_t)v->tpr_seen);
+	}
+	vmcb_intercept_cr_writes(vmcb, CR8_BIT, vcpu->lapic.irr_words != 0 && vlapic_held_by_tpr(&vcpu->lapic) >= 0);
+	return VCPU_AGAIN;
+}

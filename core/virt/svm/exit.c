@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/virt/svm/exit.c: what an exit asks for. Called by entry.S with GIF clear; the guest's GS, TR and SYSCALL MSRs are still in the processor, and so are
+ * its RBP and R12 to R15, which are not in the page yet. So nothing here uses GS, lets an interrupt in or reads those registers: what needs that is SVM_SLOW.
+ */
+#include "core/virt/barriers.h"
+#include "core/virt/msr.h"
+#include "core/virt/svm/svm.h"
+#include "core/virt/vm.h"
+#include "core/x86/cpu.h"
+#include "core/x86/cpu_features.h"
+#include "core/x86/msr.h"
+#include "core/x86/trap.h"
+
+#define CS_LONG	   0x200
+#define CS_DEFAULT 0x400
+
+/* Each handler: VCPU_AGAIN, or what the loop is to do. */
+
+uint32_t svm_length_by_bytes(struct svm_vcpu *v, const struct fetch_opcode *opcode)
+{
+	const struct vmcb *vmcb = v->vmcb;
+	uint8_t bytes[16];
+	struct fetch_where where = {
+		.rip = vmcb->rip,
+		.cs_base = vmcb->cs_.base,
+		.cr0 = vmcb->cr0_,
+		.cr3 = vmcb->cr3_,
+		.cr4 = vmcb->cr4_,
+		.efer = vmcb->efer_,
+		.cs_long = (vmcb->cs_.attributes & CS_LONG) != 0 && (vmcb->efer_ & GUEST_EFER_LMA_BIT) != 0,
+		.cs_default_32 = (vmcb->cs_.attributes & CS_DEFAULT) != 0,
+	};
+	return fetch_length_slow(&v->vcpu.fetch, v->vcpu.policy.ram, &where, opcode, bytes);
+}
+
+/* Inlined for the frequent ones, whose bytes are then constants. */
+static inline __attribute__((always_inline)) uint32_t length_of(
+	struct svm_vcpu *v, uint32_t bytes, uint32_t mask, uint32_t length, const struct fetch_opcode *opcode)
+{
+	const struct vmcb *vmcb = v->vmcb;
+	uint32_t found = 0;
+	if (svm_features.nrip)
+		return (uint32_t)(vmcb->next_rip - vmcb->rip);
+	if ((vmcb->cs_.attributes & CS_LONG) != 0)
+		found = fetch_length_fast(&v->vcpu.fetch, vmcb->rip, vmcb->cr3_, bytes, mask, length);
+	return found != 0 ? found : svm_length_by_bytes(v, opcode);
+}
+
+uint32_t svm_length(struct svm_vcpu *v, const struct fetch_opcode *opcode)
+{
+	return length_of(v, opcode->bytes, opcode->mask, opcode->length, opcode);
+}
+
+static __attribute__((noinline)) uint32_t length_unknown(struct svm_vcpu *v)
+{
+	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_INSTRUCTION, 0, GYRE_INSTRUCTION_SKIP, 0, 0);
+}
+
+uint32_t svm_done(struct svm_vcpu *v, uint32_t length)
+{
+	if (__builtin_expect(length == 0, 0))
+		return length_unknown(v);
+	svm_skip(v, length);
+	return VCPU_AGAIN;
+}
+
+/* RFLAGS.RF ends with the instruction; TF makes a #DB after it, unless something else is to be delivered first. */
+void svm_skip_special(struct svm_vcpu *v)
+{
+	struct vmcb *vmcb = v->vmcb;
+	vmcb->rflags &= ~(uint64_t)RFLAGS_RF;
+	if ((vmcb->rflags & RFLAGS_TF) == 0 || v->vcpu.event != 0)
+		return;
+	vmcb_set_dr6(vmcb, vmcb->dr6_ | 1u << 14); /* BS */
+	vcpu_exception(&v->vcpu, TRAP_DEBUG);
+}
+
+/* What of leaf 0xd depends on XCR0, which the processor has as the guest set it. */
+static __attribute__((noinline)) void refresh_leaf_d(struct svm_vcpu *v)
+{
+	if (cpu_features.xsave && (v->vmcb->cr4_ & GUEST_CR4_OSXSAVE) != 0)
+		cpuid_table_xcr0(v->vcpu.cpuid, cpuid(0xd, 0).ebx);
+}
+
+static inline uint32_t exit_cpuid(struct svm_vcpu *v)
+{
+	struct vmcb *vmcb = v->vmcb;
+	uint64_t *gpr = v->vcpu.page->gpr;
+	uint32_t leaf = (uint32_t)vmcb->rax, length = length_of(v, 0xa20f, 0xffff, 2, &FETCH_CPUID);
+	const struct cpuid_slot *slot;
+	svm_count(v, GYRE_EXIT_CORE_CPUID);
+	if (__builtin_expect(leaf == 0xd, 0))
+		refresh_leaf_d(v);
+	slot = cpuid_table_find(v->vcpu.cpuid, leaf, (uint32_t)gpr[GYRE_RCX]);
+	vmcb->rax = slot->eax;
+	gpr[GYRE_RBX] = slot->ebx;
+	gpr[GYRE_RCX] = slot->ecx;
+	gpr[GYRE_RDX] = slot->edx;
+	return svm_done(v, length);
+}
+
+/* EFER, PAT and DEBUGCTL are in the VMCB. False: not one of them. */
+static bool hardware_msr_read(struct svm_vcpu *v, uint32_t index, uint64_t *value)
+{
+	switch (index) {
+	case GUEST_MSR_EFER: *value = v->vmcb->efer_ & ~EFER_SVME; return true;
+	case GUEST_MSR_PAT: *value = v->vmcb->pat_; return true;
+	case GUEST_MSR_DEBUGCTL: *value = v->debugctl; return true;
+	}
+	return false;
+}
+
+static enum msr_answer write_efer(struct svm_vcpu *v, uint64_t value)
+{
+	struct vmcb *vmcb = v->vmcb;
+	struct control now = {vmcb->cr0_, vmcb->cr3_, vmcb->cr4_, vmcb->efer_ & ~EFER_SVME, false};
+	uint64_t old = now.efer;
+	if (!control_efer(&v->vcpu.policy, &now, value))
+		return ANSWER_FAULT;
+	vmcb_set_efer(vmcb, now.efer | EFER_SVME);
+	if (((old ^ now.efer) & GUEST_EFER_NXE) != 0)
+		v->flush = true;
+	return ANSWER_DONE;
+}
+
+static enum msr_answer hardware_msr_write(struct svm_vcpu *v, uint32_t index, uint64_t value)
+{
+	switch (index) {
+	case GUEST_MSR_EFER: return write_efer(v, value);
+	case GUEST_MSR_PAT:
+		if (!pat_valid(value))
+			return ANSWER_FAULT;
+		vmcb_set_pat(v->vmcb, value);
+		return ANSWER_DONE;
+	case GUEST_MSR_DEBUGCTL:
+		/* LBR and BTF: APM vol. 2, "Debug-Control MSR". All else is reserved, or another vendor's. */
+		if ((value & ~3ull) != 0)
+			return ANSWER_FAULT;
+		v->debugctl = value;
+		return ANSWER_DONE;
+	}
+	return ANSWER_MONITOR;
+}
+
+static __attribute__((noinline)) uint32_t msr_odd(
+	struct svm_vcpu *v, enum msr_answer answer, uint32_t index, uint64_t value, bool write, uint32_t length)
+{
+	if (answer == ANSWER_FAULT) {
+		vcpu_exception_error(&v->vcpu, TRAP_GENERAL_PROTECTION, 0);
+		return VCPU_AGAIN;
+	}
+	if (answer == ANSWER_TSC) {
+		vmcb_set_tsc_offset(v->vmcb, v->vcpu.tsc_offset);
+		return svm_done(v, length);
+	}
+	v->vcpu.counters->exits[v->kind]--; /* it is counted as the monitor's */
+	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_MSR, length, write, index, value);
+}
+
+static inline uint32_t exit_msr(struct svm_vcpu *v)
+{
+	struct vmcb *vmcb = v->vmcb;
+	uint64_t *gpr = v->vcpu.page->gpr, value;
+	uint32_t index = (uint32_t)gpr[GYRE_RCX], length;
+	enum msr_answer answer;
+	if (vmcb->v_tpr_ != v->tpr_seen)
+		svm_tpr_from_guest(v);
+	if (vmcb->exit_info_1 != 0) {
+		length = length_of(v, 0x300f, 0xffff, 2, &FETCH_WRMSR);
+		svm_count(v, GYRE_EXIT_CORE_MSR_WRITE);
+		value = gpr[GYRE_RDX] << 32 | (uint32_t)vmcb->rax;
+		answer = msr_guest_write(&v->vcpu, index, value);
+		if (answer == ANSWER_DONE) {
+			/* Two that the processor holds while the guest runs. */
+			if (index == GUEST_MSR_TSC_AUX || index == GUEST_MSR_SPEC_CTRL || index == GUEST_MSR_PRED_CMD)
+				msr_write_safe(index, value);
+			return svm_done(v, length);
+		}
+		if (answer == ANSWER_MONITOR && (answer = hardware_msr_write(v, index, value)) == ANSWER_DONE)
+			return svm_done(v, length);
+		return msr_odd(v, answer, index, value, true, length);
+	}
+	length = length_of(v, 0x320f, 0xffff, 2, &FETCH_RDMSR);
+	svm_count(v, GYRE_EXIT_CORE_MSR_READ);
+	answer = msr_guest_read(&v->vcpu, index, &value);
+	if (answer == ANSWER_MONITOR) {
+		if (!hardware_msr_read(v, index, &value))
+			return msr_odd(v, answer, index, 0, false, length);
+		answer = ANSWER_DONE;
+	}
+	if (answer != ANSWER_DONE)
+		return msr_odd(v, answer, index, 0, false, length);
+	vmcb->rax = (uint32_t)value;
+	gpr[GYRE_RDX] = value >> 32;
+	return svm_done(v, length);
+}
+
+static inline uint32_t exit_hypercall(struct svm_vcpu *v)
+{
+	struct vmcb *vmcb = v->vmcb;
+	uint32_t length = length_of(v, 0xd9010f, 0xffffff, 3, &FETCH_VMMCALL);
+	bool yield = false;
+	v->vcpu.page->gpr[GYRE_RAX] = vmcb->rax;
+	v->kind = GYRE_EXIT_CORE_HYPERCALL;
+	if (!hypercall(v->vcpu.cpu, &v->vcpu, (vmcb->cs_.attributes & CS_LONG) != 0, vmcb->cpl_, &yield))
+		return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_HYPERCALL, length, 0, 0, 0);
+	vmcb->rax = v->vcpu.page->gpr[GYRE_RAX];
+	if (svm_done(v, length) != VCPU_AGAIN)
+		return VCPU_MONITOR;
+	return yield ? VCPU_YIELD : VCPU_AGAIN;
+}
+
+/* APM vol. 2, "IOIO Intercepts": exit_info_2 is the RIP of the next instruction, always. */
+static inline uint32_t exit_io(struct svm_vcpu *v)
+{
+	struct vmcb *vmcb = v->vmcb;
+	uint32_t info = (uint32_t)vmcb->exit_info_1, size = SVM_IO_SIZE(info), flags = size << 8;
+	if ((info & (SVM_IO_IN | SVM_IO_STRING)) == 0 && v->vcpu.vm->doorbell_count != 0) {
+		uint32_t value = (uint32_t)vmcb->rax & (uint32_t)((1ull << 8 * size) - 1);
+		if (vm_doorbell(v->vcpu.cpu, v->vcpu.vm, (uint16_t)SVM_IO_PORT(info), size, value)) {
+			svm_count(v, GYRE_EXIT_CORE_DOORBELL);
+			svm_skip(v, (uint32_t)(vmcb->exit_info_2 - vmcb->rip));
+			return VCPU_AGAIN;
+		}
+	}
+	flags |= (info & SVM_IO_IN) != 0 ? GYRE_IO_IN : 0;
+	flags |= (info & SVM_IO_STRING) != 0 ? GYRE_IO_STRING : 0;
+	flags |= (info & SVM_IO_REP) != 0 ? GYRE_IO_REP : 0;
+	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_IO, (uint32_t)(vmcb->exit_info_2 - vmcb->rip), SVM_IO_PORT(info),
+		flags, vmcb->exit_info_2);
+}
+
+/* A mapping with the right was there all the time: once this may be an old entry of the TLB, which the fault itself has removed; twice it is not. */
+static bool spurious_fault(struct svm_vcpu *v, uint64_t page, bool write)
+{
+	uint64_t frame;
+	bool writable;
+	if (!aspace_lookup(&v->vcpu.vm->aspace, page, &frame, &writable) || (write && !writable))
+		return false;
+	if (v->spurious && v->spurious_page == page)
+		v->flush = true;
+	v->spurious = true;
+	v->spurious_page = page;
+	return true;
+}
+
+static inline uint32_t exit_nested_fault(struct svm_vcpu *v)
+{
+	struct vmcb *vmcb = v->vmcb;
+	uint64_t info = vmcb->exit_info_1, gpa = vmcb->exit_info_2, flags;
+	bool write = (info & SVM_NPF_WRITE) != 0;
+	if ((info & SVM_NPF_PRESENT) != 0) {
+		if (write && aspace_dirty_fault(&v->vcpu.vm->aspace, gpa >> 12)) {
+			svm_count(v, GYRE_EXIT_CORE_DIRTY);
+			return VCPU_AGAIN;
+		}
+		if ((info & (SVM_NPF_EXECUTE | SVM_NPF_RESERVED)) == 0 && spurious_fault(v, gpa >> 12, write))
+			return VCPU_AGAIN;
+	}
+	flags = (write ? GYRE_ACCESS_WRITE : 0) | ((info & SVM_NPF_EXECUTE) != 0 ? GYRE_ACCESS_EXECUTE : 0) |
+		((info & SVM_NPF_PRESENT) != 0 ? GYRE_ACCESS_PRESENT : 0) |
+		((info & SVM_NPF_WALK) != 0 ? GYRE_ACCESS_WALK : 0);
+	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_MEMORY, 0, gpa, flags, 0);
+}
+
+static uint32_t exit_halt(struct svm_vcpu *v)
+{
+	struct vmcb *vmcb = v->vmcb;
+	struct vcpu *vcpu = &v->vcpu;
+	bool interrupts = (vmcb->rflags & RFLAGS_IF) != 0;
+	uint32_t next = svm_done(v, svm_length(v, &FETCH_HLT));
+	svm_count(v, GYRE_EXIT_CORE_HALT);
+	if (vmcb->v_tpr_ != v->tpr_seen)
+		svm_tpr_from_guest(v);
+	vcpu->activity = VCPU_HALTED;
+	vcpu_hazard_set(vcpu, VCPU_HAZARD_EVENTS);
+	if (next != VCPU_AGAIN)
+		return next;
+	/* What is there already ends it at once; svm_events() sees that. */
+	if (inject_ends_halt(vcpu, interrupts) || vcpu->lapic.signals != 0)
+		return VCPU_AGAIN;
+	if (!interrupts || (vcpu->policy.flags & GYRE_POLICY_HALT_EXIT) != 0)
+		return vcpu_to_monitor(vcpu, GYRE_EXIT_HALT, 0, 0, 0, 0);
+	return VCPU_AGAIN;
+}
+
+/* An event was being delivered: it is delivered again, unless the exit is an exception that comes in its place (slow.c). */
+static __attribute__((noinline)) void interrupted(struct svm_vcpu *v, uint64_t info)
+{
+	uint32_t type = VMCB_EVENT_TYPE(info), vector = (uint32_t)info & 0xff, event = GYRE_EVENT_VALID | vector;
+	if (v->soft_event != 0 && GYRE_EVENT_VECTOR(v->soft_event) == vector && v->vmcb->rip == v->soft_rip) {
+		/* The monitor's, which RIP was moved for. */
+		v->vmcb->rip -= v->soft_length;
+		inject_again(&v->vcpu, v->soft_event, 0, v->soft_length);
+		return;
+	}
+	switch (type) {
+	case VMCB_EVENT_INTR: event |= GYRE_EVENT_INTERRUPT; break;
+	case VMCB_EVENT_NMI: event |= GYRE_EVENT_NMI; break;
+	case VMCB_EVENT_SOFTWARE:
+		/* RIP is at the instruction still: run it again, whatever INT it is. */
+		return;
+	default:
+		/* INT3 and INTO come as exceptions whose instruction runs again, too. */
+		if (vector == TRAP_BREAKPOINT || vector == TRAP_OVERFLOW)
+			return;
+		event |= GYRE_EVENT_EXCEPTION | ((info & VMCB_EVENT_ERROR) != 0 ? GYRE_EVENT_ERROR : 0);
+	}
+	inject_again(&v->vcpu, event, (uint32_t)(info >> 32), 0);
+}
+
+static inline uint32_t dispatch(struct svm_vcpu *v)
+{
+	/* Frequent ones first, for the reader; the compiler makes a tree of comparisons, since a jump table is an indirect branch that a guest can train. */
+	switch (v->vmcb->exit_code) {
+	case SVM_EXIT_MSR: return exit_msr(v);
+	case SVM_EXIT_CPUID: return exit_cpuid(v);
+	case SVM_EXIT_IO: return exit_io(v);
+	case SVM_EXIT_NPF: return exit_nested_fault(v);
+	case SVM_EXIT_VMMCALL: return exit_hypercall(v);
+	case SVM_EXIT_INTR: svm_count(v, GYRE_EXIT_CORE_INTERRUPT); return VCPU_DUE;
+	case SVM_EXIT_HLT: return exit_halt(v);
+	case SVM_EXIT_VINTR:
+		svm_count(v, GYRE_EXIT_CORE_WINDOW);
+		vcpu_hazard_set(&v->vcpu, VCPU_HAZARD_EVENTS);
+		return VCPU_AGAIN;
+	default: return SVM_SLOW;
+	}
+}
+
+uint32_t svm_exit(struct svm_vcpu *v)
+{
+	struct vmcb *vmcb = v->vmcb;
+	uint32_t next;
+	/* "#VMEXIT" clears EVENTINJ.V on a machine; all that the processor cached is as it was, until a setter says otherwise. */
+	vmcb->event_inject = 0;
+	vmcb->tlb_control = VMCB_TLB_NOTHING;
+	vmcb->clean = svm_features.clean_mask;
+	if (__builtin_expect((vmcb->exit_int_info & VMCB_EVENT_VALID) != 0, 0))
+		interrupted(v, vmcb->exit_int_info);
+	next = dispatch(v);
+	if (next != VCPU_AGAIN)
+		return next;
+	if (v->vcpu.hazard != 0) {
+		if ((next = svm_events(v)) != VCPU_AGAIN)
+			return next;
+		if (v->vcpu.hazard != 0)
+			return VCPU_DUE;
+	}
+	if (__builtin_expect(v->flush, 0))
+		svm_flush_now(v);
+	return v->vcpu.cpu->hazard != 0 ? VCPU_DUE : VCPU_AGAIN;
+}
+
+bool svm_trace_end(struct svm_vcpu *v, uint32_t kind)
+{
+	return trace_kind(&v->vcpu, kind);
+}
+
+uint32_t svm_exit_traced(struct svm_vcpu *v)
+{
+	struct vmcb *vmcb = v->vmcb;
+	uint64_t detail = vmcb->exit_info_1, value = vmcb->exit_info_2;
+	uint32_t next, kind;
+	switch (vmcb->exit_code) {
+	case SVM_EXIT_CPUID:
+		detail = (uint32_t)vmcb->rax;
+		value = (uint32_t)v->vcpu.page->gpr[GYRE_RCX];
+		break;
+	case SVM_EXIT_MSR:
+		detail = (uint32_t)v->vcpu.page->gpr[GYRE_RCX];
+		value = v->vcpu.page->gpr[GYRE_RDX] << 32 | (uint32_t)vmcb->rax;
+		break;
+	case SVM_EXIT_IO:
+		detail = SVM_IO_PORT(vmcb->exit_info_1);
+		value = (uint32_t)vmcb->rax;
+		break;
+	case SVM_EXIT_NPF:
+		detail = vmcb->exit_info_2;
+		value = vmcb->exit_info_1;
+		break;
+	case SVM_EXIT_VMMCALL: detail = vmcb->rax; break;
+	default: break;
+	}
+	trace_exit(&v->vcpu, (uint32_t)vmcb->exit_code, vmcb->rip, vmcb->cr3_, detail, value);
+	next = svm_exit(v);
+	if (next == SVM_SLOW)
+		return next; /* the loop knows the kind when it is done */
+	kind = next == VCPU_MONITOR ? v->vcpu.exit.kind : v->kind;
+	return svm_trace_end(v, kind) || next != VCPU_AGAIN ? next : VCPU_DUE;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/virt/svm/page.c: between the VMCB and the run page. Every exit to the monitor passes here, so it is short.
+ */
+#include "core/virt/msr.h"
+#include "core/virt/svm/svm.h"
+#include "core/x86/msr.h"
+#include "core/x86/string.h"
+#include "core/x86/trap.h"
+
+/* What a guest's RFLAGS can have: AMD's reserved bits are 0, bit 1 is 1. */
+#define GUEST_RFLAGS 0x3f7fd5ull
+
+static uint32_t mode_of(const struct vmcb *vmcb)
+{
+	uint32_t attributes = vmcb->cs_.attributes, mode;
+	uint64_t cr0 = vmcb->cr0_, cr4 = vmcb->cr4_, efer = vmcb->efer_;
+	mode = (cr0 & GUEST_CR0_PE ? GYRE_MODE_PE : 0) | (cr0 & GUEST_CR0_PAGING ? GYRE_MODE_PG : 0) |
+	       (cr0 & GUEST_CR0_WP ? GYRE_MODE_WP : 0);
+	mode |= (cr4 & GUEST_CR4_PAE_BIT ? GYRE_MODE_PAE : 0) | (cr4 & GUEST_CR4_PSE_BIT ? GYRE_MODE_PSE : 0) |
+		(cr4 & GUEST_CR4_SMEP ? GYRE_MODE_SMEP : 0) | (cr4 & GUEST_CR4_SMAP ? GYRE_MODE_SMAP : 0) |
+		(cr4 & GUEST_CR4_LA57_BIT ? GYRE_MODE_LA57 : 0) | (cr4 & GUEST_CR4_UMIP ? GYRE_MODE_UMIP : 0) |
+		(cr4 & GUEST_CR4_PKE ? GYRE_MODE_PKE : 0);
+	mode |= (efer & GUEST_EFER_LMA_BIT ? GYRE_MODE_LMA : 0) | (efer & GUEST_EFER_NXE ? GYRE_MODE_NXE : 0);
+	mode |= (attributes & 0x200 ? GYRE_MODE_CS_L : 0) | (attributes & 0x400 ? GYRE_MODE_CS_D : 0);
+	mode |= vmcb->ss_.attributes & 0x400 ? GYRE_MODE_SS_D : 0;
+	return mode | (uint32_t)vmcb->cpl_ << GYRE_MODE_CPL_SHIFT;
+}
+
+/* The instruction's bytes, where the processor gives them. Some give zeros (erratum 1096): then none are given. */
+static void fill_bytes(struct svm_vcpu *v, struct gyre_vcpu_page *page)
+{
+	const struct vmcb *vmcb = v->vmcb;
+	uint32_t count = 0;
+	if (svm_features.decode_assist && vmcb->exit_code == SVM_EXIT_NPF)
+		count = vmcb->fetched & 15;
+	if ((svm_features.errata & SVM_ERRATUM_1096) != 0 && vmcb->bytes[0] == 0)
+		count = 0;
+	page->insn_bytes = count;
+	if (count != 0) {
+		memcpy(page->insn, vmcb->bytes, 15);
+		page->insn[15] = 0;
+	}
+}
+
+void svm_fill(struct vcpu *vcpu)
+{
+	struct svm_vcpu *v = svm_of(vcpu);
+	struct gyre_vcpu_page *page = vcpu->page;
+	const struct vmcb *vmcb = v->vmcb;
+	page->gpr[GYRE_RAX] = vmcb->rax;
+	page->gpr[GYRE_RSP] = vmcb->rsp;
+	page->rip = vmcb->rip;
+	page->rflags = v->step && !v->step_tf ? vmcb->rflags & ~(uint64_t)RFLAGS_TF : vmcb->rflags;
+	page->mode = mode_of(vmcb);
+	page->cs_base = vmcb->cs_.base;
+	page->cr0 = vmcb->cr0_;
+	page->cr2 = vmcb->cr2_;
+	page->cr3 = vmcb->cr3_;
+	page->cr4 = vmcb->cr4_;
+	page->event = vcpu->event;
+	page->event_error = vcpu->event_error;
+	page->event_length = vcpu->event_length;
+	page->interruptibility = (uint32_t)(vmcb->interrupt_shadow & 1) |
+				 (vcpu->nmi_blocked ? GYRE_INTERRUPTIBILITY_NMI : 0);
+	page->d3 = 0;
+	fill_bytes(v, page);
+}
+
+void svm_take(struct vcpu *vcpu, bool completed)
+{
+	struct svm_vcpu *v = svm_of(vcpu);
+	struct gyre_vcpu_page *page = vcpu->page;
+	struct vmcb *vmcb = v->vmcb;
+	uint32_t interruptibility = __atomic_load_n(&page->interruptibility, __ATOMIC_RELAXED);
+	vmcb->rax = page->gpr[GYRE_RAX];
+	vmcb->rsp = page->gpr[GYRE_RSP];
+	vmcb->rip = page->rip;
+	vmcb->rflags = (page->rflags & GUEST_RFLAGS) | 2;
+	vmcb->interrupt_shadow = interruptibility & GYRE_INTERRUPTIBILITY_STI;
+	vcpu->nmi_blocked = (interruptibility & GYRE_INTERRUPTIBILITY_NMI) != 0;
+	if (v->step) {
+		/* The step that was begun goes on: with what TF is now. */
+		v->step_tf = (vmcb->rflags & RFLAGS_TF) != 0;
+		vmcb->rflags |= RFLAGS_TF;
+	}
+	if (vcpu->event != 0 && GYRE_EVENT_VECTOR(vcpu->event) == TRAP_PAGE_FAULT && page->cr2 != vmcb->cr2_)
+		vmcb_set_cr2(vmcb, page->cr2);
+	if (completed)
+		svm_skip(v, 0);
+}

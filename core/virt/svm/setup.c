@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/virt/svm/setup.c: is AMD-V there, what of it is used, and a processor's own preparation. APM vol. 2, "Enabling SVM", "Determining Support for SVM";
+ * vol. 3, "CPUID Fn8000_000A". Each feature can be forced off: NAME=off on the core's command line.
+ */
+#include "core/boot/boot.h"
+#include "core/mem/frame.h"
+#include "core/virt/barriers.h"
+#include "core/virt/fpu.h"
+#include "core/virt/msr.h"
+#include "core/virt/svm/svm.h"
+#include "core/virt/vm.h"
+#include "core/x86/cpu.h"
+#include "core/x86/cpu_features.h"
+#include "core/x86/msr.h"
+#include "core/x86/string.h"
+
+#define MSR_VM_CR	0xc0010114
+#define MSR_VM_HSAVE_PA 0xc0010117
+#define VM_CR_SVMDIS	(1ull << 4)
+
+#define CPUID_SVM_NP		  (1u << 0)
+#define CPUID_SVM_NRIP		  (1u << 3)
+#define CPUID_SVM_TSC_RATE	  (1u << 4)
+#define CPUID_SVM_CLEAN		  (1u << 5)
+#define CPUID_SVM_FLUSH_BY_ASID	  (1u << 6)
+#define CPUID_SVM_DECODE	  (1u << 7)
+#define CPUID_SVM_PAUSE_FILTER	  (1u << 10)
+#define CPUID_SVM_PAUSE_THRESHOLD (1u << 12)
+#define CPUID_SVM_VGIF		  (1u << 16)
+
+struct svm_features svm_features;
+struct svm_cpu svm_cpus[CPU_MAX];
+
+/* One bit a port, and three more bytes for an access at the end: every port is intercepted. */
+static uint8_t iopm[3 * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+/* Two bits an MSR, read and write. The same for all guests: what is open in it is switched with the guest. */
+static uint8_t msrpm[2 * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+/* The boot processor's; another's come with it. */
+static uint8_t boot_host_save[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+static uint8_t boot_host_state[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+
+uint64_t svm_iopm_address(void)
+{
+	return image_physical(iopm).value;
+}
+
+uint64_t svm_msrpm_address(void)
+{
+	return image_physical(msrpm).value;
+}
+
+static bool allowed(const char *name, bool there)
+{
+	const char *option = core_option(name);
+	return there && !(option != NULL && strcmp(option, "off") == 0);
+}
+
+/* APM vol. 2, "MSR Intercepts": three ranges of 2 KiB each. */
+static void msr_open(uint32_t msr)
+{
+	uint32_t base = msr < 0x2000 ? 0 : msr >> 16 == 0xc000 ? 0x800 : 0x1000, bit = (msr & 0x1fff) * 2;
+	msrpm[base + bit / 8] &= (uint8_t) ~(3u << bit % 8);
+}
+
+static void maps_init(void)
+{
+	static const uint32_t open[] = {GUEST_MSR_FS_BASE, GUEST_MSR_GS_BASE, GUEST_MSR_KERNEL_GS_BASE, GUEST_MSR_STAR,
+		GUEST_MSR_LSTAR, GUEST_MSR_CSTAR, GUEST_MSR_SFMASK, GUEST_MSR_SYSENTER_CS, GUEST_MSR_SYSENTER_ESP,
+		GUEST_MSR_SYSENTER_EIP};
+	memset(iopm, 0xff, sizeof(iopm));
+	memset(msrpm, 0xff, sizeof(msrpm));
+	for (unsigned i = 0; i < sizeof(open) / sizeof(open[0]); i++)
+		msr_open(open[i]);
+}
+
+/* Bits that VMRUN accepts in a guest's CR4: those whose feature the machine has (APM vol. 2, "CR4 Register"). */
+static uint64_t cr4_of_machine(void)
+{
+	uint32_t one_ecx = cpuid(1, 0).ecx, seven_ebx = 0, seven_ecx = 0;
+	uint64_t cr4 = 0x7ff & ~0x100ull; /* VME to OSXMMEXCPT; RDPMC exits, so PCE is not for guests */
+	if (cpuid(0, 0).eax >= 7) {
+		struct cpuid_result seven = cpuid(7, 0);
+		seven_ebx = seven.ebx;
+		seven_ecx = seven.ecx;
+	}
+	cr4 |= (seven_ecx & 1u << 2) != 0 ? GUEST_CR4_UMIP : 0;
+	cr4 |= (seven_ecx & 1u << 16) != 0 ? GUEST_CR4_LA57_BIT : 0;
+	cr4 |= (seven_ebx & 1u << 0) != 0 ? 0x10000 : 0; /* FSGSBASE */
+	cr4 |= (one_ecx & 1u << 17) != 0 ? GUEST_CR4_PCIDE : 0;
+	cr4 |= cpu_features.xsave ? GUEST_CR4_OSXSAVE : 0;
+	cr4 |= (seven_ebx & 1u << 7) != 0 ? GUEST_CR4_SMEP : 0;
+	cr4 |= (seven_ebx & 1u << 20) != 0 ? GUEST_CR4_SMAP : 0;
+	cr4 |= (seven_ecx & 1u << 3) != 0 ? GUEST_CR4_PKE : 0;
+	return cr4;
+}
+
+static void read_features(void)
+{
+	struct cpuid_result svm = cpuid(0x8000000a, 0);
+	struct svm_features *f = &svm_features;
+	f->nrip = allowed("nrip", (svm.edx & CPUID_SVM_NRIP) != 0);
+	f->decode_assist = allowed("decode-assist", (svm.edx & CPUID_SVM_DECODE) != 0);
+	f->flush_by_asid = allowed("flush-by-asid", (svm.edx & CPUID_SVM_FLUSH_BY_ASID) != 0);
+	f->clean_bits = allowed("clean-bits", (svm.edx & CPUID_SVM_CLEAN) != 0);
+	f->vgif = allowed("vgif", (svm.edx & CPUID_SVM_VGIF) != 0);
+	f->pause_filter = allowed("pause-filter", (svm.edx & CPUID_SVM_PAUSE_FILTER) != 0);
+	f->pause_threshold = f->pause_filter && (svm.edx & CPUID_SVM_PAUSE_THRESHOLD) != 0;
+	f->tsc_scaling = allowed("tsc-scaling", (svm.edx & CPUID_SVM_TSC_RATE) != 0);
+	f->pages_2m = allowed("npt-2m", true);
+	f->pages_1g = f->pages_2m && allowed("npt-1g", cpu_features.pages_1g);
+	f->asids = svm.ebx;
+	f->errata = svm_errata_of(cpu_features.family, cpu_features.model, cpu_features.stepping);
+	f->clean_mask = f->clean_bits ? VMCB_CLEAN_ALL : 0;
+	f->cr4 = cr4_of_machine();
+	f->efer = EFER_SCE | EFER_LME | EFER_LMA | (cpu_features.nx ? EFER_NXE : 0) | 1u << 14; /* FFXSR */
+}
+
+enum gyre_virt_reason svm_probe(uint64_t *features)
+{
+	uint64_t vm_cr = 0;
+	if (cpuid(0x80000000, 0).eax < 0x8000000a || (cpuid(0x80000001, 0).ecx & 1u << 2) == 0)
+		return GYRE_VIRT_NOT_THERE;
+	if (msr_read_safe(MSR_VM_CR, &vm_cr) == 0 && (vm_cr & VM_CR_SVMDIS) != 0)
+		return GYRE_VIRT_DISABLED_BY_FIRMWARE;
+	if (!allowed("npt", (cpuid(0x8000000a, 0).edx & CPUID_SVM_NP) != 0))
+		return GYRE_VIRT_NO_NESTED_PAGING;
+	read_features();
+	*features = (svm_features.nrip ? GYRE_FEATURE_NEXT_RIP : 0) |
+		    (svm_features.decode_assist ? GYRE_FEATURE_DECODE_ASSIST : 0) |
+		    (svm_features.flush_by_asid ? GYRE_FEATURE_FLUSH_BY_TAG : 0) |
+		    (svm_features.clean_bits ? GYRE_FEATURE_CLEAN_BITS : 0) |
+		    (svm_features.vgif ? GYRE_FEATURE_VIRTUAL_GIF : 0) |
+		    (svm_features.pause_filter ? GYRE_FEATURE_PAUSE_FILTER : 0);
+	return GYRE_VIRT_OK;
+}
+
+int svm_cpu_enable(struct cpu *cpu)
+{
+	struct svm_cpu *own = &svm_cpus[cpu->index];
+	maps_init();
+	if (msr_write_safe(MSR_EFER, msr_read(MSR_EFER) | EFER_SVME) < 0 ||
+		msr_write_safe(MSR_VM_HSAVE_PA, image_physical(boot_host_save).value) < 0)
+		return -GYRE_EPERM;
+	own->host_address = image_physical(boot_host_state).value;
+	asid_pool_init(&own->asids, svm_features.asids < 2 ? 2 : svm_features.asids, svm_features.flush_by_asid,
+		(svm_features.errata & SVM_ERRATUM_170) != 0 || svm_features.asids < 2);
+	return 0;
+}
+
+/* ---- a vCPU's life ---- */
+static int create(struct vcpu *vcpu)
+{
+	struct svm_vcpu *v = svm_of(vcpu);
+	hpa_t frame;
+	if (!frame_alloc(&vcpu->process->quota, &frame))
+		return -GYRE_ENOMEM;
+	v->vmcb = frame_virtual(frame);
+	v->vmcb_address = frame.value;
+	v->flush = true;
+	vmcb_init(v->vmcb, vcpu->vm->aspace.table.root.value);
+	return 0;
+}
+
+static void end(struct vcpu *vcpu)
+{
+	struct svm_vcpu *v = svm_of(vcpu);
+	if (v->vmcb != NULL)
+		frame_free(&vcpu->process->quota, hpa(v->vmcb_address));
+	v->vmcb = NULL;
+}
+
+static int policy(struct vcpu *vcpu, const struct gyre_vcpu_policy *policy)
+{
+	if ((policy->cr4_allowed & ~svm_features.cr4) != 0 || (policy->efer_allowed & ~svm_features.efer) != 0)
+		return -GYRE_ENOTSUP;
+	vmcb_policy(svm_of(vcpu)->vmcb, policy);
+	return 0;
+}
+
+static void load(struct cpu *cpu, struct vcpu *vcpu)
+{
+	struct svm_vcpu *v = svm_of(vcpu);
+	/* What another processor cached is unknown to this one. */
+	if (v->asid.cpu != cpu->index || v->asid.generation == 0)
+		v->vmcb->clean = 0;
+	if ((v->vmcb->dr7_ & 0xff) != 0)
+		svm_debug_load(v);
+}
+
+static void unload(struct cpu *cpu, struct vcpu *vcpu)
+{
+	(void)cpu;
+	svm_debug_unload(svm_of(vcpu));
+}
+
+const struct vcpu_ops svm_vcpu_ops = {
+	.name = "AMD-V",
+	.vcpu_bytes = sizeof(struct svm_vcpu),
+	.probe = svm_probe,
+	.cpu_enable = svm_cpu_enable,
+	.nested_format = svm_nested_format,
+	.barriers = svm_barriers_of,
+	.heaviest = SVM_BARRIERS_HEAVIEST,
+	.create = create,
+	.end = end,
+	.policy = policy,
+	.load = load,
+	.unload = unload,
+	.take = svm_take,
+	.run = svm_run,
+	.fill = svm_fill,
+	.state_get = svm_state_get,
+	.state_check = svm_state_check,
+	.state_set = svm_state_set,
+};

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/virt/svm/state.c: between the VMCB and the neutral form of a vCPU's state. check refuses what VMRUN would (APM vol. 2, "Canonicalization and
+ * Consistency Checks") and what no guest could have reached.
+ */
+#include "core/virt/msr.h"
+#include "core/virt/svm/svm.h"
+#include "core/x86/cpu.h"
+#include "core/x86/msr.h"
+#include "core/x86/trap.h"
+
+#define ATTRIBUTES	0xfffu
+#define PRESENT		0x80u
+#define DPL(attributes) ((attributes) >> 5 & 3)
+#define CS_L		0x200u
+#define CS_D		0x400u
+
+static struct gyre_segment segment_get(const struct vmcb_segment *from)
+{
+	struct gyre_segment to = {from->selector, from->attributes & ATTRIBUTES, from->limit, from->base};
+	if ((from->attributes & PRESENT) == 0)
+		to.attributes |= GYRE_SEGMENT_UNUSABLE;
+	return to;
+}
+
+static struct vmcb_segment segment_set(const struct gyre_segment *from)
+{
+	struct vmcb_segment to = {from->selector, from->attributes & ATTRIBUTES, from->limit, from->base};
+	if ((from->attributes & GYRE_SEGMENT_UNUSABLE) != 0)
+		to.attributes = 0;
+	return to;
+}
+
+static void get_segments(const struct vmcb *vmcb, struct gyre_vcpu_state *state)
+{
+	state->segment[GYRE_ES] = segment_get(&vmcb->es_);
+	state->segment[GYRE_CS] = segment_get(&vmcb->cs_);
+	state->segment[GYRE_SS] = segment_get(&vmcb->ss_);
+	state->segment[GYRE_DS] = segment_get(&vmcb->ds_);
+	state->segment[GYRE_FS] = segment_get(&vmcb->fs);
+	state->segment[GYRE_GS] = segment_get(&vmcb->gs);
+	state->segment[GYRE_LDTR] = segment_get(&vmcb->ldtr);
+	state->segment[GYRE_TR] = segment_get(&vmcb->tr);
+	/* In the neutral form the privilege level is that of SS, even where SS is null. */
+	state->segment[GYRE_SS].attributes = (uint16_t)((state->segment[GYRE_SS].attributes & ~0x60u) |
+							(uint32_t)vmcb->cpl_ << 5);
+	state->gdtr.base = vmcb->gdtr_.base;
+	state->gdtr.limit = vmcb->gdtr_.limit;
+	state->gdtr.reserved = 0;
+	state->idtr.base = vmcb->idtr_.base;
+	state->idtr.limit = vmcb->idtr_.limit;
+	state->idtr.reserved = 0;
+}
+
+void svm_state_get(struct vcpu *vcpu, uint32_t groups)
+{
+	struct svm_vcpu *v = svm_of(vcpu);
+	struct vmcb *vmcb = v->vmcb;
+	struct gyre_vcpu_state *state = vcpu->state;
+	if (vmcb->v_tpr_ != v->tpr_seen)
+		svm_tpr_from_guest(v);
+	if ((groups & GYRE_STATE_SEGMENTS) != 0)
+		get_segments(vmcb, state);
+	if ((groups & GYRE_STATE_CONTROL) != 0) {
+		state->cr0 = vmcb->cr0_;
+		state->cr2 = vmcb->cr2_;
+		state->cr3 = vmcb->cr3_;
+		state->cr4 = vmcb->cr4_;
+		state->cr8 = v->tpr_seen;
+		state->efer = vmcb->efer_ & ~EFER_SVME;
+		/* With nested paging they are read from memory with each use. */
+		state->pdpte[0] = state->pdpte[1] = state->pdpte[2] = state->pdpte[3] = 0;
+	}
+	if ((groups & GYRE_STATE_MSRS) != 0) {
+		state->star = vmcb->star;
+		state->lstar = vmcb->lstar;
+		state->cstar = vmcb->cstar;
+		state->sfmask = vmcb->sfmask;
+		state->kernel_gs_base = vmcb->kernel_gs_base;
+		state->sysenter_cs = vmcb->sysenter_cs;
+		state->sysenter_esp = vmcb->sysenter_esp;
+		state->sysenter_eip = vmcb->sysenter_eip;
+		state->pat = vmcb->pat_;
+		state->debugctl = v->debugctl;
+	}
+	if ((groups & GYRE_STATE_DEBUG) != 0) {
+		if (vcpu->dr_loaded)
+			svm_debug_unload(v);
+		for (int i = 0; i < 4; i++)
+			state->dr[i] = vcpu->dr[i];
+		state->dr6 = vmcb->dr6_;
+		state->dr7 = vmcb->dr7_;
+		if ((vmcb->dr7_ & 0xff) != 0 && vcpu->cpu->vcpu == vcpu)
+			svm_debug_load(v);
+	}
+}
+
+/* The groups that are not set anew stay as they are, and must fit those that are. */
+static struct control control_of(const struct svm_vcpu *v, const struct gyre_vcpu_state *state, uint32_t groups)
+{
+	const struct vmcb *vmcb = v->vmcb;
+	struct control control = {
+		vmcb->cr0_, vmcb->cr3_, vmcb->cr4_, vmcb->efer_ & ~EFER_SVME, (vmcb->cs_.attributes & CS_L) != 0};
+	if ((groups & GYRE_STATE_CONTROL) != 0) {
+		control.cr0 = state->cr0;
+		control.cr3 = state->cr3;
+		control.cr4 = state->cr4;
+		control.efer = state->efer;
+	}
+	return control;
+}
+
+int svm_state_check(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint32_t groups)
+{
+	const struct svm_vcpu *v = svm_of(vcpu);
+	struct control control = control_of(v, state, groups);
+	uint32_t cs = (groups & GYRE_STATE_SEGMENTS) != 0 ? state->segment[GYRE_CS].attributes
+							  : v->vmcb->cs_.attributes;
+	if ((groups & GYRE_STATE_CONTROL) != 0 && (!control_valid(&vcpu->policy, &control) || state->cr8 > 15))
+		return -GYRE_EINVAL;
+	if ((control.efer & GUEST_EFER_LMA_BIT) != 0 && (cs & (CS_L | CS_D)) == (CS_L | CS_D))
+		return -GYRE_EINVAL;
+	if ((groups & GYRE_STATE_SEGMENTS) != 0) {
+		for (int i = 0; i < GYRE_SEGMENTS; i++)
+			if ((state->segment[i].attributes & ~(ATTRIBUTES | GYRE_SEGMENT_UNUSABLE)) != 0 ||
+				!canonical_48(state->segment[i].base))
+				return -GYRE_EINVAL;
+		if (state->gdtr.limit > 0xffff || state->idtr.limit > 0xffff || !canonical_48(state->gdtr.base) ||
+			!canonical_48(state->idtr.base))
+			return -GYRE_EINVAL;
+	}
+	if ((groups & GYRE_STATE_MSRS) != 0) {
+		if (!pat_valid(state->pat) || (state->debugctl & ~3ull) != 0 || !canonical_48(state->lstar) ||
+			!canonical_48(state->cstar) || !canonical_48(state->kernel_gs_base) || state->sfmask >> 32 != 0)
+			return -GYRE_EINVAL;
+	}
+	if ((groups & GYRE_STATE_DEBUG) != 0 && (state->dr6 >> 32 != 0 || state->dr7 >> 32 != 0))
+		return -GYRE_EINVAL;
+	return 0;
+}
+
+static void set_segments(struct vmcb *vmcb, const struct gyre_vcpu_state *state)
+{
+	vmcb_set_es(vmcb, segment_set(&state->segment[GYRE_ES]));
+	vmcb_set_cs(vmcb, segment_set(&state->segment[GYRE_CS]));
+	vmcb_set_ss(vmcb, segment_set(&state->segment[GYRE_SS]));
+	vmcb_set_ds(vmcb, segment_set(&state->segment[GYRE_DS]));
+	vmcb_set_cpl(vmcb, DPL(state->segment[GYRE_SS].attributes));
+	vmcb->fs = segment_set(&state->segment[GYRE_FS]);
+	vmcb->gs = segment_set(&state->segment[GYRE_GS]);
+	vmcb->ldtr = segment_set(&state->segment[GYRE_LDTR]);
+	vmcb->tr = segment_set(&state->segment[GYRE_TR]);
+	vmcb_set_gdtr(vmcb, (struct vmcb_segment){0, 0, state->gdtr.limit, state->gdtr.base});
+	vmcb_set_idtr(vmcb, (struct vmcb_segment){0, 0, state->idtr.limit, state->idtr.base});
+}
+
+void svm_state_set(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint32_t groups)
+{
+	struct svm_vcpu *v = svm_of(vcpu);
+	struct vmcb *vmcb = v->vmcb;
+	if ((groups & GYRE_STATE_SEGMENTS) != 0)
+		set_segments(vmcb, state);
+	if ((groups & GYRE_STATE_CONTROL) != 0) {
+		vmcb_set_cr0(vmcb, (state->cr0 & GUEST_CR0_DEFINED & ~(GUEST_CR0_CD | GUEST_CR0_NW)) | GUEST_CR0_ET);
+		vmcb_set_cr2(vmcb, state->cr2);
+		vmcb_set_cr3(vmcb, state->cr3);
+		vmcb_set_cr4(vmcb, state->cr4);
+		vmcb_set_efer(vmcb, state->efer | EFER_SVME);
+		v->tpr_seen = (uint32_t)state->cr8;
+		vmcb_set_v_tpr(vmcb, (uint8_t)state->cr8);
+		cpuid_table_cr4(vcpu->cpuid, state->cr4);
+		v->flush = true;
+	}
+	/* CR8 and the local APIC's TPR are one register: the APIC's, where that is set too, has all its bits. */
+	if ((groups & GYRE_STATE_APIC) != 0) {
+		v->tpr_seen = vcpu->lapic.tpr >> 4;
+		vmcb_set_v_tpr(vmcb, (uint8_t)v->tpr_seen);
+	} else if ((groups & GYRE_STATE_CONTROL) != 0) {
+		vcpu->lapic.tpr = (uint32_t)state->cr8 << 4;
+	}
+	if ((groups & GYRE_STATE_MSRS) != 0) {
+		vmcb->star = state->star;
+		vmcb->lstar = state->lstar;
+		vmcb->cstar = state->cstar;
+		vmcb->sfmask = state->sfmask;
+		vmcb->kernel_gs_base = state->kernel_gs_base;
+		vmcb->sysenter_cs = state->sysenter_cs;
+		vmcb->sysenter_esp = state->sysenter_esp;
+		vmcb->sysenter_eip = state->sysenter_eip;
+		vmcb_set_pat(vmcb, state->pat);
+		v->debugctl = state->debugctl;
+		vmcb_set_tsc_offset(vmcb, vcpu->tsc_offset);
+	}
+	if ((groups & GYRE_STATE_DEBUG) != 0) {
+		for (int i = 0; i < 4; i++)
+			vcpu->dr[i] = state->dr[i];
+		vmcb_set_dr6(vmcb, state->dr6 | DR6_RESET);
+		vmcb_set_dr7(vmcb, (state->dr7 & 0xffff2fff) | 0x400);
+	}
+	if ((groups & GYRE_STATE_ACTIVITY) != 0) {
+		v->step = false;
+		v->iret_seen = false;
+	}
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/virt/svm/svm.h: what the files of this folder share. Outside it, one symbol is known: svm_vcpu_ops.
+ *
+ *   setup.c    is it there, features, errata; per processor: EFER.SVME, host save area, permission maps
+ *   entry.S    VMRUN, and what stands around it
+ *   exit.c     the fast exits, with GIF clear and the guest's GS and TR in the processor; dispatch
+ *   slow.c     the others, back in the host's state; control.c: control and debug registers
+ *   events.c   injection and its windows        run.c  the loop        page.c  the run page
+ *   state.c    the neutral form of the state    vmcb.h, vmcb.c  the block and its first content
+ *   asid.h     address space identifiers, plain code        npt.c  the format of nested tables
+ */
+#ifndef CORE_VIRT_SVM_SVM_H
+#define CORE_VIRT_SVM_SVM_H
+
+#include "core/virt/svm/asid.h"
+#include "core/virt/svm/vmcb.h"
+#include "core/virt/vcpu_ops.h"
+#include "core/x86/regs.h"
+
+/* For the loop alone: svm_exit() could not deal with it while GIF is clear; svm_exit_slow() is to. Must be no value of enum vcpu_next. */
+#define SVM_SLOW 16
+
+struct svm_vcpu {
+	struct vcpu vcpu;
+	struct vmcb *vmcb;
+	uint64_t vmcb_address;
+	uint32_t tpr_seen; /* what V_TPR was set to: another value is the guest's, by CR8 */
+	uint32_t kind;	   /* GYRE_EXIT_ of the last exit, for the trace */
+	bool flush;	   /* the guest's translations are void (a control register changed): before the next entry */
+	bool step;	   /* TF is ours: look again after one instruction */
+	bool step_over_iret, step_tf;
+	bool iret_seen; /* NMIs stay blocked until RIP leaves iret_rip */
+	bool spurious;	/* the last nested fault had no cause: the TLB's entry was old */
+	uint64_t iret_rip, spurious_page;
+	struct asid_holder asid;
+	uint32_t soft_event, soft_length; /* a software interrupt that was injected last, or 0 */
+	uint64_t soft_rip;
+	uint64_t debugctl; /* stored, and without effect: no branch records are kept */
+};
+
+struct svm_features {
+	bool nrip, decode_assist, flush_by_asid, clean_bits, vgif, pause_filter, pause_threshold, tsc_scaling, pages_1g,
+		pages_2m;
+	uint32_t asids; /* 0 is the host's */
+	uint32_t errata;
+	uint32_t clean_mask; /* VMCB_CLEAN_ALL, or 0 where nothing may stay marked clean */
+	uint64_t cr4;	     /* bits that a guest's CR4 can have on this machine */
+	uint64_t efer;
+};
+extern struct svm_features svm_features;
+
+struct svm_cpu {
+	uint64_t host_address; /* for VMSAVE and VMLOAD of the core's own state */
+	struct asid_pool asids;
+};
+extern struct svm_cpu svm_cpus[];
+
+static inline struct svm_vcpu *svm_of(struct vcpu *vcpu)
+{
+	return (struct svm_vcpu *)vcpu;
+}
+
+/* ---- setup.c, errata.c ---- */
+enum gyre_virt_reason svm_probe(uint64_t *features);
+int svm_cpu_enable(struct cpu *cpu);
+uint64_t svm_iopm_address(void);
+uint64_t svm_msrpm_address(void);
+#define SVM_ERRATUM_170 0x1u /* ASIDs are not flushed as they should: flush everything at every entry */
+#define SVM_ERRATUM_383                                                                                                \
+	0x2u /* a guest can raise a machine check by changing a page's size: it is that guest's fault alone */
+#define SVM_ERRATUM_1096 0x4u /* decode assists may give zeros for the instruction's bytes under SMAP */
+uint32_t svm_errata_of(uint32_t family, uint32_t model, uint32_t stepping);
+uint32_t svm_barriers_of(uint32_t family, uint32_t model);
+#define SVM_BARRIERS_HEAVIEST                                                                                          \
+	(BARRIER_EXIT_RSB | BARRIER_EXIT_IBPB | BARRIER_ENTRY_VERW | BARRIER_USER_IBPB | BARRIER_SWITCH_IBPB)
+
+/* ---- npt.c ---- */
+const struct pagetable_format *svm_nested_format(void);
+
+/* ---- vmcb.c ---- */
+void vmcb_init(struct vmcb *vmcb, uint64_t nested_root);
+void vmcb_policy(struct vmcb *vmcb, const struct gyre_vcpu_policy *policy);
+/* Intercepts that come and go. */
+void vmcb_intercept1(struct vmcb *vmcb, uint32_t bits, bool on);
+void vmcb_intercept_cr_writes(struct vmcb *vmcb, uint16_t bits, bool on);
+void vmcb_intercept_debug(struct vmcb *vmcb, bool on);
+
+/* ---- entry.S: GIF is set and IF clear before and after. Three forms: bare, with barriers, with those and the trace ---- */
+uint32_t svm_enter(struct svm_vcpu *v, uint64_t vmcb_address, uint64_t host_address, struct gyre_vcpu_page *page);
+uint32_t svm_enter_barriers(
+	struct svm_vcpu *v, uint64_t vmcb_address, uint64_t host_address, struct gyre_vcpu_page *page);
+uint32_t svm_enter_traced(
+	struct svm_vcpu *v, uint64_t vmcb_address, uint64_t host_address, struct gyre_vcpu_page *page);
+
+/* ---- exit.c: from entry.S. VCPU_AGAIN enters again at once ---- */
+uint32_t svm_exit(struct svm_vcpu *v);
+uint32_t svm_exit_traced(struct svm_vcpu *v);
+/* The instruction's length: 0 where neither the processor nor the monitor's memory tells. */
+uint32_t svm_length(struct svm_vcpu *v, const struct fetch_opcode *opcode);
+uint32_t svm_length_by_bytes(struct svm_vcpu *v, const struct fetch_opcode *opcode);
+/* The instruction is done. Length 0: the monitor is to move RIP. */
+uint32_t svm_done(struct svm_vcpu *v, uint32_t length);
+bool svm_trace_end(struct svm_vcpu *v, uint32_t kind);
+
+/* ---- slow.c, control.c ---- */
+enum vcpu_next svm_exit_slow(struct cpu *cpu, struct svm_vcpu *v);
+enum vcpu_next svm_control_write(struct svm_vcpu *v, uint32_t number);
+enum vcpu_next svm_debug_register(struct svm_vcpu *v);
+enum vcpu_next svm_xsetbv(struct svm_vcpu *v);
+void svm_debug_load(struct svm_vcpu *v);
+void svm_debug_unload(struct svm_vcpu *v);
+
+/* ---- events.c ---- */
+enum vcpu_next svm_events(struct svm_vcpu *v);
+void svm_tpr_from_guest(struct svm_vcpu *v);
+void svm_step_begin(struct svm_vcpu *v, bool over_iret);
+
+/* ---- run.c, page.c, state.c ---- */
+enum vcpu_next svm_run(struct cpu *cpu, struct vcpu *vcpu);
+void svm_flush_now(struct svm_vcpu *v);
+void svm_take(struct vcpu *vcpu, bool completed);
+void svm_fill(struct vcpu *vcpu);
+void svm_state_get(struct vcpu *vcpu, uint32_t groups);
+int svm_state_check(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint32_t groups);
+void svm_state_set(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint32_t groups);
+
+/* RIP moves past an instruction: no shadow any more, and what single stepping owes. */
+void svm_skip_special(struct svm_vcpu *v);
+static inline void svm_skip(struct svm_vcpu *v, uint32_t length)
+{
+	struct vmcb *vmcb = v->vmcb;
+	uint64_t rip = vmcb->rip + length;
+	if ((vmcb->cs_.attributes & 0x200) == 0)
+		rip = (uint32_t)rip;
+	vmcb->rip = rip;
+	vmcb->interrupt_shadow = 0;
+	if (__builtin_expect((vmcb->rflags & (RFLAGS_TF | RFLAGS_RF)) != 0, 0))
+		svm_skip_special(v);
+}
+
+static inline void svm_count(struct svm_vcpu *v, uint32_t kind)
+{
+	v->vcpu.counters->exits[kind]++;
+	v->kind = kind;
+}
+
+#endif

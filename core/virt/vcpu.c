@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/virt/vcpu.c: the life of a vCPU, and the way in and out of its guest.
+ */
+#include "core/mem/memory.h"
+#include "core/obj/event.h"
+#include "core/sched/sched.h"
+#include "core/virt/barriers.h"
+#include "core/virt/fpu.h"
+#include "core/virt/vcpu_ops.h"
+#include "core/virt/virt.h"
+#include "core/virt/vm.h"
+#include "core/x86/irq.h"
+#include "core/x86/lapic.h"
+#include "core/x86/msr.h"
+#include "core/x86/string.h"
+#include "core/x86/timer.h"
+
+struct vcpu *vcpu_of_lapic(struct vlapic *lapic)
+{
+	return container_of(lapic, struct vcpu, lapic);
+}
+
+void vcpu_wake(struct vcpu *vcpu)
+{
+	struct thread *thread = vcpu->thread;
+	if (thread == NULL)
+		return;
+	if (thread->state == THREAD_HALTED)
+		thread_wake(cpu_current(), thread);
+	else if (__atomic_load_n(&vcpu->in_guest, __ATOMIC_SEQ_CST) && vcpu->cpu != cpu_current())
+		lapic_ipi(vcpu->cpu->apic_id, VECTOR_WAKE);
+}
+
+void vcpu_kick(struct cpu *cpu, struct vcpu *vcpu)
+{
+	(void)cpu;
+	vcpu_hazard_set(vcpu, VCPU_HAZARD_KICK);
+	vcpu_wake(vcpu);
+}
+
+/* ---- what a local APIC asks of its surroundings ---- */
+void vlapic_notify(struct vlapic *lapic)
+{
+	struct vcpu *vcpu = vcpu_of_lapic(lapic);
+	vcpu_hazard_set(vcpu, VCPU_HAZARD_EVENTS);
+	vcpu_wake(vcpu);
+}
+
+void vlapic_timer_set(struct vlapic *lapic, uint64_t host_tsc)
+{
+	struct vcpu *vcpu = vcpu_of_lapic(lapic);
+	deadline_set(cpu_current(), &vcpu->timer, host_tsc);
+}
+
+uint64_t vlapic_host_tsc(void)
+{
+	return tsc_read();
+}
+
+static void timer_expired(struct cpu *cpu, struct deadline *deadline)
+{
+	struct vcpu *vcpu = container_of(deadline, struct vcpu, timer);
+	(void)cpu;
+	COUNT(vcpu, CORE_TIMER);
+	vlapic_timer_fired(&vcpu->lapic);
+}
+
+/* ---- creation ---- */
+static int map_pages(struct process *creator, struct vcpu *vcpu, uint64_t address)
+{
+	/* The monitor writes the run, state and FPU pages, and reads the others. */
+	struct map_request request = {
+		vcpu->pages, 0, address / PAGE_SIZE, GYRE_VCPU_PAGE_COUNTERS, GYRE_RIGHT_READ | GYRE_RIGHT_WRITE};
+	int64_t done = aspace_map(&creator->aspace, &request);
+	if (done < 0)
+		return (int)done;
+	if (done == GYRE_VCPU_PAGE_COUNTERS) {
+		request.offset = GYRE_VCPU_PAGE_COUNTERS;
+		request.page += GYRE_VCPU_PAGE_COUNTERS;
+		request.pages = GYRE_VCPU_PAGES - GYRE_VCPU_PAGE_COUNTERS;
+		request.rights = GYRE_RIGHT_READ;
+		done = aspace_map(&creator->aspace, &request);
+		if (done == (int64_t)request.pages)
+			return 0;
+	}
+	aspace_unmap(&creator->aspace, address / PAGE_SIZE, GYRE_VCPU_PAGES);
+	return done < 0 ? (int)done : -GYRE_ENOMEM;
+}
+
+static void *core_page(struct vcpu *vcpu, uint64_t page)
+{
+	return frame_virtual(memory_core_page(vcpu->pages, page));
+}
+
+static int allocate(struct process *creator, struct vcpu *vcpu)
+{
+	hpa_t frame;
+	if ((vcpu->pages = memory_create_core(creator, GYRE_VCPU_PAGES)) == NULL)
+		return -GYRE_ENOMEM;
+	if (!frame_alloc(&creator->quota, &frame))
+		return -GYRE_ENOMEM;
+	vcpu->cpuid = frame_virtual(frame);
+	if (!frame_alloc_run(&creator->quota, fpu_state_frames(), &frame))
+		return -GYRE_ENOMEM;
+	vcpu->fpu = frame_virtual(frame);
+	vcpu->page = core_page(vcpu, GYRE_VCPU_PAGE_RUN);
+	vcpu->state = core_page(vcpu, GYRE_VCPU_PAGE_STATE);
+	vcpu->fpu_page = core_page(vcpu, GYRE_VCPU_PAGE_FPU);
+	vcpu->counters = core_page(vcpu, GYRE_VCPU_PAGE_COUNTERS);
+	vcpu->trace_pages = core_page(vcpu, GYRE_VCPU_PAGE_TRACE);
+	return vcpu_ops->create(vcpu);
+}
+
+/* What allocate() got, as far as it got. */
+static void release(struct vcpu *vcpu)
+{
+	vcpu_ops->end(vcpu);
+	if (vcpu->fpu != NULL)
+		frame_free_run(&vcpu->process->quota, frame_physical(vcpu->fpu), fpu_state_frames());
+	if (vcpu->cpuid != NULL)
+		frame_free(&vcpu->process->quota, frame_physical(vcpu->cpuid));
+	vcpu->fpu = NULL;
+	vcpu->cpuid = NULL;
+}
+
+static int join_vm(struct vm *vm, struct vcpu *vcpu)
+{
+	int error = 0;
+	spin_lock(&vm->object.lock);
+	for (uint32_t i = 0; i < vm->bus.count; i++)
+		if (vm->bus.member[i]->id == vcpu->number)
+			error = -GYRE_EEXIST;
+	if (error == 0 && vm->bus.count == VLAPIC_BUS_MAX)
+		error = -GYRE_ENOMEM;
+	if (error == 0) {
+		vlapic_init(&vcpu->lapic, &vm->bus, vcpu->number, vm->bus.count == 0);
+		vm->bus.member[vm->bus.count++] = &vcpu->lapic;
+		list_push_back(&vm->vcpus, &vcpu->in_vm);
+		vm->vcpu_count++;
+	}
+	spin_unlock(&vm->object.lock);
+	return error;
+}
+
+static void leave_vm(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	spin_lock(&vm->object.lock);
+	for (uint32_t i = 0; i < vm->bus.count; i++) {
+		if (vm->bus.member[i] != &vcpu->lapic)
+			continue;
+		vm->bus.member[i] = vm->bus.member[--vm->bus.count];
+		vm->vcpu_count--;
+		break;
+	}
+	list_remove(&vcpu->in_vm);
+	spin_unlock(&vm->object.lock);
+}
+
+int vcpu_create(struct process *creator, struct vm *vm, uint32_t apic_id, uint64_t address, struct vcpu **out)
+{
+	struct vcpu *vcpu;
+	int error;
+	if (vcpu_ops == NULL)
+		return -GYRE_ENODEV;
+	if ((vcpu = object_create_at(creator, GYRE_OBJECT_VCPU, vcpu_ops->vcpu_bytes, 0)) == NULL)
+		return -GYRE_ENOMEM;
+	vcpu->vm = vm;
+	vcpu->process = creator;
+	vcpu->number = apic_id;
+	vcpu->cpu = cpu_current();
+	vcpu->timer.expired = timer_expired;
+	list_init(&vcpu->in_vm);
+	list_init(&vcpu->events);
+	fetch_forget(&vcpu->fetch);
+	error = allocate(creator, vcpu);
+	if (error == 0) {
+		fpu_state_reset(vcpu->fpu);
+		vcpu->page->abi = GYRE_VCPU_ABI;
+		vcpu->page->rflags = 2;
+		error = join_vm(vm, vcpu);
+	}
+	if (error == 0 && (error = map_pages(creator, vcpu, address)) < 0)
+		leave_vm(vcpu);
+	if (error < 0) {
+		unsigned int budget = OBJECT_BUDGET;
+		release(vcpu);
+		/* Pages that no address space maps: one step. */
+		if (vcpu->pages != NULL)
+			object_destroy(&vcpu->pages->object, NULL, &budget);
+		object_discard(&vcpu->object);
+		return error;
+	}
+	vcpu->activity = (vcpu->lapic.base & APIC_BASE_BSP) != 0 ? VCPU_RUNNING : VCPU_WAITS_FOR_SIPI;
+	vcpu->hazard = VCPU_HAZARD_EVENTS;
+	*out = vcpu;
+	return 0;
+}
+
+int vcpu_end(struct object *object, unsigned int *budget)
+{
+	struct vcpu *vcpu = container_of(object, struct vcpu, object);
+	struct cpu *cpu = cpu_current();
+	if (vcpu->thread != NULL)
+		vcpu_abandon(cpu, vcpu, vcpu->thread);
+	while (!list_empty(&vcpu->events)) {
+		if (*budget == 0)
+			return -GYRE_EAGAIN;
+		(*budget)--;
+		event_kick_bind(container_of(vcpu->events.next, struct event, kick_link), NULL, &vcpu->events);
+	}
+	if (vcpu->pages != NULL) {
+		int error = object_destroy(&vcpu->pages->object, NULL, budget);
+		if (error < 0)
+			return error;
+		vcpu->pages = NULL;
+	}
+	deadline_cancel(&vcpu->timer);
+	if (vcpu->cpu->vcpu == vcpu)
+		vcpu_unload(vcpu->cpu);
+	fpu_forget(vcpu->cpu, vcpu->fpu);
+	leave_vm(vcpu);
+	release(vcpu);
+	return 0;
+}
+
+/* ---- which guest's state a processor holds ---- */
+static void load(struct cpu *cpu, struct vcpu *vcpu)
+{
+	if (cpu->vcpu != NULL)
+		vcpu_unload(cpu);
+	cpu->vcpu = vcpu;
+	vcpu->cpu = cpu;
+	vcpu_ops->load(cpu, vcpu);
+	if (vcpu->offers.rdtscp)
+		msr_write(MSR_TSC_AUX, vcpu->tsc_aux);
+}
+
+void vcpu_unload(struct cpu *cpu)
+{
+	struct vcpu *vcpu = cpu->vcpu;
+	vcpu_ops->unload(cpu, vcpu);
+	if (vcpu->offers.rdtscp)
+		msr_write(MSR_TSC_AUX, 0);
+	if (cpu->fpu_owner == vcpu->fpu)
+		fpu_leave_slow(cpu);
+	cpu->vcpu = NULL;
+	barrier_before_switch();
+}
+
+void virt_leave(struct cpu *cpu)
+{
+	if (cpu->vcpu != NULL)
+		vcpu_unload(cpu);
+}
+
+/* ---- in and out ---- */
+static void leave_to_monitor(struct vcpu *vcpu, struct thread *thread, uint32_t kind)
+{
+	struct gyre_vcpu_page *page = vcpu->page;
+	page->exit = kind;
+	page->instruction_length = vcpu->exit.length;
+	page->d0 = vcpu->exit.d0;
+	page->d1 = vcpu->exit.d1;
+	page->d2 = vcpu->exit.d2;
+	thread->vcpu = NULL;
+	vcpu->thread = NULL;
+	thread->regs.rax = kind;
+}
+
+void vcpu_enter(struct cpu *cpu, struct vcpu *vcpu)
+{
+	struct thread *thread = cpu->thread;
+	enum vcpu_next next;
+	if (cpu->vcpu != vcpu)
+		load(cpu, vcpu);
+	if (cpu->fpu_owner != vcpu->fpu) {
+		fpu_enter(cpu, vcpu->fpu);
+		vcpu->counters->fpu_loads++;
+		cpu_ts_set();
+	}
+	do {
+		if ((vcpu->hazard & (VCPU_HAZARD_KICK | VCPU_HAZARD_END)) != 0) {
+			vcpu_hazard_clear(vcpu, VCPU_HAZARD_KICK | VCPU_HAZARD_END);
+			vcpu_ops->fill(vcpu);
+			next = vcpu_to_monitor(vcpu, GYRE_EXIT_KICK, 0, 0, 0, 0);
+			break;
+		}
+		next = vcpu_ops->run(cpu, vcpu);
+	} while (next == VCPU_AGAIN || (next == VCPU_DUE && cpu->hazard == 0));
+	__atomic_store_n(&vcpu->in_guest, false, __ATOMIC_SEQ_CST);
+	if (next == VCPU_MONITOR) {
+		vcpu->counters->exits[vcpu->exit.kind & (GYRE_EXIT_KINDS - 1)]++;
+		barrier_before_user();
+		leave_to_monitor(vcpu, thread, vcpu->exit.kind);
+	} else if (next == VCPU_HALT) {
+		thread_block(cpu, thread, THREAD_HALTED);
+		/* A hazard that came from another processor just now found the thread running. */
+		if (__atomic_load_n(&vcpu->hazard, __ATOMIC_SEQ_CST) != 0)
+			thread_wake(cpu, thread);
+	} else if (next == VCPU_YIELD) {
+		sched_yield(cpu);
+	}
+}
+
+void vcpu_abandon(struct cpu *cpu, struct vcpu *vcpu, struct thread *thread)
+{
+	(void)cpu;
+	vcpu_ops->fill(vcpu);
+	vcpu_to_monitor(vcpu, GYRE_EXIT_KICK, 0, 0, 0, 0);
+	leave_to_monitor(vcpu, thread, GYRE_EXIT_KICK);
+	if (!object_alive(&vcpu->object))
+		thread->regs.rax = (uint64_t)-GYRE_EDEAD;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/virt/vendors.c: which vendor's virtualization this machine has. The one place that knows there is more than one.
+ */
+#include "core/boot/boot.h"
+#include "core/mem/pagetable.h"
+#include "core/virt/barriers.h"
+#include "core/virt/fpu.h"
+#include "core/virt/vcpu_ops.h"
+#include "core/virt/virt.h"
+#include "core/virt/vm.h"
+#include "core/x86/log.h"
+#include "core/x86/string.h"
+
+extern const struct vcpu_ops svm_vcpu_ops;
+static const struct vcpu_ops *const vendors[] = {&svm_vcpu_ops};
+
+const struct vcpu_ops *vcpu_ops;
+const struct pagetable_format *virt_nested_format;
+enum gyre_virt_reason virt_reason = GYRE_VIRT_NOT_THERE;
+uint64_t virt_features;
+
+static const char *reason_text(enum gyre_virt_reason reason)
+{
+	switch (reason) {
+	case GYRE_VIRT_DISABLED_BY_FIRMWARE: return "disabled by the firmware";
+	case GYRE_VIRT_NO_NESTED_PAGING: return "without nested paging, which this version needs";
+	case GYRE_VIRT_FORCED_OFF: return "forced off by the command line";
+	default: return "not there";
+	}
+}
+
+/* The first vendor that has it; else the reason of one that had more to say than that it isn't its processor. */
+static const struct vcpu_ops *choose(void)
+{
+	const char *option = core_option("virt");
+	if (option != NULL && strcmp(option, "off") == 0) {
+		virt_reason = GYRE_VIRT_FORCED_OFF;
+		return NULL;
+	}
+	for (unsigned i = 0; i < sizeof(vendors) / sizeof(vendors[0]); i++) {
+		enum gyre_virt_reason reason = vendors[i]->probe(&virt_features);
+		if (reason == GYRE_VIRT_OK)
+			return vendors[i];
+		if (reason != GYRE_VIRT_NOT_THERE)
+			virt_reason = reason;
+	}
+	return NULL;
+}
+
+void virt_init(struct cpu *cpu)
+{
+	const struct vcpu_ops *found;
+	fpu_init(cpu);
+	found = choose();
+	if (found != NULL && found->cpu_enable(cpu) < 0) {
+		virt_reason = GYRE_VIRT_DISABLED_BY_FIRMWARE;
+		found = NULL;
+	}
+	if (found == NULL) {
+		virt_features = 0;
+		log_warn("hardware virtualization: %s", reason_text(virt_reason));
+		return;
+	}
+	virt_reason = GYRE_VIRT_OK;
+	vcpu_ops = found;
+	virt_nested_format = found->nested_format();
+	log_info("hardware virtualization: %s, features 0x%lx", found->name, virt_features);
+	barriers_init(found->barriers, found->heaviest);
+}

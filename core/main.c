@@ -6,6 +6,7 @@
 #include "core/mem/frame.h"
 #include "core/obj/root.h"
 #include "core/sched/sched.h"
+#include "core/virt/virt.h"
 #include "core/x86/acpi_host.h"
 #include "core/x86/cpu.h"
 #include "core/x86/cpu_features.h"
@@ -58,6 +59,7 @@ static _Noreturn void core_main_on_stack(void)
 	uint64_t free_from = paging_finish();
 	frame_pool_init(hpa(free_from), boot_info.pool.end - free_from);
 	sched_init(cpu);
+	virt_init(cpu);
 	root_start(cpu, &boot_info, &acpi_info);
 }
 

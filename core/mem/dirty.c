@@ -131,6 +131,15 @@ static uint64_t word_take(uint64_t *entry, uint64_t dirty, uint64_t write)
 	return word;
 }
 
+/* The compiler's own would be a call of a library. */
+static unsigned int bits_set(uint64_t word)
+{
+	unsigned int count = 0;
+	for (; word != 0; word &= word - 1)
+		count++;
+	return count;
+}
+
 unsigned int pagetable_dirty_take(struct pagetable *table, uint64_t page, unsigned int pages, uint64_t *bitmap)
 {
 	uint64_t write = table->format->write;
@@ -143,7 +152,7 @@ unsigned int pagetable_dirty_take(struct pagetable *table, uint64_t page, unsign
 		bool some = path_walk(table, page, 0, &path) == 0 && (*path.at[1] & PAGETABLE_DIRTY_BELOW) != 0;
 		for (unsigned int i = 0; i < part; i += 64) {
 			*bitmap = some ? word_take(path.at[0] + i, PAGETABLE_LOGGED | write, write) : 0;
-			count += (unsigned int)__builtin_popcountl(*bitmap++);
+			count += bits_set(*bitmap++);
 		}
 		if (some && part == 512)
 			*path.at[1] &= ~PAGETABLE_DIRTY_BELOW;

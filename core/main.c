@@ -48,7 +48,8 @@ static _Noreturn void core_main_on_stack(void)
 	log_info("Gyre on %s, loaded by %s (%s)", cpu_features.brand[0] ? cpu_features.brand : cpu_features.vendor,
 		boot_info.loader, boot_info.uefi ? "UEFI" : "BIOS");
 	log_info("memory: %lu MiB usable, core %lu KiB + pool %lu KiB at 0x%lx, %u boot modules",
-		MIB(boot_info.usable_bytes), (core_image_end - core_image_start) / 1024,
+		MIB(boot_info.usable_bytes),
+		(image_physical(core_image_end).value - image_physical(core_image_start).value) / 1024,
 		(boot_info.pool.end - boot_info.pool.start) / 1024, boot_info.pool.start, boot_info.module_count);
 	acpi_init(&boot_info);
 	pic_init(&acpi_info);
@@ -65,6 +66,7 @@ static _Noreturn void core_main_on_stack(void)
 
 void core_main(uint64_t magic, uint64_t information)
 {
+	cpu_catch_faults();
 	read_boot_information(magic, information);
 	if (cpu_features.smap)
 		smap_patch();

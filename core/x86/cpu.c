@@ -56,6 +56,13 @@ static void idt_fill(void)
 	idt_set(TRAP_OVERFLOW, TSS_IST_NONE, GATE_RING3);
 }
 
+void cpu_catch_faults(void)
+{
+	struct table_pointer pointer = {sizeof(idt) - 1, (uint64_t)idt};
+	idt_fill();
+	__asm__ volatile("lidt %0" : : "m"(pointer));
+}
+
 static void load_tables(struct cpu *cpu)
 {
 	uint64_t tss = (uint64_t)&cpu->tss, limit = sizeof(cpu->tss) - 1;
@@ -137,8 +144,6 @@ void cpu_init(struct cpu *cpu, uint32_t index)
 	cpus[index] = cpu;
 	if (cpu_count <= index)
 		cpu_count = index + 1;
-	if (index == 0)
-		idt_fill();
 	make_stacks(cpu);
 	control_registers();
 	load_tables(cpu);

@@ -101,6 +101,8 @@ static inline void cpu_set_regs(struct cpu *cpu, struct regs *regs)
 	cpu->tss.rsp[0] = (uint64_t)(regs + 1);
 }
 
+/* The boot processor, first of all: from here on a fault is a panic and no reset. The interrupt table is all processors'. */
+void cpu_catch_faults(void);
 /* Descriptor tables, control registers, SYSCALL, FPU and PAT set-up of the processor that runs this; the boot tables are loaded. */
 void cpu_init(struct cpu *cpu, uint32_t index);
 

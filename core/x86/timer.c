@@ -24,6 +24,7 @@
 
 uint32_t tsc_khz;
 uint64_t tsc_hz;
+uint32_t lapic_timer_khz;
 static uint64_t lapic_hz;
 static uint64_t lapic_per_tsc, tsc_per_ns, ns_per_tsc; /* fixed point, 32 bits of fraction */
 static bool deadline_mode;
@@ -98,6 +99,7 @@ void timer_calibrate(struct cpu *cpu, const struct acpi_info *acpi)
 	tsc_per_ns = muldiv(tsc_hz, 1ull << 32, NS_PER_SECOND);
 	ns_per_tsc = muldiv(NS_PER_SECOND, 1ull << 32, tsc_hz);
 	lapic_per_tsc = muldiv(lapic_hz, 1ull << 32, tsc_hz);
+	lapic_timer_khz = (lapic_hz + 500) / 1000;
 	deadline_mode = cpu_features.tsc_deadline;
 	if (!deadline_mode && lapic_per_tsc == 0)
 		panic("the local APIC's timer does not run");

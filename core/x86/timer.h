@@ -14,8 +14,9 @@
 struct cpu;
 struct acpi_info;
 
-extern uint32_t tsc_khz; /* measured, the same on every processor */
-extern uint64_t tsc_hz;	 /* the same, finer */
+extern uint32_t tsc_khz;	 /* measured, the same on every processor */
+extern uint64_t tsc_hz;		 /* the same, finer */
+extern uint32_t lapic_timer_khz; /* of the local APIC\'s timer, undivided */
 
 static inline uint64_t tsc_read(void)
 {

@@ -1,407 +1,530 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * tests/unit/test_boot.c: the boot loader's information and the firmware's memory map, honest and hostile, and who gets which memory.
- */
-/* unit-sources: core/boot/multiboot.c core/boot/memory_map.c core/boot/layout.c */
+/* Kernels, good and hostile. */
+/* unit-sources: monitor/boot/boot.c monitor/boot/linux.c monitor/boot/multiboot.c monitor/boot/pvh.c monitor/boot/elf.c */
+/* unit-sources: monitor/machine/memory.c monitor/engine/fake.c lib/format.c lib/string.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <cmocka.h>
+#include "monitor/boot/boot.h"
+#include "monitor/engine/fake.h"
 
-#include "core/boot/memory_map.h"
+#define RAM (32ull << 20)
 
-#define MIB   0x100000ull
-#define IMAGE ((struct boot_range){MIB, MIB + 0x80000})
-#define LIMIT (1ull << 40)
+static uint8_t *ram;
+static struct engine_vm vm;
+static struct memory memory;
+static struct boot boot;
+static uint8_t *file; /* a malloc of the exact size: a read beyond the end is found */
 
-static struct boot_info info;
-static uint8_t block[8192] __attribute__((aligned(8)));
-static uint32_t used;
-
-static void put(uint64_t value, unsigned bytes)
+static void set_file(const void *data, uint64_t bytes)
 {
-	memcpy(block + used, &value, bytes);
-	used += bytes;
+	free(file);
+	file = malloc(bytes ? bytes : 1);
+	memcpy(file, data, bytes);
+	vm.kernel.data = file;
+	vm.kernel.bytes = bytes;
 }
 
-static void begin(void)
+static int setup(void **state)
 {
-	memset(block, 0xaa, sizeof(block));
-	used = 8;
+	(void)state;
+	fake_reset();
+	if (!ram)
+		ram = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memset(ram, 0, RAM);
+	vm = (struct engine_vm){.name = "test", .memory = RAM, .ram = ram, .cpus = 1, .append = "console=ttyS0"};
+	vm.kernel.name = "kernel";
+	vm.kernel.arguments = "";
+	assert_int_equal(memory_layout(&memory, ram, RAM, 39), 0);
+	boot = (struct boot){.vm = &vm, .memory = &memory, .rsdp = 0xe0000};
+	return 0;
 }
 
-static void tag(uint32_t type, uint32_t bytes)
+static void refused(const char *words)
 {
-	used = (used + 7) & ~7u;
-	put(type, 4);
-	put(bytes, 4);
+	assert_true(boot_load(&boot) < 0);
+	assert_true(boot.status == 4 || boot.status == 12);
+	if (!strstr(boot.text, words))
+		fail_msg("\"%s\" is not in \"%s\"", words, boot.text);
+	assert_memory_equal(boot.text, "kernel: ", 8);
+	assert_null(strchr(boot.text, '\n'));
 }
 
-static void tag_text(uint32_t type, const char *text)
+/* ---- Linux ---- */
+
+#define SETUP 2048 /* of 3 sectors and the boot sector */
+static uint8_t image[SETUP + 0x4000];
+
+static void put(unsigned at, uint64_t value, unsigned bytes)
 {
-	tag(type, 8 + strlen(text) + 1);
-	memcpy(block + used, text, strlen(text) + 1);
-	used += strlen(text) + 1;
+	memcpy(image + at, &value, bytes);
 }
 
-static void tag_module(uint32_t start, uint32_t end, const char *name)
+static void linux_image(void)
 {
-	tag(3, 16 + strlen(name) + 1);
-	put(start, 4);
-	put(end, 4);
-	memcpy(block + used, name, strlen(name) + 1);
-	used += strlen(name) + 1;
+	memset(image, 0, sizeof(image));
+	for (unsigned i = SETUP; i < sizeof(image); i++)
+		image[i] = (uint8_t)(i * 7);
+	put(0x1f1, 3, 1);
+	put(0x1f4, 0x4000 / 16, 4);
+	put(0x1fe, 0xaa55, 2);
+	put(0x200, 0x66eb, 2);
+	put(0x202, 0x53726448, 4);
+	put(0x206, 0x020f, 2);
+	put(0x211, 1, 1);
+	put(0x22c, 0x7fffffff, 4);
+	put(0x230, 0x200000, 4);
+	put(0x234, 1, 1);
+	put(0x236, 0x7f, 2);
+	put(0x238, 2047, 4);
+	put(0x258, 0x1000000, 8);
+	put(0x260, 0x100000, 4);
+	set_file(image, sizeof(image));
 }
 
-struct entry {
-	uint64_t start, bytes;
-	uint32_t type;
-};
-
-static void tag_memory(const struct entry *entry, uint32_t count)
+static void a_bzimage_starts_by_the_64_bit_protocol(void **state)
 {
-	tag(6, 16 + 24 * count);
-	put(24, 4);
-	put(0, 4);
-	for (uint32_t i = 0; i < count; i++) {
-		put(entry[i].start, 8);
-		put(entry[i].bytes, 8);
-		put(entry[i].type, 4);
-		put(0, 4);
+	(void)state;
+	linux_image();
+	assert_int_equal(boot_load(&boot), 0);
+	assert_int_equal(boot.mode, BOOT_LONG);
+	assert_int_equal(boot.rip, 0x1000200);
+	assert_int_equal(boot.rsi, BOOT_ZERO_PAGE);
+	assert_int_equal(boot.x2apic, 1);
+	assert_memory_equal(ram + 0x1000000, image + SETUP, 0x4000);
+	const uint8_t *zero = ram + BOOT_ZERO_PAGE;
+	assert_int_equal(boot_u32(zero + 0x202), 0x53726448);
+	assert_int_equal(zero[0x210], 0xff);
+	assert_string_equal((const char *)ram + boot_u32(zero + 0x228), "console=ttyS0");
+	assert_int_equal(boot_u64(zero + 0x070), 0xe0000);
+	assert_int_equal(zero[0x1e8], 4);
+	assert_int_equal(boot_u64(zero + 0x2d0 + 3 * 20), 0x100000);
+	assert_int_equal(boot_u64(zero + 0x2d0 + 3 * 20 + 8), RAM - 0x100000);
+	const uint8_t *seed = ram + boot_u64(zero + 0x250);
+	assert_int_equal(boot_u32(seed + 8), 9);
+	assert_int_equal(boot_u32(seed + 12), 32);
+	assert_int_equal(seed[16], 0x5a);
+	/* page tables: the address of the entry maps to itself */
+	uint64_t pml4e = boot_u64(ram + BOOT_PAGE_TABLES), pdpte = boot_u64(ram + (pml4e & ~0xfffull));
+	uint64_t pde = boot_u64(ram + (pdpte & ~0xfffull) + 8 * (0x1000000 >> 21));
+	assert_int_equal(pde & ~0xfffull, 0x1000000);
+	assert_int_equal(boot_u64(ram + BOOT_GDT + 0x10), 0x00af9b000000ffffull);
+}
+
+static void initrds_lie_one_after_the_other_at_the_end(void **state)
+{
+	(void)state;
+	linux_image();
+	vm.initrds = 2;
+	vm.initrd[0] = (struct engine_file){"a", (const uint8_t *)"first", 5, ""};
+	vm.initrd[1] = (struct engine_file){"b", (const uint8_t *)"second", 6, ""};
+	assert_int_equal(boot_load(&boot), 0);
+	const uint8_t *zero = ram + BOOT_ZERO_PAGE;
+	uint32_t at = boot_u32(zero + 0x218);
+	assert_int_equal(boot_u32(zero + 0x21c), 16);
+	assert_int_equal(at & 0xfff, 0);
+	assert_int_equal(at, RAM - 4096);
+	assert_memory_equal(ram + at, "first\0\0\0second\0\0", 16);
+	linux_image();
+	image[0x22c] = 0;
+	put(0x22c, 0x17fffff, 4);
+	set_file(image, sizeof(image));
+	assert_int_equal(boot_load(&boot), 0);
+	assert_int_equal(boot_u32(zero + 0x218), 0x17ff000);
+}
+
+static void a_small_vm_gets_the_kernel_lower(void **state)
+{
+	(void)state;
+	vm.memory = 8 << 20;
+	assert_int_equal(memory_layout(&memory, ram, vm.memory, 39), 0);
+	linux_image();
+	assert_int_equal(boot_load(&boot), 0);
+	assert_int_equal(boot.rip, 0x200200);
+}
+
+static void x2apic_is_left_out_where_the_kernel_could_not_know(void **state)
+{
+	(void)state;
+	static const char *const words[] = {"acpi=off", "a nox2apic b", "nolapic"};
+	for (unsigned i = 0; i < 3; i++) {
+		linux_image();
+		vm.append = words[i];
+		assert_int_equal(boot_load(&boot), 0);
+		assert_int_equal(boot.x2apic, 0);
 	}
+	vm.append = "xacpi=off";
+	assert_int_equal(boot_load(&boot), 0);
+	assert_int_equal(boot.x2apic, 1);
 }
 
-static const struct entry plain[] = {
-	{0, 0x9fc00, 1}, {0x9fc00, 0x400, 2}, {MIB, 1023 * MIB - 0x20000, 1}, {1024 * MIB - 0x20000, 0x20000, 2}};
-
-static const char *end_and_parse(void)
-{
-	tag(0, 8);
-	memcpy(block, &used, 4);
-	memset(block + 4, 0, 4);
-	/* A copy of just that size, so that the sanitizer sees each byte read beyond. */
-	uint8_t *copy = malloc(used);
-	memcpy(copy, block, used);
-	const char *error = multiboot_parse(&info, copy, used);
-	free(copy);
-	return error;
-}
-
-static const char *parse_map(const struct entry *entry, uint32_t count)
-{
-	begin();
-	tag_memory(entry, count);
-	return end_and_parse();
-}
-
-static void what_the_loader_says_is_copied(void **state)
+static void headers_that_lie_are_refused(void **state)
 {
 	(void)state;
-	begin();
-	tag_text(1, "console=frames pool=8M");
-	tag_text(2, "GRUB 2.06");
-	tag_module(0x200000, 0x200006, "root one two");
-	tag_memory(plain, 4);
-	tag(14, 8 + 20);
-	memcpy(block + used, "RSD PTR old.........", 20);
-	used += 20;
-	tag(15, 8 + 36);
-	memcpy(block + used, "RSD PTR new.........................", 36);
-	used += 36;
-	tag(8, 38);
-	put(0x80000000, 8);
-	put(4096, 4);
-	put(1024, 4);
-	put(768, 4);
-	put(32, 1);
-	put(1, 1);
-	put(0, 2);
-	put(0x080808100810, 6);
-	assert_null(end_and_parse());
-	assert_string_equal(info.command_line, "console=frames pool=8M");
-	assert_string_equal(info.loader, "GRUB 2.06");
-	assert_int_equal(info.module_count, 1);
-	assert_string_equal(info.module[0].name, "root one two");
-	assert_int_equal(info.module[0].bytes, 6);
-	assert_int_equal(info.rsdp_bytes, 36);
-	assert_memory_equal(info.rsdp_copy, "RSD PTR new", 11);
-	assert_int_equal(info.framebuffer.address.value, 0x80000000);
-	assert_false(info.framebuffer.text);
-	assert_false(info.uefi);
-	assert_int_equal(info.memory.count, 2);
-	assert_int_equal(info.usable_bytes, 0x9f000 + 1023 * MIB - 0x20000);
+	linux_image();
+	put(0x1f4, 0x4000 / 16 + 1, 4), set_file(image, sizeof(image));
+	refused("truncated");
+	linux_image();
+	put(0x1f4, 0xffffffff, 4), set_file(image, sizeof(image));
+	refused("truncated");
+	linux_image();
+	put(0x1f4, 1, 4), set_file(image, sizeof(image)); /* less than the entry's offset */
+	refused("damaged");
+	linux_image();
+	put(0x1f1, 255, 1), set_file(image, sizeof(image));
+	refused("setup sectors");
+	linux_image();
+	set_file(image, 0x300);
+	refused("setup sectors");
+	linux_image();
+	put(0x206, 0x0208, 2), set_file(image, sizeof(image));
+	refused("boot protocol 2.08");
+	linux_image();
+	put(0x236, 0, 2), set_file(image, sizeof(image));
+	refused("32-bit");
+	linux_image();
+	put(0x211, 0, 1), set_file(image, sizeof(image));
+	refused("zImage");
+	linux_image();
+	put(0x260, 0xffffffff, 4), set_file(image, sizeof(image));
+	refused("--memory");
+	linux_image();
+	put(0x258, 0xffffffffffff0000ull, 8), put(0x234, 0, 1), set_file(image, sizeof(image));
+	refused("--memory");
+	linux_image();
+	put(0x258, 0x1000, 8), put(0x234, 0, 1), set_file(image, sizeof(image)); /* over our tables */
+	refused("--memory");
+	linux_image();
+	put(0x238, 4, 4), set_file(image, sizeof(image));
+	refused("command line");
 }
 
-static void cut_off_information_is_refused(void **state)
+static void initrds_larger_than_memory_are_refused(void **state)
 {
 	(void)state;
-	begin();
-	tag_text(1, "x");
-	tag_module(0x200000, 0x300000, "root");
-	tag_memory(plain, 4);
-	assert_null(end_and_parse());
-	/* Any length that is claimed, and any that is there, ends in a message or a result, and reads nothing beyond. */
-	for (uint32_t there = 0; there <= used; there++) {
-		uint8_t *copy = malloc(there + 1);
-		memcpy(copy, block, there);
-		if (there >= 4)
-			memcpy(copy, &there, 4);
-		multiboot_parse(&info, copy, there);
-		free(copy);
-	}
-	uint32_t total = used + 1;
-	memcpy(block, &total, 4);
-	assert_non_null(multiboot_parse(&info, block, used));
-	total = 4;
-	memcpy(block, &total, 4);
-	assert_non_null(multiboot_parse(&info, block, used));
+	linux_image();
+	vm.initrds = 1;
+	vm.initrd[0] = (struct engine_file){"big", ram, RAM, ""};
+	refused("more memory");
+	linux_image();
+	put(0x22c, 0x100000, 4), set_file(image, sizeof(image));
+	vm.initrd[0].bytes = 4096;
+	refused("more memory");
 }
 
-static void tags_of_impossible_size_are_refused(void **state)
+static void what_is_no_kernel_is_refused(void **state)
 {
-	static const uint32_t sizes[] = {0, 7, 0x7fffffff, 0xfffffff9, UINT32_MAX};
 	(void)state;
-	for (unsigned i = 0; i < 5; i++) {
-		begin();
-		tag(1, sizes[i]);
-		put(0, 8);
-		assert_non_null(end_and_parse());
-	}
+	set_file("#!/bin/sh\n", 10);
+	refused("not a kernel");
+	set_file("", 0);
+	refused("empty");
+	static uint8_t zeros[65536];
+	set_file(zeros, sizeof(zeros));
+	refused("not a kernel");
 }
 
-static void text_without_an_end_or_with_odd_bytes_is_made_harmless(void **state)
+static void a_long_command_line_is_refused(void **state)
 {
 	(void)state;
-	begin();
-	tag(1, 8 + 3000);
-	memset(block + used, '\033', 3000);
-	used += 3000;
-	tag_memory(plain, 4);
-	assert_null(end_and_parse());
-	assert_int_equal(strlen(info.command_line), BOOT_LINE_BYTES - 1);
-	assert_null(strchr(info.command_line, '\033'));
+	static char line[30000];
+	memset(line, 'x', sizeof(line) - 1);
+	linux_image();
+	put(0x238, 0xffffffff, 4), set_file(image, sizeof(image));
+	vm.append = line;
+	refused("shorten");
 }
 
-static void a_map_is_needed(void **state)
+/* Any byte of the header, any of some values: never a crash. */
+static void every_byte_of_the_header_may_lie(void **state)
 {
 	(void)state;
-	begin();
-	assert_non_null(strstr(end_and_parse(), "no memory map"));
-	begin();
-	tag(6, 16);
-	put(0, 8); /* entries of no size */
-	assert_non_null(end_and_parse());
-	begin();
-	tag(6, 12);
-	put(24, 4);
-	assert_non_null(end_and_parse());
-}
-
-static void overlapping_entries_leave_only_undisputed_ram(void **state)
-{
-	static const struct entry entries[] = {{4 * MIB, 4 * MIB, 1}, {2 * MIB, 4 * MIB, 1}, {5 * MIB + 100, 10, 3},
-		{7 * MIB, 100 * MIB, 2}, {8 * MIB, 0, 1}, {3 * MIB + 0x800, 0x1000, 9}, {UINT64_MAX - 100, 4096, 1},
-		{UINT64_MAX, UINT64_MAX, 2}};
-	(void)state;
-	assert_null(parse_map(entries, 8));
-	assert_int_equal(info.memory.count, 3);
-	assert_int_equal(info.memory.range[0].start, 2 * MIB);
-	assert_int_equal(info.memory.range[0].end, 3 * MIB);
-	assert_int_equal(info.memory.range[1].start, 3 * MIB + 0x2000);
-	assert_int_equal(info.memory.range[1].end, 5 * MIB);
-	assert_int_equal(info.memory.range[2].start, 5 * MIB + 0x1000);
-	assert_int_equal(info.memory.range[2].end, 7 * MIB);
-	assert_int_equal(info.firmware.count, 1);
-	assert_true(memory_map_contains(&info.firmware, 5 * MIB, 5 * MIB + 0x1000));
-	assert_true(memory_map_contains(&info.reserved, 7 * MIB, 107 * MIB));
-}
-
-static void a_map_of_everything_reserved_has_no_ram(void **state)
-{
-	static const struct entry entries[] = {{MIB, 1023 * MIB, 1}, {0, UINT64_MAX, 2}};
-	(void)state;
-	assert_null(parse_map(entries, 2));
-	assert_int_equal(info.memory.count, 0);
-	assert_non_null(boot_layout(&info, IMAGE, 0, LIMIT));
-}
-
-static void too_many_reserved_ranges_are_refused(void **state)
-{
-	static struct entry entries[300];
-	(void)state;
-	for (unsigned i = 0; i < 300; i++)
-		entries[i] = (struct entry){i * 2 * MIB, MIB, 2};
-	assert_non_null(parse_map(entries, 300));
-	for (unsigned i = 0; i < 300; i++)
-		entries[i].type = 1;
-	assert_null(parse_map(entries, 300)); /* of RAM, what does not fit is left unused */
-	assert_int_equal(info.memory.count, BOOT_RANGES_MAX);
-}
-
-static void the_pool_lies_in_ram_that_nobody_has(void **state)
-{
-	(void)state;
-	begin();
-	tag_memory(plain, 4);
-	tag_module(0x1000000, 0x1000000 + 3 * MIB, "root");
-	assert_null(end_and_parse());
-	assert_null(boot_layout(&info, IMAGE, 0, LIMIT));
-	assert_int_equal(info.pool.end - info.pool.start, 4 * MIB);
-	assert_int_equal(info.pool.start, 0x1400000);
-	assert_int_equal(info.pool.start % (2 * MIB), 0);
-	/* Root's: all but the first MiB, the image and the pool; the module is part of it. */
-	assert_int_equal(info.memory.count, 2);
-	assert_int_equal(info.memory.range[0].start, IMAGE.end);
-	assert_int_equal(info.memory.range[0].end, info.pool.start);
-	assert_int_equal(info.memory.range[1].start, info.pool.end);
-	assert_true(memory_map_contains(&info.memory, 0x1000000, 0x1000000 + 3 * MIB));
-}
-
-static void the_pool_is_as_large_as_asked_for_within_reason(void **state)
-{
-	static const struct {
-		uint64_t asked, got;
-	} cases[] = {{8 * MIB, 8 * MIB}, {3 * MIB, 4 * MIB}, {1, 2 * MIB}, {UINT64_MAX, 512 * MIB}};
-	(void)state;
-	for (unsigned i = 0; i < 4; i++) {
-		assert_null(parse_map(plain, 4));
-		assert_null(boot_layout(&info, IMAGE, cases[i].asked, LIMIT));
-		assert_int_equal(info.pool.end - info.pool.start, cases[i].got);
-	}
-}
-
-static void a_machine_with_too_little_memory_is_refused(void **state)
-{
-	static const struct entry small[] = {{0, 0x9f000, 1}, {MIB, 4 * MIB, 1}};
-	(void)state;
-	assert_null(parse_map(small, 2));
-	assert_non_null(strstr(boot_layout(&info, IMAGE, 0, LIMIT), "too little memory"));
-}
-
-static void memory_beyond_the_processors_reach_is_nobodys(void **state)
-{
-	static const struct entry entries[] = {{MIB, 1023 * MIB, 1}, {LIMIT - MIB, 3 * MIB, 1}};
-	(void)state;
-	assert_null(parse_map(entries, 2));
-	assert_null(boot_layout(&info, IMAGE, 0, LIMIT));
-	assert_int_equal(info.memory.range[info.memory.count - 1].end, LIMIT);
-}
-
-static void modules_must_lie_in_ram_and_apart(void **state)
-{
-	static const struct {
-		uint32_t start, end, start2, end2;
-		const char *error;
-	} cases[] = {
-		{0x200000, 0x300000, 0x300000, 0x300001, NULL}, {0x200000, 0x300001, 0x300000, 0x400000, "overlap"},
-		{0x200000, 0x300000, 0x3fff0000, 0x40001000, "outside"},
-		{0x200000, 0x300000, 0x150000, 0x190000, "outside"}, /* the image */
-		{0x200000, 0x300000, 0x400800, 0x500000, "page boundary"},
-		{0x200000, 0x300000, 0x500000, 0x400000, "before it begins"},
-		{0x200000, 0x200000, 0x200000, 0x200000, NULL}, /* empty files */
-		{0x10000, 0x18000, 0x200000, 0x300000, NULL},	/* UEFI's GRUB puts small ones below 1 MiB */
-	};
-	(void)state;
-	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		begin();
-		tag_memory(plain, 4);
-		tag_module(cases[i].start, cases[i].end, "a");
-		tag_module(cases[i].start2, cases[i].end2, "b");
-		const char *error = end_and_parse();
-		if (error == NULL)
-			error = boot_layout(&info, IMAGE, 0, LIMIT);
-		if (cases[i].error)
-			assert_non_null(strstr(error, cases[i].error));
-		else
-			assert_null(error);
-		if (i == 7)
-			assert_true(memory_map_contains(&info.memory, 0x10000, 0x18000));
-	}
-}
-
-static void too_many_modules_are_refused(void **state)
-{
-	(void)state;
-	begin();
-	tag_memory(plain, 4);
-	for (unsigned i = 0; i <= BOOT_MODULES_MAX; i++)
-		tag_module(0x200000 + i * 0x1000, 0x201000 + i * 0x1000, "m");
-	assert_non_null(strstr(end_and_parse(), "too many boot modules"));
-}
-
-static void nonsense_framebuffers_are_not_used(void **state)
-{
-	static const struct {
-		uint32_t pitch, width, height, bits;
-	} cases[] = {{4096, 1025, 768, 32}, {4096, 0, 768, 32}, {4096, 1024, 1u << 30, 32}, {4096, 1024, 768, 8},
-		{4096, 1024, 768, 255}, {1u << 30, 1024, 768, 32}, {0, 0x40000001, 768, 32}};
-	(void)state;
-	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		begin();
-		tag_memory(plain, 4);
-		tag(8, 38);
-		put(0x80000000, 8);
-		put(cases[i].pitch, 4);
-		put(cases[i].width, 4);
-		put(cases[i].height, 4);
-		put(cases[i].bits, 1);
-		put(1, 1);
-		put(0, 2);
-		put(0x080808100810, 6);
-		assert_null(end_and_parse());
-		assert_int_equal(info.framebuffer.address.value, 0);
-	}
-}
-
-/* Against a plain array of pages: after any sequence of operations the map says the same, and is sorted and merged. */
-static void a_map_agrees_with_a_plain_array(void **state)
-{
-	enum { PAGES = 200 };
-	(void)state;
-	for (uint32_t seed = 1; seed < 200; seed++) {
-		static struct boot_memory_map map;
-		uint8_t model[PAGES] = {0};
-		uint32_t random = seed;
-		map.count = 0;
-		for (unsigned step = 0; step < 60; step++) {
-			random = random * 1664525 + 1013904223;
-			uint32_t start = (random >> 8) % PAGES, end = start + (random >> 20) % (PAGES - start + 1);
-			bool add = random >> 31;
-			if (add)
-				assert_true(memory_map_add(&map, start * 4096ull, end * 4096ull));
-			else
-				assert_true(memory_map_remove(&map, start * 4096ull, end * 4096ull));
-			memset(model + start, add, end - start);
+	static const uint8_t values[] = {0, 1, 0x7f, 0x80, 0xff};
+	for (unsigned at = 0x1f1; at < 0x268; at++)
+		for (unsigned i = 0; i < sizeof(values); i++) {
+			linux_image();
+			image[at] = values[i];
+			set_file(image, sizeof(image));
+			boot_load(&boot);
 		}
-		for (uint32_t page = 0; page < PAGES; page++)
-			assert_int_equal(memory_map_contains(&map, page * 4096ull, page * 4096ull + 4096), model[page]);
-		for (uint32_t i = 1; i < map.count; i++)
-			assert_true(map.range[i - 1].end < map.range[i].start);
+}
+
+/* ---- ELF: PVH and Multiboot ---- */
+
+static uint8_t elf[0x3000];
+
+static void elf_put(unsigned at, uint64_t value, unsigned bytes)
+{
+	memcpy(elf + at, &value, bytes);
+}
+
+static void elf_segment(int bits, unsigned index, uint32_t type, uint64_t offset, uint64_t physical, uint64_t in_file,
+	uint64_t in_memory)
+{
+	unsigned at = bits == 64 ? 64 + 56 * index : 52 + 32 * index;
+	elf_put(at, type, 4);
+	if (bits == 64) {
+		elf_put(at + 8, offset, 8), elf_put(at + 16, physical + 0xffffffff80000000ull, 8),
+			elf_put(at + 24, physical, 8);
+		elf_put(at + 32, in_file, 8), elf_put(at + 40, in_memory, 8), elf_put(at + 48, 4, 8);
+	} else {
+		elf_put(at + 4, offset, 4), elf_put(at + 8, physical, 4), elf_put(at + 12, physical, 4);
+		elf_put(at + 16, in_file, 4), elf_put(at + 20, in_memory, 4), elf_put(at + 28, 4, 4);
 	}
+}
+
+static void elf_file(int bits)
+{
+	memset(elf, 0, sizeof(elf));
+	elf_put(0, 0x464c457f, 4);
+	elf[4] = bits == 64 ? 2 : 1, elf[5] = 1, elf[6] = 1;
+	elf_put(16, 2, 2), elf_put(18, bits == 64 ? 62 : 3, 2);
+	elf_put(24, 0x200010, bits / 8);
+	if (bits == 64)
+		elf_put(32, 64, 8), elf_put(54, 56, 2), elf_put(56, 2, 2);
+	else
+		elf_put(28, 52, 4), elf_put(42, 32, 2), elf_put(44, 2, 2);
+	elf_segment(bits, 0, 1, 0x1000, 0x200000, 0x1000, 0x8000);
+	elf_segment(bits, 1, 4, 0x2000, 0, 20, 20);
+	memset(elf + 0x1000, 0xcc, 0x1000);
+	/* the note: name "Xen", type 18, an address */
+	elf_put(0x2000, 4, 4), elf_put(0x2004, 4, 4), elf_put(0x2008, 18, 4), elf_put(0x200c, 0x6e6558, 4),
+		elf_put(0x2010, 0x200020, 4);
+	set_file(elf, sizeof(elf));
+}
+
+static void elf_multiboot(int bits, uint32_t flags)
+{
+	elf_file(bits);
+	elf_put(0x1004, 0x1badb002, 4), elf_put(0x1008, flags, 4),
+		elf_put(0x100c, (uint32_t) - (0x1badb002 + flags), 4);
+	set_file(elf, sizeof(elf));
+}
+
+static void a_pvh_kernel_starts_at_its_note(void **state)
+{
+	(void)state;
+	for (int bits = 32; bits <= 64; bits += 32) {
+		elf_file(bits);
+		ram[0x207fff] = 1;
+		vm.initrds = 1;
+		vm.initrd[0] = (struct engine_file){"initrd", (const uint8_t *)"hello", 5, ""};
+		assert_int_equal(boot_load(&boot), 0);
+		assert_int_equal(boot.mode, BOOT_PROTECTED);
+		assert_int_equal(boot.rip, 0x200020);
+		assert_int_equal(ram[0x200000], 0xcc);
+		assert_int_equal(ram[0x207fff], 0); /* what the file does not have is zero */
+		const uint8_t *start = ram + boot.rbx;
+		assert_int_equal(boot_u32(start), 0x336ec578);
+		assert_int_equal(boot_u32(start + 4), 1);
+		assert_int_equal(boot_u32(start + 12), 1);
+		const uint8_t *module = ram + boot_u64(start + 16);
+		assert_memory_equal(ram + boot_u64(module), "hello", 5);
+		assert_int_equal(boot_u64(module + 8), 8); /* rounded up */
+		assert_string_equal((const char *)ram + boot_u64(start + 24), "console=ttyS0");
+		assert_int_equal(boot_u64(start + 32), 0xe0000);
+		assert_int_equal(boot_u32(start + 48), 4);
+		assert_int_equal(boot_u64(ram + BOOT_GDT + 0x10), 0x00cf9b000000ffffull);
+	}
+}
+
+static void multiboot_gets_what_it_is_promised(void **state)
+{
+	(void)state;
+	for (int bits = 32; bits <= 64; bits += 32) {
+		elf_multiboot(bits, 3);
+		vm.initrds = 2;
+		vm.initrd[0] = (struct engine_file){"one", (const uint8_t *)"hello", 5, "with arguments"};
+		vm.initrd[1] = (struct engine_file){"two", (const uint8_t *)"world", 5, ""};
+		assert_int_equal(boot_load(&boot), 0);
+		assert_int_equal(boot.mode, BOOT_PROTECTED);
+		assert_int_equal(boot.rip, 0x200010);
+		assert_int_equal(boot.rax, 0x2badb002);
+		const uint8_t *info = ram + boot.rbx;
+		assert_int_equal(boot_u32(info) & 0x4d, 0x4d);
+		assert_int_equal(boot_u32(info + 8), (RAM >> 10) - 1024);
+		assert_string_equal((const char *)ram + boot_u32(info + 16), "kernel console=ttyS0");
+		assert_int_equal(boot_u32(info + 20), 2);
+		const uint8_t *list = ram + boot_u32(info + 24);
+		assert_int_equal(boot_u32(list), 0x208000);
+		assert_int_equal(boot_u32(list + 4), 0x208005);
+		assert_string_equal((const char *)ram + boot_u32(list + 8), "one with arguments");
+		assert_int_equal(boot_u32(list + 16), 0x209000);
+		assert_string_equal((const char *)ram + boot_u32(list + 24), "two");
+		assert_memory_equal(ram + 0x209000, "world", 5);
+		const uint8_t *map = ram + boot_u32(info + 48);
+		assert_int_equal(boot_u32(info + 44), 4 * 24);
+		assert_int_equal(boot_u32(map), 20);
+		assert_int_equal(boot_u64(map + 12), 0x9fc00);
+	}
+}
+
+static void the_kludge_says_where_it_goes(void **state)
+{
+	(void)state;
+	uint32_t header[8] = {0x1badb002, 0x10003, 0, 0x100040, 0x100000, 0x100200, 0x100400, 0x100020};
+	uint8_t flat[0x300];
+	header[2] = -(header[0] + header[1]);
+	memset(flat, 0xab, sizeof(flat));
+	memcpy(flat + 0x80, header, 32); /* the load address is at 0x40 in the file */
+	set_file(flat, sizeof(flat));
+	memset(ram + 0x100000, 0xff, 0x1000);
+	assert_int_equal(boot_load(&boot), 0);
+	assert_int_equal(boot.rip, 0x100020);
+	assert_memory_equal(ram + 0x100000, flat + 0x40, 0x200);
+	assert_int_equal(ram[0x100200], 0);
+	assert_int_equal(ram[0x1003ff], 0);
+	assert_int_equal(ram[0x100400], 0xff);
+	static const struct {
+		unsigned field;
+		uint32_t value;
+		const char *words;
+	} lies[] = {
+		{3, 0x100400, "before the file"},
+		{4, 0x200000, "before the file"},
+		{5, 0x110000, "truncated"},
+		{5, 0x1000, "truncated"},
+		{6, 0xffffffff, "RAM"},
+		{7, 0x0, "entry"},
+		{7, 0x100400, "entry"},
+	};
+	for (unsigned i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		uint32_t bad[8];
+		memcpy(bad, header, 32);
+		bad[lies[i].field] = lies[i].value;
+		memcpy(flat + 0x80, bad, 32);
+		set_file(flat, sizeof(flat));
+		refused(lies[i].words);
+	}
+	memcpy(flat + 0x80, header, 32);
+	set_file(flat, 0x80 + 20); /* the file ends in the header */
+	refused("file's end");
+}
+
+static void elf_files_that_lie_are_refused(void **state)
+{
+	(void)state;
+	for (int bits = 32; bits <= 64; bits += 32) {
+		unsigned first = bits == 64 ? 64 : 52, phnum = bits == 64 ? 56 : 44, phoff = bits == 64 ? 32 : 28;
+		elf_file(bits), elf_put(phnum, 0xffff, 2), set_file(elf, sizeof(elf));
+		refused("program headers");
+		elf_file(bits), elf_put(phoff, bits == 64 ? 0xfffffffffffffff0ull : 0xfffffff0, bits / 8),
+			set_file(elf, sizeof(elf));
+		refused("program headers");
+		elf_file(bits), elf_segment(bits, 0, 1, 0x2fff, 0x200000, 0x1000, 0x8000), set_file(elf, sizeof(elf));
+		refused("truncated");
+		elf_file(bits), elf_segment(bits, 0, 1, 0x1000, 0x200000, 0x1000, 0x10), set_file(elf, sizeof(elf));
+		refused("larger in the file");
+		elf_file(bits), elf_segment(bits, 0, 1, 0x1000, RAM - 0x1000, 0x1000, 0x8000),
+			set_file(elf, sizeof(elf));
+		refused("RAM");
+		elf_file(bits), elf_segment(bits, 0, 1, 0x1000, 0x1000, 0x1000, 0x1000), set_file(elf, sizeof(elf));
+		refused("RAM");
+		elf_file(bits), elf_segment(bits, 0, 1, 0x1000, 0xe0000, 0x1000, 0x1000), set_file(elf, sizeof(elf));
+		refused("RAM");
+		elf_file(bits), elf_put(0x2010, 0x300000, 4), set_file(elf, sizeof(elf));
+		refused("entry");
+		elf_file(bits), elf_put(0x200c, 0x6e6559, 4), set_file(elf, sizeof(elf));
+		refused("PVH");
+		elf_file(bits), elf_put(0x2000, 0xffffffff, 4), set_file(elf, sizeof(elf));
+		refused("PVH");
+		elf_file(bits), elf_put(18, 40, 2), set_file(elf, sizeof(elf));
+		refused("no x86");
+		elf_file(bits), set_file(elf, first);
+		refused(bits == 64 ? "program headers" : "program headers");
+		elf_multiboot(bits, 3), elf_put(24, 0x10, bits / 8), set_file(elf, sizeof(elf));
+		refused("entry");
+		elf_multiboot(bits, 0x8003), elf_put(0x1008, 0x8003, 4), set_file(elf, sizeof(elf));
+		refused("unknown");
+	}
+	elf_file(64), elf_segment(64, 0, 1, 0x1000, 0xfffffffffffff000ull, 0x1000, 0x8000), set_file(elf, sizeof(elf));
+	refused("RAM");
+}
+
+static void modules_larger_than_memory_are_refused(void **state)
+{
+	(void)state;
+	elf_multiboot(32, 3);
+	vm.initrds = 1;
+	vm.initrd[0] = (struct engine_file){"big", ram, RAM, ""};
+	refused("module big");
+	elf_file(64);
+	refused("more memory");
+}
+
+static void every_byte_of_an_elf_header_may_lie(void **state)
+{
+	(void)state;
+	for (int bits = 32; bits <= 64; bits += 32)
+		for (unsigned at = 0; at < 64 + 2 * 56; at++)
+			for (unsigned value = 0; value < 256; value += 51) {
+				elf_file(bits);
+				elf[at] = (uint8_t)value;
+				set_file(elf, sizeof(elf));
+				boot_load(&boot);
+			}
+}
+
+static void truncated_files_never_crash(void **state)
+{
+	(void)state;
+	for (unsigned bytes = 0; bytes < 0x1100; bytes += 3) {
+		elf_multiboot(64, 3);
+		set_file(elf, bytes);
+		boot_load(&boot);
+		linux_image();
+		set_file(image, bytes);
+		boot_load(&boot);
+	}
+}
+
+static void ram_has_its_layout(void **state)
+{
+	(void)state;
+	struct memory big;
+	struct memory_region region[MEMORY_REGIONS];
+	uint8_t *base = (uint8_t *)0x10000000;
+	assert_int_equal(memory_layout(&big, base, 4ull << 30, 39), 0);
+	assert_ptr_equal(memory_at(&big, 0x100000000, 4096), base + 0xc0000000);
+	assert_null(memory_at(&big, 0xc0000000, 1));
+	assert_null(memory_at(&big, 0xbffff000, 0x1001));
+	assert_null(memory_at(&big, 0xa0000, 1));
+	assert_null(memory_at(&big, 0x9ffff, 2));
+	assert_null(memory_at(&big, 0x140000000, 1));
+	assert_null(memory_at(&big, UINT64_MAX, 2));
+	assert_null(memory_at(&big, 0x100000, UINT64_MAX));
+	assert_int_equal(memory_regions(&big, region), 5);
+	assert_int_equal(region[4].bytes, 1ull << 30);
+	assert_true(memory_layout(&big, base, 1ull << 40, 39) < 0);
+	assert_true(memory_layout(&big, base, 0, 39) < 0);
+	assert_true(memory_layout(&big, base, (2 << 20) + 4096, 39) < 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_the_loader_says_is_copied),
-		cmocka_unit_test(cut_off_information_is_refused),
-		cmocka_unit_test(tags_of_impossible_size_are_refused),
-		cmocka_unit_test(text_without_an_end_or_with_odd_bytes_is_made_harmless),
-		cmocka_unit_test(a_map_is_needed),
-		cmocka_unit_test(overlapping_entries_leave_only_undisputed_ram),
-		cmocka_unit_test(a_map_of_everything_reserved_has_no_ram),
-		cmocka_unit_test(too_many_reserved_ranges_are_refused),
-		cmocka_unit_test(the_pool_lies_in_ram_that_nobody_has),
-		cmocka_unit_test(the_pool_is_as_large_as_asked_for_within_reason),
-		cmocka_unit_test(a_machine_with_too_little_memory_is_refused),
-		cmocka_unit_test(memory_beyond_the_processors_reach_is_nobodys),
-		cmocka_unit_test(modules_must_lie_in_ram_and_apart),
-		cmocka_unit_test(too_many_modules_are_refused),
-		cmocka_unit_test(nonsense_framebuffers_are_not_used),
-		cmocka_unit_test(a_map_agrees_with_a_plain_array),
+		cmocka_unit_test_setup(a_bzimage_starts_by_the_64_bit_protocol, setup),
+		cmocka_unit_test_setup(initrds_lie_one_after_the_other_at_the_end, setup),
+		cmocka_unit_test_setup(a_small_vm_gets_the_kernel_lower, setup),
+		cmocka_unit_test_setup(x2apic_is_left_out_where_the_kernel_could_not_know, setup),
+		cmocka_unit_test_setup(headers_that_lie_are_refused, setup),
+		cmocka_unit_test_setup(initrds_larger_than_memory_are_refused, setup),
+		cmocka_unit_test_setup(what_is_no_kernel_is_refused, setup),
+		cmocka_unit_test_setup(a_long_command_line_is_refused, setup),
+		cmocka_unit_test_setup(every_byte_of_the_header_may_lie, setup),
+		cmocka_unit_test_setup(a_pvh_kernel_starts_at_its_note, setup),
+		cmocka_unit_test_setup(multiboot_gets_what_it_is_promised, setup),
+		cmocka_unit_test_setup(the_kludge_says_where_it_goes, setup),
+		cmocka_unit_test_setup(elf_files_that_lie_are_refused, setup),
+		cmocka_unit_test_setup(modules_larger_than_memory_are_refused, setup),
+		cmocka_unit_test_setup(every_byte_of_an_elf_header_may_lie, setup),
+		cmocka_unit_test_setup(truncated_files_never_crash, setup),
+		cmocka_unit_test_setup(ram_has_its_layout, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

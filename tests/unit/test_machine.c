@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The machine as a whole: exits in, answers out. The guest is the test. */
+/* unit-sources: monitor/machine/machine.c monitor/machine/memory_exit.c monitor/machine/processor.c monitor/machine/msr.c */
+/* unit-sources: monitor/machine/pvclock.c monitor/machine/level.c monitor/machine/level_portable.c monitor/machine/level_host.c */
+/* unit-sources: monitor/machine/memory.c monitor/machine/bus.c monitor/machine/clock.c monitor/engine/fake.c */
+/* unit-sources: monitor/dev/uart16550.c monitor/dev/pic8259.c monitor/dev/pit8254.c monitor/dev/ioapic.c monitor/dev/rtc.c */
+/* unit-sources: monitor/dev/pci.c monitor/dev/acpi_pm.c monitor/dev/i8042.c monitor/dev/testdev.c monitor/dev/device.c */
+/* unit-sources: monitor/dev/acpi/tables.c monitor/dev/acpi/dsdt_aml.c */
+/* unit-sources: monitor/boot/boot.c monitor/boot/linux.c monitor/boot/multiboot.c monitor/boot/pvh.c monitor/boot/elf.c */
+/* unit-sources: monitor/emu/decode.c monitor/emu/exec_alu.c monitor/emu/exec_bits.c monitor/emu/exec_flow.c monitor/emu/exec_move.c */
+/* unit-sources: monitor/emu/exec_segment.c monitor/emu/exec_string.c monitor/emu/exec_system.c monitor/emu/exec_vector.c */
+/* unit-sources: monitor/emu/mem.c monitor/emu/step.c monitor/emu/table.c monitor/emu/walk.c lib/format.c lib/string.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <cmocka.h>
+#include "monitor/dev/acpi/tables.h"
+#include "monitor/engine/fake.h"
+#include "monitor/machine/machine.h"
+
+#define RAM  (16ull << 20)
+#define CODE 0x200000ull
+
+static uint8_t *ram;
+static struct engine_vm vm;
+static struct machine machine;
+static uint8_t kernel[0x2000];
+static jmp_buf ended;
+static struct gyre_vcpu_page *page;
+
+/* A PVH kernel of one page. */
+static void make_kernel(void)
+{
+	memset(kernel, 0, sizeof(kernel));
+	static const uint8_t ident[7] = {0x7f, 'E', 'L', 'F', 1, 1, 1};
+	memcpy(kernel, ident, 7);
+	kernel[16] = 2, kernel[18] = 3;
+	boot_put32(kernel + 24, CODE), boot_put32(kernel + 28, 52);
+	kernel[42] = 32, kernel[44] = 2;
+	boot_put32(kernel + 52, 1), boot_put32(kernel + 56, 0x1000), boot_put32(kernel + 64, CODE),
+		boot_put32(kernel + 68, 0x1000), boot_put32(kernel + 72, 0x1000);
+	boot_put32(kernel + 84, 4), boot_put32(kernel + 88, 0x100), boot_put32(kernel + 100, 20),
+		boot_put32(kernel + 104, 20);
+	boot_put32(kernel + 0x100, 4), boot_put32(kernel + 0x104, 4), boot_put32(kernel + 0x108, 18);
+	memcpy(kernel + 0x10c, "Xen", 4), boot_put32(kernel + 0x110, CODE);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	fake_reset();
+	if (!ram)
+		ram = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memset(ram, 0, RAM);
+	make_kernel();
+	vm = (struct engine_vm){.name = "test",
+		.memory = RAM,
+		.ram = ram,
+		.cpus = 1,
+		.level = GYRE_LEVEL_PORTABLE_1,
+		.append = "",
+		.tsc_khz = fake.khz,
+		.physical_bits = 40,
+		.flags = GYRE_VM_TEST_DEVICE,
+		.kernel = {"kernel", kernel, sizeof(kernel), ""}};
+	fake.at_end = &ended;
+	if (setjmp(ended)) {
+		fail_msg("the VM ended at its start: %s", fake.text);
+		return -1;
+	}
+	machine_start(&machine, &vm);
+	page = machine.vcpu.page;
+	return 0;
+}
+
+/* One exit, and the monitor's answer. */
+static int next_exit;
+static int run_once(struct engine_vcpu *vcpu)
+{
+	vcpu->page->entry_flags = 0;
+	return next_exit;
+}
+
+static void give(int exit)
+{
+	next_exit = exit;
+	fake.run = run_once;
+	page->entry_flags = 0;
+	page->event = 0;
+	machine_step(&machine);
+}
+
+static void give_io(uint16_t port, uint32_t flags, uint32_t size)
+{
+	page->d0 = port;
+	page->d1 = flags | size << 8;
+	page->d2 = page->rip + 2;
+	give(GYRE_EXIT_IO);
+}
+
+/* The exit ends the VM. */
+#define ENDS(action)                                                                                                   \
+	do {                                                                                                           \
+		fake.reason = 99;                                                                                      \
+		if (!setjmp(ended)) {                                                                                  \
+			action;                                                                                        \
+			fail_msg("the VM goes on");                                                                    \
+		}                                                                                                      \
+	} while (0)
+
+static void the_processor_starts_as_the_entry_wants(void **state)
+{
+	(void)state;
+	const struct gyre_vcpu_state *s = machine.vcpu.state;
+	assert_int_equal(page->rip, CODE);
+	assert_int_equal(page->rflags, 2);
+	assert_int_equal(s->cr0, 0x11);
+	assert_int_equal(s->efer, 0);
+	assert_int_equal(s->segment[GYRE_CS].attributes, 0xc9b);
+	assert_int_equal(s->segment[GYRE_CS].limit, 0xffffffff);
+	assert_int_equal(s->segment[GYRE_TR].attributes, 0x8b);
+	assert_int_equal(s->apic_base, 0xfee00900);
+	assert_int_equal(s->apic[0x35], 0x700); /* virtual wire */
+	assert_int_equal(fake.groups_set, GYRE_STATE_ALL);
+	assert_int_equal(fake.policy.physical_bits, 39);
+	assert_int_equal((uint64_t)fake.policy.tsc_offset + fake.tsc, 0); /* the guest's TSC begins at 0 */
+}
+
+static void ports_reach_their_devices(void **state)
+{
+	(void)state;
+	page->gpr[GYRE_RAX] = 0x1122334455667741;
+	give_io(0x3f8, 0, 1);
+	assert_int_equal(fake.output[0], 0x41);
+	assert_int_equal(page->rip, CODE + 2);
+	assert_int_equal(page->entry_flags, GYRE_ENTRY_COMPLETED);
+	give_io(0x3fd, GYRE_IO_IN, 1);
+	assert_true(page->gpr[GYRE_RAX] == 0x1122334455667760);
+	give_io(0x1234, GYRE_IO_IN, 2); /* nobody */
+	assert_true(page->gpr[GYRE_RAX] == 0x112233445566ffff);
+	give_io(0xffff, GYRE_IO_IN, 4); /* beyond the last port */
+	assert_true(page->gpr[GYRE_RAX] == 0xffffffff);
+	give_io(0x608, GYRE_IO_IN, 4);
+	assert_true(page->gpr[GYRE_RAX] < 0x1000000);
+}
+
+/* An instruction in 32-bit mode without paging at CODE, by a memory exit at gpa. */
+static void give_memory(uint64_t gpa, uint32_t access, const void *code, unsigned bytes)
+{
+	memcpy(ram + CODE, code, bytes);
+	page->rip = CODE;
+	page->mode = GYRE_MODE_PE | GYRE_MODE_CS_D | GYRE_MODE_SS_D;
+	page->cr0 = 0x11, page->cr3 = 0, page->cr4 = 0;
+	page->insn_bytes = 0;
+	page->d0 = gpa, page->d1 = access;
+	give(GYRE_EXIT_MEMORY);
+}
+
+static void memory_reaches_its_devices(void **state)
+{
+	(void)state;
+	page->gpr[GYRE_RAX] = 1;
+	give_memory(0xfec00000, GYRE_ACCESS_WRITE, "\xa3\x00\x00\xc0\xfe", 5); /* mov [fec00000], eax */
+	assert_int_equal(page->rip, CODE + 5);
+	page->gpr[GYRE_RCX] = 0xfec00010;
+	give_memory(0xfec00010, 0, "\x8b\x11", 2); /* mov edx, [ecx] */
+	assert_int_equal(page->gpr[GYRE_RDX], 0x00170020);
+	give_memory(0xd0000000, 0, "\x8b\x15\x00\x00\x00\xd0", 6); /* nobody */
+	assert_int_equal(page->gpr[GYRE_RDX], 0xffffffff);
+}
+
+static void the_local_apic_is_done_on_entry(void **state)
+{
+	(void)state;
+	page->gpr[GYRE_RCX] = 0xfee00300, page->gpr[GYRE_RAX] = 0x40040;
+	give_memory(0xfee00300, GYRE_ACCESS_WRITE, "\x89\x01", 2); /* mov [ecx], eax */
+	assert_int_equal(page->entry_flags, GYRE_ENTRY_APIC_WRITE | GYRE_ENTRY_COMPLETED);
+	assert_int_equal(page->apic_register, 0x300);
+	assert_int_equal(page->apic_value, 0x40040);
+	page->gpr[GYRE_RCX] = 0xfee00020;
+	give_memory(0xfee00020, 0, "\x8b\x39", 2); /* mov edi, [ecx] */
+	assert_int_equal(page->entry_flags, GYRE_ENTRY_APIC_READ | GYRE_ENTRY_COMPLETED);
+	assert_int_equal(page->apic_register, 0x20);
+	assert_int_equal(page->apic_gpr, GYRE_RDI);
+	assert_int_equal(page->rip, CODE + 2);
+}
+
+static int apic_says(struct engine_vcpu *vcpu)
+{
+	static int calls;
+	if (vcpu->page->entry_flags & GYRE_ENTRY_NO_RUN) {
+		assert_true(vcpu->page->entry_flags & GYRE_ENTRY_APIC_READ);
+		vcpu->page->gpr[vcpu->page->apic_gpr] = 0x12345678;
+		vcpu->page->entry_flags = 0;
+		return GYRE_EXIT_KICK;
+	}
+	calls++;
+	return GYRE_EXIT_MEMORY;
+}
+
+static void other_instructions_on_the_local_apic_work_too(void **state)
+{
+	(void)state;
+	memcpy(ram + CODE, "\x03\x01", 2); /* add eax, [ecx] */
+	page->rip = CODE;
+	page->mode = GYRE_MODE_PE | GYRE_MODE_CS_D;
+	page->gpr[GYRE_RAX] = 1, page->gpr[GYRE_RCX] = 0xfee00020;
+	page->d0 = 0xfee00020, page->d1 = 0;
+	page->entry_flags = 0;
+	fake.run = apic_says;
+	machine_step(&machine);
+	assert_int_equal(page->gpr[GYRE_RAX], 0x12345679);
+	assert_int_equal(page->rip, CODE + 2);
+	assert_int_equal(page->entry_flags, GYRE_ENTRY_COMPLETED);
+}
+
+static void strings_of_ports_go_to_memory(void **state)
+{
+	(void)state;
+	memcpy(ram + CODE, "\xf3\x6e", 2); /* rep outsb */
+	memcpy(ram + 0x300000, "hello", 5);
+	page->rip = CODE;
+	page->mode = GYRE_MODE_PE | GYRE_MODE_CS_D;
+	page->cr0 = 0x11;
+	page->gpr[GYRE_RSI] = 0x300000, page->gpr[GYRE_RCX] = 5, page->gpr[GYRE_RDX] = 0x3f8;
+	page->d0 = 0x3f8, page->d1 = GYRE_IO_STRING | GYRE_IO_REP | 1 << 8, page->d2 = CODE + 2;
+	give(GYRE_EXIT_IO);
+	assert_memory_equal(fake.output, "hello", 5);
+	assert_int_equal(page->gpr[GYRE_RCX], 0);
+	assert_int_equal(page->rip, CODE + 2);
+}
+
+static void unknown_msrs_are_faults(void **state)
+{
+	(void)state;
+	page->d0 = 0, page->d1 = 0xc0010010;
+	give(GYRE_EXIT_MSR);
+	assert_int_equal(page->event, GYRE_EVENT_VALID | GYRE_EVENT_EXCEPTION | GYRE_EVENT_ERROR | 13);
+	page->d1 = 0xfe;
+	page->instruction_length = 2;
+	uint64_t rip = page->rip;
+	give(GYRE_EXIT_MSR);
+	assert_int_equal(page->event, 0);
+	assert_int_equal(page->gpr[GYRE_RAX], 0x508);
+	assert_int_equal(page->rip, rip + 2);
+	page->d1 = 0xc0010015;
+	give(GYRE_EXIT_MSR);
+	assert_int_equal(page->gpr[GYRE_RAX], 1 << 24);
+}
+
+static void write_msr(uint32_t index, uint64_t value)
+{
+	page->d0 = 1, page->d1 = index, page->d2 = value;
+	page->instruction_length = 2;
+	give(GYRE_EXIT_MSR);
+}
+
+static void mtrrs_hold_what_is_valid(void **state)
+{
+	(void)state;
+	write_msr(0x200, 0x80000006);
+	assert_int_equal(page->event, 0);
+	write_msr(0x200, 0x80000002); /* no such type */
+	assert_int_not_equal(page->event, 0);
+	write_msr(0x201, 1ull << 39); /* beyond the width */
+	assert_int_not_equal(page->event, 0);
+	write_msr(0x268, 0x0606060606060206);
+	assert_int_not_equal(page->event, 0);
+	write_msr(0x2ff, 0xc06);
+	assert_int_equal(page->event, 0);
+	page->d0 = 0, page->d1 = 0x200;
+	give(GYRE_EXIT_MSR);
+	assert_int_equal(page->gpr[GYRE_RAX], 0x80000006);
+}
+
+static void the_paravirtual_clock_tells_the_time(void **state)
+{
+	(void)state;
+	fake_pass(5000000000ull);
+	machine.vcpu.state->tsc_adjust = 1000;
+	write_msr(0x4b564d01, 0x300001);
+	assert_int_equal(page->event, 0);
+	const uint8_t *clock = ram + 0x300000;
+	assert_int_equal(boot_u32(clock) & 1, 0);
+	uint64_t tsc = boot_u64(clock + 8), ns = boot_u64(clock + 16);
+	assert_int_equal(tsc, 5000001000ull);
+	assert_in_range(ns, 4999999990ull, 5000000000ull);
+	uint32_t multiplier = boot_u32(clock + 24);
+	int8_t shift = (int8_t)clock[28];
+	uint64_t second = shift >= 0 ? fake.khz * 1000 << shift : fake.khz * 1000 >> -shift;
+	assert_in_range((unsigned __int128)second * multiplier >> 32, 999999998, 1000000000);
+	assert_int_equal(clock[29], 1);
+	write_msr(0x4b564d00, 0x300100);
+	assert_int_equal(boot_u32(ram + 0x300104), 1700000000);
+	write_msr(0x4b564d01, RAM - 16 + 1); /* half of it outside */
+	assert_int_not_equal(page->event, 0);
+	write_msr(0x4b564d00, 0xfffffffffffffff0ull);
+	assert_int_not_equal(page->event, 0);
+}
+
+static void power_off_and_exits_end_it(void **state)
+{
+	(void)state;
+	page->gpr[GYRE_RAX] = 0x2000;
+	ENDS(give_io(0x604, 0, 2));
+	assert_int_equal(fake.reason, GYRE_END_POWER_OFF);
+	page->gpr[GYRE_RAX] = 0x21;
+	machine.request = MACHINE_RUN;
+	ENDS(give_io(0xf4, 0, 4));
+	assert_int_equal(fake.reason, GYRE_END_DEBUG_EXIT);
+	assert_int_equal(fake.code, 0x21);
+}
+
+static void the_last_line_is_not_lost(void **state)
+{
+	(void)state;
+	fake.output_room = 0;
+	page->gpr[GYRE_RAX] = 'x';
+	give_io(0x3f8, 0, 1);
+	fake.output_room = 10;
+	page->gpr[GYRE_RAX] = 0x2000;
+	ENDS(give_io(0x604, 0, 2));
+	assert_int_equal(fake.output_bytes, 1);
+}
+
+static void a_reset_starts_it_again(void **state)
+{
+	(void)state;
+	memset(ram + CODE, 0xee, 16);
+	page->gpr[GYRE_RAX] = 0x99;
+	write_msr(0x4b564d01, 0x300001);
+	page->gpr[GYRE_RAX] = 6;
+	give_io(0xcf9, 0, 1);
+	assert_int_equal(page->rip, CODE);
+	assert_int_equal(ram[CODE], 0); /* the kernel is there again */
+	assert_int_equal(page->gpr[GYRE_RAX], 0);
+	assert_int_equal(machine.cpu.pv_system, 0);
+	assert_int_equal(fake.groups_set, GYRE_STATE_ALL);
+	vm.flags |= GYRE_VM_NO_REBOOT;
+	page->gpr[GYRE_RAX] = 0xfe;
+	ENDS(give_io(0x64, 0, 1));
+	assert_int_equal(fake.reason, GYRE_END_RESET);
+}
+
+static void triple_faults_restart_it_but_not_for_ever(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 100; i++) { /* one that worked for a while in between */
+		fake_pass(2000000000);
+		give(GYRE_EXIT_TRIPLE_FAULT);
+	}
+	ENDS(for (unsigned i = 0; i < 100; i++) give(GYRE_EXIT_TRIPLE_FAULT));
+	assert_int_equal(fake.reason, GYRE_END_CRASHED);
+	vm.flags |= GYRE_VM_NO_REBOOT;
+	ENDS(give(GYRE_EXIT_TRIPLE_FAULT));
+	assert_int_equal(fake.reason, GYRE_END_TRIPLE_FAULT);
+}
+
+static void a_jump_to_nowhere_is_a_crash(void **state)
+{
+	(void)state;
+	unsigned lines = fake.log_lines;
+	ENDS(give_memory(0xd0000000, GYRE_ACCESS_EXECUTE, "", 0));
+	assert_int_equal(fake.reason, GYRE_END_CRASHED);
+	assert_non_null(strstr(fake.text, "jumped"));
+	assert_true(fake.log_lines >= lines + 6); /* registers */
+}
+
+static void a_missing_page_is_mapped_again(void **state)
+{
+	(void)state;
+	page->gpr[GYRE_RAX] = 0x400000;
+	give_io(0xe4, 0, 4);
+	assert_int_equal(fake.last_unmap, 0x400000);
+	unsigned maps = fake.maps;
+	page->rip = CODE;
+	page->d0 = 0x400123, page->d1 = GYRE_ACCESS_WRITE;
+	give(GYRE_EXIT_MEMORY);
+	assert_int_equal(fake.maps, maps + 1);
+	assert_int_equal(fake.last_map, 0x400000);
+	assert_int_equal(page->rip, CODE); /* the instruction is tried again */
+}
+
+static void the_pics_get_their_acknowledge(void **state)
+{
+	(void)state;
+	static const struct {
+		uint16_t port;
+		uint8_t value;
+	} writes[] = {{0x20, 0x11}, {0x21, 0x20}, {0x21, 0x04}, {0x21, 0x01}};
+	for (unsigned i = 0; i < 4; i++) {
+		page->gpr[GYRE_RAX] = writes[i].value;
+		give_io(writes[i].port, 0, 1);
+	}
+	page->gpr[GYRE_RAX] = 1;
+	give_io(0x2004, 0, 1);
+	assert_int_equal(page->extint_line, 1);
+	give(GYRE_EXIT_EXTINT);
+	assert_int_equal(page->extint_vector, 0x24);
+	assert_int_equal(page->entry_flags, GYRE_ENTRY_EXTINT);
+	assert_int_equal(page->extint_line, 0);
+}
+
+static void timers_run_on_a_kick(void **state)
+{
+	(void)state;
+	static const uint8_t pit[] = {0x34, 0xa9, 0x04};
+	page->gpr[GYRE_RAX] = pit[0], give_io(0x43, 0, 1);
+	page->gpr[GYRE_RAX] = pit[1], give_io(0x40, 0, 1);
+	page->gpr[GYRE_RAX] = pit[2], give_io(0x40, 0, 1);
+	/* pin 2 of the I/O APIC, edge, vector 0x30 */
+	uint32_t value = 0x14;
+	bus_mmio_write(&machine.bus, IOAPIC_BASE, 4, &value);
+	value = 0x30;
+	bus_mmio_write(&machine.bus, IOAPIC_BASE + 0x10, 4, &value);
+	unsigned before = fake.messages;
+	for (unsigned i = 0; i < 10; i++) {
+		fake_pass(fake.timer - fake.tsc);
+		give(GYRE_EXIT_KICK);
+	}
+	assert_int_equal(fake.messages, before + 10);
+}
+
+static void any_exit_is_answered(void **state)
+{
+	(void)state;
+	for (volatile int exit = 0; exit < 40; exit++) {
+		if (setjmp(ended))
+			continue;
+		page->rip = CODE;
+		page->d0 = 0x10, page->d1 = 0, page->d2 = 0;
+		page->mode = GYRE_MODE_PE | GYRE_MODE_CS_D;
+		give(exit);
+	}
+	if (!setjmp(ended))
+		give(-1);
+	assert_int_equal(fake.reason, GYRE_END_MONITOR);
+}
+
+static uint8_t sum(const uint8_t *at, uint32_t bytes)
+{
+	uint8_t total = 0;
+	while (bytes--)
+		total = (uint8_t)(total + *at++);
+	return total;
+}
+
+static void acpi_tables_hang_together(void **state)
+{
+	(void)state;
+	const uint8_t *rsdp = ram + 0xe0000;
+	assert_memory_equal(rsdp, "RSD PTR ", 8);
+	assert_int_equal(sum(rsdp, 20), 0);
+	assert_int_equal(sum(rsdp, 36), 0);
+	const uint8_t *xsdt = ram + boot_u64(rsdp + 24);
+	assert_memory_equal(xsdt, "XSDT", 4);
+	assert_int_equal(boot_u32(xsdt + 4), 36 + 16);
+	for (unsigned i = 0; i < 2; i++) {
+		const uint8_t *table = ram + boot_u64(xsdt + 36 + 8 * i);
+		assert_int_equal(sum(table, boot_u32(table + 4)), 0);
+		assert_int_equal(boot_u32(ram + boot_u32(rsdp + 16) + 36 + 4 * i), boot_u64(xsdt + 36 + 8 * i));
+		if (i == 0) {
+			assert_memory_equal(table, "FACP", 4);
+			const uint8_t *dsdt = ram + boot_u32(table + 40);
+			assert_memory_equal(dsdt, "DSDT", 4);
+			assert_int_equal(sum(dsdt, boot_u32(dsdt + 4)), 0);
+			assert_int_equal(boot_u32(table + 36) & 63, 0); /* the FACS */
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(the_processor_starts_as_the_entry_wants, setup),
+		cmocka_unit_test_setup(ports_reach_their_devices, setup),
+		cmocka_unit_test_setup(memory_reaches_its_devices, setup),
+		cmocka_unit_test_setup(the_local_apic_is_done_on_entry, setup),
+		cmocka_unit_test_setup(other_instructions_on_the_local_apic_work_too, setup),
+		cmocka_unit_test_setup(strings_of_ports_go_to_memory, setup),
+		cmocka_unit_test_setup(unknown_msrs_are_faults, setup),
+		cmocka_unit_test_setup(mtrrs_hold_what_is_valid, setup),
+		cmocka_unit_test_setup(the_paravirtual_clock_tells_the_time, setup),
+		cmocka_unit_test_setup(power_off_and_exits_end_it, setup),
+		cmocka_unit_test_setup(the_last_line_is_not_lost, setup),
+		cmocka_unit_test_setup(a_reset_starts_it_again, setup),
+		cmocka_unit_test_setup(triple_faults_restart_it_but_not_for_ever, setup),
+		cmocka_unit_test_setup(a_jump_to_nowhere_is_a_crash, setup),
+		cmocka_unit_test_setup(a_missing_page_is_mapped_again, setup),
+		cmocka_unit_test_setup(the_pics_get_their_acknowledge, setup),
+		cmocka_unit_test_setup(timers_run_on_a_kick, setup),
+		cmocka_unit_test_setup(any_exit_is_answered, setup),
+		cmocka_unit_test_setup(acpi_tables_hang_together, setup),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -118,25 +118,17 @@ bool pagetable_dirty(struct pagetable *table, uint64_t page)
 	return true;
 }
 
-/* Up to 64 leaves: a word of the bitmap. */
-static uint64_t word_take(uint64_t *entry, uint64_t dirty, uint64_t write)
+/* 64 leaves: a word of the bitmap. How many are dirty. */
+static unsigned int word_take(uint64_t *entry, uint64_t dirty, uint64_t write, uint64_t *word)
 {
-	uint64_t word = 0;
+	unsigned int count = 0;
 	for (unsigned int i = 0; i < 64; i++) {
 		if ((entry[i] & dirty) == dirty) {
 			entry[i] &= ~write;
-			word |= 1ul << i;
+			*word |= 1ul << i;
+			count++;
 		}
 	}
-	return word;
-}
-
-/* The compiler's own would be a call of a library. */
-static unsigned int bits_set(uint64_t word)
-{
-	unsigned int count = 0;
-	for (; word != 0; word &= word - 1)
-		count++;
 	return count;
 }
 
@@ -151,8 +143,10 @@ unsigned int pagetable_dirty_take(struct pagetable *table, uint64_t page, unsign
 			part = pages;
 		bool some = path_walk(table, page, 0, &path) == 0 && (*path.at[1] & PAGETABLE_DIRTY_BELOW) != 0;
 		for (unsigned int i = 0; i < part; i += 64) {
-			*bitmap = some ? word_take(path.at[0] + i, PAGETABLE_LOGGED | write, write) : 0;
-			count += bits_set(*bitmap++);
+			*bitmap = 0;
+			if (some)
+				count += word_take(path.at[0] + i, PAGETABLE_LOGGED | write, write, bitmap);
+			bitmap++;
 		}
 		if (some && part == 512)
 			*path.at[1] &= ~PAGETABLE_DIRTY_BELOW;

@@ -23,7 +23,7 @@
 #define POOL_RESERVE	  8
 
 static struct process root;
-static struct quota home_quota; /* of the tree of root's RAM: pages that come home must find a place */
+struct quota home_quota;
 
 static const struct boot_module *module_find(const struct boot_info *boot, const char *name)
 {

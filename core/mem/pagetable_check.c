@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/mem/pagetable_check.c: for checks: whether the counts in a page table are right, and what it maps.
+ */
+#include "core/mem/pagetable_entry.h"
+
+#define END_PAGE (1ul << (9 * PAGETABLE_LEVELS))
+
+static unsigned int entries_in(const struct pagetable_format *format, const uint64_t *entries)
+{
+	unsigned int count = 0;
+	for (unsigned int i = 0; i < 512; i++)
+		count += entry_present(format, entries[i]);
+	return count;
+}
+
+/* The tables that begin at this page, on the way down to what maps it. */
+static int64_t tables_beginning_at(
+	const struct pagetable *table, uint64_t page, const struct path *path, unsigned int lowest)
+{
+	int64_t tables = 0;
+	for (unsigned int level = lowest; level < TOP; level++) {
+		uint64_t parent = *path->at[level + 1];
+		if ((page & (pagetable_level_pages(level + 1) - 1)) != 0)
+			break;
+		if (entries_in(table->format, entry_table(table->format, parent)) != entry_count(parent) ||
+			entry_count(parent) == 0)
+			return -1;
+		tables++;
+	}
+	return tables;
+}
+
+int64_t pagetable_check(const struct pagetable *table, uint64_t limit, pagetable_leaf_check check, void *context)
+{
+	int64_t tables = 1;
+	for (uint64_t page = 0; page < limit && page < END_PAGE;) {
+		struct path path;
+		unsigned int level = path_walk(table, page, 0, &path);
+		int64_t n = tables_beginning_at(table, page, &path, level);
+		if (n < 0)
+			return -1;
+		tables += n;
+		if (entry_present(table->format, *path.at[level]) &&
+			!check(context, page, leaf_frame(table->format, *path.at[level], level),
+				pagetable_level_pages(level)))
+			return -1;
+		page = (page | (pagetable_level_pages(level) - 1)) + 1;
+	}
+	return tables;
+}

@@ -269,11 +269,11 @@ bool aspace_end(struct aspace *aspace, unsigned int *budget)
 	if (*budget > 0 && aspace->table.tables > 0) {
 		struct pagetable_unmap unmap = {.budget = *budget};
 		uint64_t page = aspace->dirty_cursor;
-		uint64_t done = (uint64_t)pagetable_unmap(&aspace->table, page, ALL_PAGES - page, &unmap);
+		uint64_t done = (uint64_t)pagetable_unmap(&aspace->table, page, aspace->ops->end_page - page, &unmap);
 		unmap_finish(aspace, &unmap, page, done);
 		*budget = unmap.budget;
 		aspace->dirty_cursor += done;
-		ended = aspace->dirty_cursor == ALL_PAGES;
+		ended = aspace->dirty_cursor == aspace->ops->end_page;
 		if (ended)
 			pagetable_end(&aspace->table);
 	} else {

@@ -202,7 +202,7 @@ static long root_init(const struct gyre_boot_info *boot)
 		return event < 0 ? event : endpoint;
 	root.event = (handle_t)event;
 	root.endpoint = (handle_t)endpoint;
-	if ((error = thread_schedule(0, ROOT_PRIORITY, 0, 0, 0, 0)) < 0)
+	if ((error = thread_schedule(GYRE_ROOT_THREAD, ROOT_PRIORITY, 0, 0, 0, 0)) < 0)
 		return error;
 	return server_start();
 }

@@ -50,7 +50,7 @@ static int file_add(
 	if (module->bytes == 0)
 		return 0;
 	long window = memory_derive(GYRE_ROOT_RAM, module->first_page, (module->bytes + 4095) / 4096,
-		GYRE_RIGHT_READ | GYRE_RIGHT_COPY | GYRE_RIGHT_MANAGE);
+		GYRE_RIGHT_READ);
 	if (window > 0)
 		vm->file[slot] = (handle_t)window;
 	long copy = window < 0 ? window : handle_copy(vm->process, vm->file[slot], GYRE_RIGHT_READ, 0);
@@ -132,6 +132,16 @@ static int give(const struct vm *vm, long origin, uint32_t rights, uint32_t *num
 	return 0;
 }
 
+/* With the badge that it has already: a copy keeps it. */
+static int endpoint_give(const struct vm *vm)
+{
+	long copy = handle_copy(vm->process, vm->endpoint, GYRE_RIGHT_CALL, vm->number + 1);
+	if (copy < 0)
+		return (int)copy;
+	vm->start->endpoint = (uint32_t)copy;
+	return 0;
+}
+
 /* The first VM's console is COM1 itself, if the machine has one. */
 static int com1_give(struct vm *vm)
 {
@@ -167,7 +177,7 @@ static int handles_give(struct vm *vm)
 	if (error == 0)
 		error = give(vm, root.event, GYRE_RIGHT_SIGNAL, &start->event_root);
 	if (error == 0)
-		error = give(vm, vm->endpoint, GYRE_RIGHT_CALL, &start->endpoint);
+		error = endpoint_give(vm);
 	if (error == 0 && vm->number == 0 && com1_give(vm) < 0)
 		root_log("%s: COM1 is not to be had, its console has no line", vm->entry->name);
 	return error;
@@ -294,6 +304,7 @@ void vm_end(struct vm *vm, uint32_t reason, int32_t code, const char *text)
 	struct gyre_frame_exit end = {.code = code, .reason = reason};
 	if (vm->state == VM_ENDED)
 		return;
+	root_log("DEBUG %u %d %s", reason, code, text);
 	text_clean(end.text, text, sizeof(end.text)); /* it may lie in the channel */
 	vm->state = VM_ENDED;
 	vm->code = code;

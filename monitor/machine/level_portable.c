@@ -16,7 +16,6 @@
 /* X(name for people, register of the leaf: 0 EAX to 3 EDX, bit) */
 #define LEAF_1(X)                                                                                                      \
 	X("fpu", 3, 0)                                                                                                 \
-	X("vme", 3, 1)                                                                                                 \
 	X("de", 3, 2)                                                                                                  \
 	X("pse", 3, 3) X("tsc", 3, 4) X("msr", 3, 5) X("pae", 3, 6) X("mce", 3, 7) X("cx8", 3, 8) X("apic", 3, 9)      \
 		X("sep", 3, 11) X("mtrr", 3, 12) X("pge", 3, 13) X("mca", 3, 14) X("cmov", 3, 15) X("pat", 3, 16)      \
@@ -113,7 +112,7 @@ int level_portable_1(struct level *level, const struct level_request *request, c
 	level_add(level, 0x80000008, 0, 0, PHYSICAL_BITS | LINEAR_BITS << 8, 0, cpus - 1, 0);
 
 	level->policy.cr0_allowed = 0xe005003f;
-	level->policy.cr4_allowed = 0x7ff;  /* VME to OSXMMEXCPT */
+	level->policy.cr4_allowed = 0x7fc;  /* TSD to OSXMMEXCPT */
 	level->policy.efer_allowed = 0xd01; /* SCE, LME, LMA, NXE */
 	level->policy.xcr0_allowed = 0;
 	level->policy.physical_bits = PHYSICAL_BITS;

@@ -291,11 +291,11 @@ static int pit_check(const void *state)
 	const struct pit_state *pit = state;
 	for (unsigned i = 0; i < 3; i++) {
 		const struct pit_channel_state *channel = &pit->channel[i];
-		uint32_t least = pit_periodic(channel) ? 2 : 1;
+		uint32_t least = channel->running && pit_periodic(channel) ? 2 : 1;
 		if (channel->count < least || channel->count > 65536 || channel->mode > 5 || channel->bcd > 1 ||
 			channel->access < 1 || channel->access > 3 || channel->gate > 1 || channel->latched > 2 ||
-			(i != 2 && !channel->gate) || channel->start > UINT64_MAX / 4 || channel->loaded > 1 ||
-			channel->running > 1 || channel->status_latched > 1 || channel->read_high > 1)
+			(i != 2 && !channel->gate) || channel->loaded > 1 || channel->running > 1 ||
+			channel->status_latched > 1 || channel->read_high > 1)
 			return -GYRE_EPROTO;
 	}
 	return pit->port61 > 0x0f ? -GYRE_EPROTO : 0;

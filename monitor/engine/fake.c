@@ -203,8 +203,9 @@ size_t engine_console_read(uint8_t *data, size_t bytes)
 {
 	if (bytes > fake.input_bytes)
 		bytes = fake.input_bytes;
-	if (bytes)
-		memcpy(data, fake.input, bytes);
+	if (!bytes)
+		return 0;
+	memcpy(data, fake.input, bytes);
 	fake.input += bytes;
 	fake.input_bytes -= bytes;
 	return bytes;

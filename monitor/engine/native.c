@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* monitor/engine/native.c: the engine on Gyre's core: guest memory, virtual processors, events, time. Nearly every function is one call. */
 #include "monitor/engine/native.h"
+#include "lib/format.h"
 #include "lib/native.h"
 #include "lib/string.h"
 
@@ -186,7 +187,13 @@ int engine_vcpu_policy(struct engine_vcpu *vcpu, const struct gyre_vcpu_policy *
 	if (whole.apic_timer_khz == 0)
 		whole.apic_timer_khz = native.machine.apic_timer_khz;
 	memcpy(whole.ram, native.window, sizeof(whole.ram));
-	return (int)vcpu_policy(vcpu->handle, &whole, cpuid, entries);
+	long error = vcpu_policy(vcpu->handle, &whole, cpuid, entries);
+	if (error < 0) {
+		char text[80];
+		gyre_snprintf(text, sizeof(text), "the core refuses the processor's policy (error %ld)", error);
+		engine_log(text);
+	}
+	return (int)error;
 }
 
 int engine_run(struct engine_vcpu *vcpu)

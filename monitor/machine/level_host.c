@@ -9,8 +9,8 @@
 #include "gyre/errors.h"
 #include "lib/string.h"
 
-#define XCR0_SUPPORTED 0x7ull /* x87, SSE, AVX */
-#define CR4_ALWAYS     0x7ffull
+#define XCR0_SUPPORTED 0x7ull	/* x87, SSE, AVX */
+#define CR4_ALWAYS     0x6ffull /* not PCE: the core lets no guest have performance counters */
 
 /* Leaf 1: not MONITOR, VMX, SMX, SpeedStep, thermal, PCID, DCA, debug store, PBE, and not the thermal and ACPI bits. */
 #define ECX_1                                                                                                          \

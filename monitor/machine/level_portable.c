@@ -17,10 +17,11 @@
 #define LEAF_1(X)                                                                                                      \
 	X("fpu", 3, 0)                                                                                                 \
 	X("de", 3, 2)                                                                                                  \
-	X("pse", 3, 3) X("tsc", 3, 4) X("msr", 3, 5) X("pae", 3, 6) X("mce", 3, 7) X("cx8", 3, 8) X("apic", 3, 9)      \
-		X("sep", 3, 11) X("mtrr", 3, 12) X("pge", 3, 13) X("mca", 3, 14) X("cmov", 3, 15) X("pat", 3, 16)      \
-			X("pse36", 3, 17) X("clflush", 3, 19) X("mmx", 3, 23) X("fxsr", 3, 24) X("sse", 3, 25)         \
-				X("sse2", 3, 26) X("sse3", 2, 0) X("ssse3", 2, 9) X("cx16", 2, 13) X("sse4.1", 2, 19)  \
+	X("pse", 3, 3)                                                                                                 \
+	X("tsc", 3, 4) X("msr", 3, 5) X("pae", 3, 6) X("mce", 3, 7) X("cx8", 3, 8) X("apic", 3, 9) X("sep", 3, 11)     \
+		X("mtrr", 3, 12) X("pge", 3, 13) X("mca", 3, 14) X("cmov", 3, 15) X("pat", 3, 16) X("pse36", 3, 17)    \
+			X("clflush", 3, 19) X("mmx", 3, 23) X("fxsr", 3, 24) X("sse", 3, 25) X("sse2", 3, 26)          \
+				X("sse3", 2, 0) X("ssse3", 2, 9) X("cx16", 2, 13) X("sse4.1", 2, 19)                   \
 					X("sse4.2", 2, 20) X("popcnt", 2, 23)
 #define LEAF_80000001(X) X("syscall", 3, 11) X("nx", 3, 20) X("rdtscp", 3, 27) X("lm", 3, 29) X("lahf", 2, 0)
 
@@ -112,7 +113,7 @@ int level_portable_1(struct level *level, const struct level_request *request, c
 	level_add(level, 0x80000008, 0, 0, PHYSICAL_BITS | LINEAR_BITS << 8, 0, cpus - 1, 0);
 
 	level->policy.cr0_allowed = 0xe005003f;
-	level->policy.cr4_allowed = 0x7fc;  /* TSD to OSXMMEXCPT */
+	level->policy.cr4_allowed = 0x6fc;  /* TSD to OSXMMEXCPT; no performance counters, so no PCE */
 	level->policy.efer_allowed = 0xd01; /* SCE, LME, LMA, NXE */
 	level->policy.xcr0_allowed = 0;
 	level->policy.physical_bits = PHYSICAL_BITS;

@@ -304,7 +304,6 @@ void vm_end(struct vm *vm, uint32_t reason, int32_t code, const char *text)
 	struct gyre_frame_exit end = {.code = code, .reason = reason};
 	if (vm->state == VM_ENDED)
 		return;
-	root_log("DEBUG %u %d %s", reason, code, text);
 	text_clean(end.text, text, sizeof(end.text)); /* it may lie in the channel */
 	vm->state = VM_ENDED;
 	vm->code = code;

@@ -39,14 +39,12 @@ static int64_t entry_give_back(
 
 static int pages_give_back(struct memory_locked locked, struct memory *memory, unsigned int *budget)
 {
-	uint64_t offset = 0;
 	unsigned int level;
-	/* What is empty goes from the tree, so starting again finds the next at once. */
-	while (tree_next(&memory->tree, &offset, &level, budget)) {
-		int64_t n = entry_give_back(locked, memory, offset, level, budget);
+	while (tree_next(&memory->tree, &memory->given_back, &level, budget)) {
+		int64_t n = entry_give_back(locked, memory, memory->given_back, level, budget);
 		if (n < 0)
 			return (int)n;
-		offset += (uint64_t)n;
+		memory->given_back += (uint64_t)n;
 	}
 	return memory->tree.root != 0 ? -GYRE_EAGAIN : 0;
 }

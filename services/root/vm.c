@@ -45,19 +45,17 @@ static int file_add(
 	const struct gyre_boot_module *module = file_numbered(number);
 	if (module == NULL)
 		return VM_FAULT(fault, GYRE_STATUS_NOT_FOUND,
-			"%s: the boot module \"file%u\" is missing: make the image again", vm->entry->name, number);
+			"the boot module \"file%u\" is missing: make the image again", number);
 	file->bytes = module->bytes;
 	if (module->bytes == 0)
 		return 0;
-	long window = memory_derive(GYRE_ROOT_RAM, module->first_page, (module->bytes + 4095) / 4096,
-		GYRE_RIGHT_READ);
+	long window = memory_derive(GYRE_ROOT_RAM, module->first_page, (module->bytes + 4095) / 4096, GYRE_RIGHT_READ);
 	if (window > 0)
 		vm->file[slot] = (handle_t)window;
 	long copy = window < 0 ? window : handle_copy(vm->process, vm->file[slot], GYRE_RIGHT_READ, 0);
 	if (copy < 0)
 		return VM_FAULT(fault, GYRE_STATUS_FAILED,
-			"%s: the boot module \"file%u\" could not be handed on (error %d)", vm->entry->name, number,
-			(int)copy);
+			"the boot module \"file%u\" could not be handed on (error %d)", number, (int)copy);
 	file->memory = (uint32_t)copy;
 	return 0;
 }
@@ -116,8 +114,8 @@ static int start_fill(struct vm *vm, struct config_fault *fault)
 	seed_add(start);
 	int error = files_add(vm, &place, fault);
 	if (error == 0 && place.full)
-		return VM_FAULT(fault, GYRE_STATUS_FAILED, "%s: its command lines are longer than %u bytes together",
-			vm->entry->name, place.bytes);
+		return VM_FAULT(
+			fault, GYRE_STATUS_FAILED, "its command lines are longer than %u bytes together", place.bytes);
 	return error;
 }
 
@@ -243,14 +241,12 @@ static int vm_prepare(struct vm *vm, struct config_fault *fault)
 	if (error < 0)
 		return error;
 	if ((error = own_map(vm)) < 0 || (error = handles_give(vm)) < 0)
-		return VM_FAULT(fault, GYRE_STATUS_FAILED, "%s: its monitor could not be made (error %d)",
-			vm->entry->name, error);
+		return VM_FAULT(fault, GYRE_STATUS_FAILED, "its monitor could not be made (error %d)", error);
 	if ((error = start_fill(vm, fault)) < 0)
 		return error;
 	vm->state = VM_RUNNING;
 	if ((error = thread_make(vm, image.entry)) < 0)
-		return VM_FAULT(fault, GYRE_STATUS_FAILED, "%s: its monitor could not be started (error %d)",
-			vm->entry->name, error);
+		return VM_FAULT(fault, GYRE_STATUS_FAILED, "its monitor could not be started (error %d)", error);
 	return 0;
 }
 

@@ -100,7 +100,6 @@ int vm_image_load(struct vm *vm, const struct elf_image *image, struct config_fa
 	if (error == 0)
 		error = segments_map(vm, image);
 	if (error < 0)
-		return VM_FAULT(fault, GYRE_STATUS_FAILED, "%s: its monitor could not be loaded (error %d)",
-			vm->entry->name, (int)error);
+		return VM_FAULT(fault, GYRE_STATUS_FAILED, "its monitor could not be loaded (error %d)", (int)error);
 	return 0;
 }

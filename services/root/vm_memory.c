@@ -113,8 +113,8 @@ int vm_memory_take(struct vm *vm, uint64_t image_pages, struct config_fault *fau
 	vm->extra_pages = (vm->entry->flags & GYRE_VM_TEST_DEVICE) != 0 ? TEST_PAGES : 0;
 	if (ram_pages + vm->own_pages + vm->extra_pages > free)
 		return VM_FAULT(fault, GYRE_STATUS_LACKS,
-			"%s wants %lu MiB, the machine has %lu MiB free: give the VM less memory or the machine more",
-			vm->entry->name, (unsigned long)(ram_pages / MIB_PAGES), (unsigned long)(free / MIB_PAGES));
+			"it wants %lu MiB, the machine has %lu MiB free: give the VM less memory or the machine more",
+			(unsigned long)(ram_pages / MIB_PAGES), (unsigned long)(free / MIB_PAGES));
 	int error = objects_create(vm, ram_pages);
 	if (error == 0)
 		error = ram_fill(vm, ram_pages); /* first: the rest fits between */
@@ -128,9 +128,9 @@ int vm_memory_take(struct vm *vm, uint64_t image_pages, struct config_fault *fau
 		error = clear_all(vm, vm->own, vm->own_pages);
 	if (error < 0)
 		return VM_FAULT(fault, GYRE_STATUS_LACKS,
-			"%s: its %lu MiB could not be put together (error %d): give the VM less memory or the machine "
+			"its %lu MiB could not be put together (error %d): give the VM less memory or the machine "
 			"more",
-			vm->entry->name, (unsigned long)(ram_pages / MIB_PAGES), error);
+			(unsigned long)(ram_pages / MIB_PAGES), error);
 	return 0;
 }
 

@@ -2,8 +2,9 @@
 /*
  * monitor/machine/level_portable.c: the level portable-1: x86-64-v2 with FXSAVE, on any processor from Nehalem and Bulldozer on.
  *
- * The vendor is AMD and the family 17h, whatever the machine: guests choose their mitigations by that. What the guest cannot find out for itself
- * is Gyre's to do. Bits are listed in full: a feature that is not named here is hidden, also where it costs nothing to show it.
+ * The vendor is AMD and the family 15h, whatever the machine: guests choose their mitigations by that, and of this family they know the features that
+ * the level has, expect no microcode to have been loaded, and take retpolines and untrained returns. What a guest cannot find out for itself is Gyre's
+ * to do. Bits are listed in full: a feature that is not named here is hidden, also where it costs nothing to show it.
  */
 #include "monitor/machine/level.h"
 #include "gyre/errors.h"
@@ -11,19 +12,17 @@
 
 #define PHYSICAL_BITS 39u
 #define LINEAR_BITS   48u
-#define FAMILY_MODEL  0x00830f10u /* family 17h, model 31h, stepping 0 */
+#define FAMILY_MODEL  0x00600f20u /* family 15h, model 2, stepping 0 */
 
 /* X(name for people, register of the leaf: 0 EAX to 3 EDX, bit) */
-#define LEAF_1(X)                                                                                                      \
-	X("fpu", 3, 0)                                                                                                 \
-	X("de", 3, 2)                                                                                                  \
-	X("pse", 3, 3)                                                                                                 \
-	X("tsc", 3, 4) X("msr", 3, 5) X("pae", 3, 6) X("mce", 3, 7) X("cx8", 3, 8) X("apic", 3, 9) X("sep", 3, 11)     \
-		X("mtrr", 3, 12) X("pge", 3, 13) X("mca", 3, 14) X("cmov", 3, 15) X("pat", 3, 16) X("pse36", 3, 17)    \
-			X("clflush", 3, 19) X("mmx", 3, 23) X("fxsr", 3, 24) X("sse", 3, 25) X("sse2", 3, 26)          \
-				X("sse3", 2, 0) X("ssse3", 2, 9) X("cx16", 2, 13) X("sse4.1", 2, 19)                   \
-					X("sse4.2", 2, 20) X("popcnt", 2, 23)
+/* clang-format off */
+#define LEAF_1(X) \
+	X("fpu", 3, 0) X("de", 3, 2) X("pse", 3, 3) X("tsc", 3, 4) X("msr", 3, 5) X("pae", 3, 6) X("mce", 3, 7) X("cx8", 3, 8) \
+	X("apic", 3, 9) X("sep", 3, 11) X("mtrr", 3, 12) X("pge", 3, 13) X("mca", 3, 14) X("cmov", 3, 15) X("pat", 3, 16) \
+	X("pse36", 3, 17) X("clflush", 3, 19) X("mmx", 3, 23) X("fxsr", 3, 24) X("sse", 3, 25) X("sse2", 3, 26) \
+	X("sse3", 2, 0) X("ssse3", 2, 9) X("cx16", 2, 13) X("sse4.1", 2, 19) X("sse4.2", 2, 20) X("popcnt", 2, 23)
 #define LEAF_80000001(X) X("syscall", 3, 11) X("nx", 3, 20) X("rdtscp", 3, 27) X("lm", 3, 29) X("lahf", 2, 0)
+/* clang-format on */
 
 struct feature {
 	uint32_t leaf;

@@ -14,6 +14,7 @@
 #define MTRR_FIX4K    0x268
 #define MTRR_DEFAULT  0x2ff
 #define MISC_ENABLE   0x1a0
+#define SYSCFG	      0xc0010010u
 #define HWCR	      0xc0010015u
 #define HWCR_TSC_FREQ (1ull << 24) /* the TSC counts at the P0 rate: an invariant one does */
 #define HWCR_WRITABLE (HWCR_TSC_FREQ | 1ull << 18 | 1ull << 8 | 1ull << 6 | 1ull << 3)
@@ -84,6 +85,7 @@ int msr_read(struct machine *machine, uint32_t index, uint64_t *value)
 	}
 	switch (index) {
 	case HWCR: *value = msr->hwcr; return 0;
+	case SYSCFG:
 	case NB_CFG: *value = 0; return 0;
 	case DE_CFG: *value = 2; return 0; /* LFENCE serializes */
 	default: return -1;
@@ -143,6 +145,7 @@ int msr_write(struct machine *machine, uint32_t index, uint64_t value)
 			return -1;
 		msr->hwcr = value | HWCR_TSC_FREQ;
 		return 0;
+	case SYSCFG: return value ? -1 : 0; /* the extended types of fixed ranges are not there */
 	case NB_CFG: return 0;
 	case DE_CFG: return value & ~2ull ? -1 : 0;
 	default: return -1;

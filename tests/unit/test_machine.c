@@ -236,7 +236,7 @@ static void strings_of_ports_go_to_memory(void **state)
 static void unknown_msrs_are_faults(void **state)
 {
 	(void)state;
-	page->d0 = 0, page->d1 = 0xc0010010;
+	page->d0 = 0, page->d1 = 0xc0011020;
 	give(GYRE_EXIT_MSR);
 	assert_int_equal(page->event, GYRE_EVENT_VALID | GYRE_EVENT_EXCEPTION | GYRE_EVENT_ERROR | 13);
 	page->d1 = 0xfe;

@@ -8,3 +8,6 @@ $(GEN)/core/x86/font.c: tools/build/font.py $(B)/debs/console-setup-linux.stamp 
 	$(call say,GEN,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(PYTHON) tools/build/font.py $(CORE_FONT) $@
+
+# No frame pointer where exits are answered: RBP is the guest's there, and a backtrace ends at it.
+CFLAGS_core/virt/svm/exit.c := -fomit-frame-pointer

@@ -44,7 +44,7 @@ int cpuid_table_set(struct cpuid_table *table, const struct gyre_cpuid_entry *en
 	for (uint32_t i = count; i > 0; i--) {
 		const struct gyre_cpuid_entry *entry = &entries[i - 1];
 		struct cpuid_slot *slot = &table->slot[i];
-		bool subleaves = (entry->flags & GYRE_CPUID_SUBLEAF) != 0;
+		bool subleaves = (entry->flags & GYRE_CPUID_SUBLEAF) != 0 || entry->leaf == 0xd;
 		*slot = (struct cpuid_slot){entry->leaf, subleaves ? entry->subleaf : CPUID_ANY, entry->eax, entry->ebx,
 			entry->ecx, entry->edx};
 		if ((entry->flags & GYRE_CPUID_APIC_ID) != 0)

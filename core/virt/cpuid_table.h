@@ -27,21 +27,29 @@ struct cpuid_table {
 };
 _Static_assert(sizeof(struct cpuid_table) <= 4096, "a frame");
 
-/* -GYRE_EINVAL: unsorted, or too many. */
+/* -GYRE_EINVAL: unsorted, or too many. A leaf 0xd always has subleaves here, so that it is never found the short way (cpuid_leaf_d). */
 int cpuid_table_set(
 	struct cpuid_table *table, const struct gyre_cpuid_entry *entries, uint32_t count, uint32_t apic_id);
 void cpuid_table_cr4(struct cpuid_table *table, uint64_t cr4);
 void cpuid_table_xcr0(struct cpuid_table *table, uint32_t bytes); /* what an XSAVE of all that is enabled takes */
 const struct cpuid_slot *cpuid_table_search(const struct cpuid_table *table, uint32_t leaf, uint32_t subleaf);
 
+/* The short way; NULL: not by it. */
+static inline const struct cpuid_slot *cpuid_table_index(const struct cpuid_table *table, uint32_t leaf)
+{
+	const struct cpuid_slot *slot;
+	if (__builtin_expect((leaf & 0x3fffffe0) != 0, 0))
+		return 0;
+	slot = &table->slot[table->index[leaf >> 30 << 5 | (leaf & 31)]];
+	return __builtin_expect(slot->subleaf == CPUID_ANY, 1) ? slot : 0;
+}
+
 static inline const struct cpuid_slot *cpuid_table_find(
 	const struct cpuid_table *table, uint32_t leaf, uint32_t subleaf)
 {
-	if (__builtin_expect((leaf & 0x3fffffe0) == 0, 1)) {
-		const struct cpuid_slot *slot = &table->slot[table->index[leaf >> 30 << 5 | (leaf & 31)]];
-		if (slot->subleaf == CPUID_ANY)
-			return slot;
-	}
+	const struct cpuid_slot *slot = cpuid_table_index(table, leaf);
+	if (slot != 0)
+		return slot;
 	return cpuid_table_search(table, leaf, subleaf);
 }
 

@@ -75,8 +75,10 @@ static bool read_entry(struct walk *walk, uint64_t gpa, unsigned bytes, uint64_t
 	if (bytes == 8) {
 		if (user_load64(value, address) < 0)
 			return false;
-		walk->entry->at[walk->level] = (const uint64_t *)address;
-		walk->entry->value[walk->level] = *value;
+		if (walk->level < FETCH_LEVELS) {
+			walk->entry->at[walk->level] = (const uint64_t *)address;
+			walk->entry->value[walk->level] = *value;
+		}
 		walk->level++;
 	} else if (user_copy_from(value, address, bytes) < 0) {
 		return false;
@@ -160,7 +162,7 @@ static uint32_t read_page(struct fetch_cache *cache, const struct gyre_ram_windo
 		/* The whole page must be the window's: later reads are anywhere in it. */
 		uint64_t page = window_address(windows, gpa & ~0xfffull, 4096);
 		entry.target = (const uint8_t *)page;
-		if (page != 0)
+		if (page != 0 && walk.level <= FETCH_LEVELS)
 			cache->entry[linear >> 12 & (FETCH_WAYS - 1)] = entry;
 	}
 	return count;

@@ -54,30 +54,29 @@ static uint64_t send_ipi(struct vm *vm, const uint64_t bitmap[2], uint64_t first
 	return sent;
 }
 
-bool hypercall(struct cpu *cpu, struct vcpu *vcpu, bool long_mode, uint32_t cpl, bool *yield)
+struct hypercall_answer hypercall(struct vcpu *vcpu, uint64_t rax, bool long_mode, uint32_t cpl)
 {
-	uint64_t *gpr = vcpu->page->gpr, mask = long_mode ? UINT64_MAX : UINT32_MAX;
-	uint64_t number = gpr[GYRE_RAX] & mask, result = 0;
-	(void)cpu;
+	const uint64_t *gpr = vcpu->page->gpr;
+	uint64_t mask = long_mode ? UINT64_MAX : UINT32_MAX, number = rax & mask;
+	struct hypercall_answer answer = {0, VCPU_AGAIN};
 	if ((vcpu->policy.flags & GYRE_POLICY_KVM_HYPERCALLS) == 0)
-		return false;
+		return (struct hypercall_answer){rax, VCPU_MONITOR};
 	if (cpl != 0) {
-		result = (uint64_t)-KVM_EPERM;
+		answer.rax = (uint64_t)-KVM_EPERM & mask;
 	} else if (number == KVM_HC_VAPIC_POLL_IRQ) {
-		result = 0;
+		answer.rax = 0;
 	} else if (number == KVM_HC_KICK_CPU) {
 		kick(vcpu->vm, (uint32_t)gpr[GYRE_RCX]);
 	} else if (number == KVM_HC_SEND_IPI) {
 		uint64_t bitmap[2] = {gpr[GYRE_RBX] & mask, gpr[GYRE_RCX] & mask};
 		COUNT(vcpu, CORE_IPI);
-		result = send_ipi(
-			vcpu->vm, bitmap, (uint32_t)gpr[GYRE_RDX], (uint32_t)gpr[GYRE_RSI], long_mode ? 64 : 32);
+		answer.rax = send_ipi(vcpu->vm, bitmap, (uint32_t)gpr[GYRE_RDX], (uint32_t)gpr[GYRE_RSI],
+				     long_mode ? 64 : 32) &
+			     mask;
 	} else if (number == KVM_HC_SCHED_YIELD) {
-		*yield = true;
+		answer.next = VCPU_YIELD;
 	} else {
-		return false;
+		return (struct hypercall_answer){rax, VCPU_MONITOR};
 	}
-	gpr[GYRE_RAX] = result & mask;
-	COUNT(vcpu, CORE_HYPERCALL);
-	return true;
+	return answer;
 }

@@ -280,6 +280,9 @@ void vcpu_enter(struct cpu *cpu, struct vcpu *vcpu)
 		vcpu->counters->fpu_loads++;
 		cpu_ts_set();
 	}
+	/* Woken or not, only an event ends a halt. */
+	if (vcpu->activity != VCPU_RUNNING)
+		vcpu_hazard_set(vcpu, VCPU_HAZARD_EVENTS);
 	do {
 		if ((vcpu->hazard & (VCPU_HAZARD_KICK | VCPU_HAZARD_END)) != 0) {
 			vcpu_hazard_clear(vcpu, VCPU_HAZARD_KICK | VCPU_HAZARD_END);
@@ -297,7 +300,7 @@ void vcpu_enter(struct cpu *cpu, struct vcpu *vcpu)
 	} else if (next == VCPU_HALT) {
 		thread_block(cpu, thread, THREAD_HALTED);
 		/* A hazard that came from another processor just now found the thread running. */
-		if (__atomic_load_n(&vcpu->hazard, __ATOMIC_SEQ_CST) != 0)
+		if ((__atomic_load_n(&vcpu->hazard, __ATOMIC_SEQ_CST) & ~VCPU_HAZARD_FLUSH) != 0)
 			thread_wake(cpu, thread);
 	} else if (next == VCPU_YIELD) {
 		sched_yield(cpu);

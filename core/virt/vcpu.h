@@ -30,6 +30,7 @@ struct gyre_trace_header;
 #define VCPU_HAZARD_EVENTS 0x1u /* look at the local APIC, NMIs, lines, events to inject again */
 #define VCPU_HAZARD_KICK   0x2u /* return GYRE_EXIT_KICK */
 #define VCPU_HAZARD_END	   0x4u /* the thread is to leave for good */
+#define VCPU_HAZARD_FLUSH  0x8u /* what the TLB has of the guest is void. The vendor's alone */
 
 enum vcpu_activity { VCPU_RUNNING, VCPU_HALTED, VCPU_WAITS_FOR_SIPI, VCPU_SHUT_DOWN };
 
@@ -60,7 +61,17 @@ struct vcpu {
 	struct gyre_vcpu_page *page; /* shared with the monitor, which can change it at any time */
 	struct gyre_vcpu_counters *counters;
 	uint32_t hazard; /* VCPU_HAZARD_; anybody */
-	uint32_t event;	 /* GYRE_EVENT_: to be injected at the next entry, before anything else; 0: none */
+	union {
+		struct {
+			uint32_t
+				event; /* GYRE_EVENT_: to be injected at the next entry, before anything else; 0: none */
+			uint8_t activity; /* enum vcpu_activity */
+			bool single;	  /* GYRE_ENTRY_SINGLE: return after one instruction */
+			bool nmi_blocked;
+			bool pv_kicked; /* a halt that comes now is not one: KVM_HC_KICK_CPU came first */
+		};
+		uint64_t unusual; /* all of the above at once: 0 most of the time */
+	};
 	uint32_t event_error, event_length;
 	struct cpu *cpu; /* where its thread is, while there is one */
 	struct vm *vm;
@@ -71,10 +82,6 @@ struct vcpu {
 	struct vlapic lapic;
 	/* ---- injection ---- */
 	uint32_t nmi_pending; /* 0, 1, 2 */
-	bool nmi_blocked;
-	uint8_t activity; /* enum vcpu_activity */
-	bool single;	  /* GYRE_ENTRY_SINGLE: return after one instruction */
-	bool pv_kicked;	  /* a halt that comes now is not one: KVM_HC_KICK_CPU came first */
 	/* ---- state that no vendor's hardware keeps ---- */
 	uint64_t dr[4];
 	bool dr_loaded; /* the processor holds them */
@@ -176,8 +183,16 @@ void inject_again(struct vcpu *vcpu, uint32_t event, uint32_t error, uint32_t le
 int inject_check(uint32_t event, uint32_t error, uint32_t length);
 
 /* ---- core/virt/hypercall.c ---- */
-/* By either vendor's opcode. True: done, the result is in RAX. False: the monitor's. */
-bool hypercall(struct cpu *cpu, struct vcpu *vcpu, bool long_mode, uint32_t cpl, bool *yield);
+/* By either vendor's opcode. next: VCPU_AGAIN: done, rax is the result; VCPU_YIELD: and another may run; VCPU_MONITOR: it is the monitor's. */
+struct hypercall_answer {
+	uint64_t rax, next;
+};
+struct hypercall_answer hypercall(struct vcpu *vcpu, uint64_t rax, bool long_mode, uint32_t cpl);
+/* KVM_HC_VAPIC_POLL_IRQ: only to make the guest leave for a moment. The result is 0. */
+static inline bool hypercall_does_nothing(const struct vcpu *vcpu, uint64_t rax, uint32_t cpl)
+{
+	return (uint32_t)rax == 1 && cpl == 0 && (vcpu->policy.flags & GYRE_POLICY_KVM_HYPERCALLS) != 0;
+}
 
 /* ---- core/virt/trace.c ---- */
 void trace_exit(struct vcpu *vcpu, uint32_t vendor_code, uint64_t rip, uint64_t cr3, uint64_t detail, uint64_t value);

@@ -73,7 +73,7 @@ static bool put_control(struct svm_vcpu *v, uint32_t number, uint64_t value)
 	if (!(number == 0 ? control_cr0(&v->vcpu.policy, &now, value) : control_cr4(&v->vcpu.policy, &now, value)))
 		return false;
 	/* What these bits change about translations, the hardware would have dropped. APM vol. 2, "TLB Management". */
-	v->flush = true;
+	vcpu_hazard_set(&v->vcpu, VCPU_HAZARD_FLUSH);
 	vmcb_set_cr0(vmcb, now.cr0);
 	vmcb_set_efer(vmcb, now.efer | EFER_SVME);
 	if (number == 4) {

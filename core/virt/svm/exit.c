@@ -15,7 +15,8 @@
 #define CS_LONG	   0x200
 #define CS_DEFAULT 0x400
 
-/* Each handler: VCPU_AGAIN, or what the loop is to do. */
+/* A handler of its own function saves just what it needs itself. Its result: VCPU_AGAIN, or what the loop is to do. */
+#define HANDLER __attribute__((noinline)) uint32_t
 
 uint32_t svm_length_by_bytes(struct svm_vcpu *v, const struct fetch_opcode *opcode)
 {
@@ -34,22 +35,22 @@ uint32_t svm_length_by_bytes(struct svm_vcpu *v, const struct fetch_opcode *opco
 	return fetch_length_slow(&v->vcpu.fetch, v->vcpu.policy.ram, &where, opcode, bytes);
 }
 
-/* Inlined for the frequent ones, whose bytes are then constants. */
-static inline __attribute__((always_inline)) uint32_t length_of(
-	struct svm_vcpu *v, uint32_t bytes, uint32_t mask, uint32_t length, const struct fetch_opcode *opcode)
+/* The frequent ones' own bytes are constants here: the cache, the slow way, or the processor. */
+static inline __attribute__((always_inline)) uint32_t length_of(struct svm_vcpu *v, const struct vmcb *vmcb,
+	uint32_t bytes, uint32_t mask, uint32_t length, const struct fetch_opcode *opcode)
 {
-	const struct vmcb *vmcb = v->vmcb;
-	uint32_t found = 0;
 	if (svm_features.nrip)
 		return (uint32_t)(vmcb->next_rip - vmcb->rip);
-	if ((vmcb->cs_.attributes & CS_LONG) != 0)
-		found = fetch_length_fast(&v->vcpu.fetch, vmcb->rip, vmcb->cr3_, bytes, mask, length);
-	return found != 0 ? found : svm_length_by_bytes(v, opcode);
+	if (__builtin_expect((vmcb->cs_.attributes & CS_LONG) != 0 &&
+				     fetch_length_fast(&v->vcpu.fetch, vmcb->rip, vmcb->cr3_, bytes, mask, length) != 0,
+		    1))
+		return length;
+	return svm_length_by_bytes(v, opcode);
 }
 
 uint32_t svm_length(struct svm_vcpu *v, const struct fetch_opcode *opcode)
 {
-	return length_of(v, opcode->bytes, opcode->mask, opcode->length, opcode);
+	return length_of(v, v->vmcb, opcode->bytes, opcode->mask, opcode->length, opcode);
 }
 
 static __attribute__((noinline)) uint32_t length_unknown(struct svm_vcpu *v)
@@ -59,10 +60,70 @@ static __attribute__((noinline)) uint32_t length_unknown(struct svm_vcpu *v)
 
 uint32_t svm_done(struct svm_vcpu *v, uint32_t length)
 {
+	if (length == 0)
+		return length_unknown(v);
+	svm_skip(v, v->vmcb, length);
+	return VCPU_AGAIN;
+}
+
+/*
+ * The common reason, without the rest of svm_events(): an interrupt of the local APIC for a guest that can take it now, and nothing else of any kind. The
+ * same decision as inject_next() takes, on the same state. True: it is in the VMCB.
+ */
+static inline bool plain_interrupt(struct svm_vcpu *v)
+{
+	struct vcpu *vcpu = &v->vcpu;
+	struct vmcb *vmcb = v->vmcb;
+	int vector;
+	if (vcpu->hazard != VCPU_HAZARD_EVENTS || vcpu->unusual != 0 || vcpu->nmi_pending != 0 ||
+		vcpu->lapic.signals != 0 || vcpu->lapic.eoi_vector != 0 || (vmcb->rflags & RFLAGS_IF) == 0 ||
+		vmcb->interrupt_shadow != 0 || (vmcb->intercept_misc1_ & (VMCB_I1_VINTR | VMCB_I1_IRET)) != 0 ||
+		vmcb->v_tpr_ != v->tpr_seen || vcpu->lapic.tpr >> 4 != v->tpr_seen ||
+		(vmcb->intercept_cr_write_ & 0x100) != 0 ||
+		__atomic_load_n(&vcpu->page->extint_line, __ATOMIC_RELAXED) != 0)
+		return false;
+	vcpu_hazard_clear(vcpu, VCPU_HAZARD_EVENTS);
+	vector = vlapic_deliverable(&vcpu->lapic);
+	if (vector < 0) {
+		/* Nothing, or one that a lower TPR would let in: that is to be watched. */
+		if (vcpu->lapic.irr_words != 0)
+			vcpu_hazard_set(vcpu, VCPU_HAZARD_EVENTS);
+		return vcpu->lapic.irr_words == 0;
+	}
+	vlapic_accept(&vcpu->lapic, (uint32_t)vector);
+	vmcb->event_inject = VMCB_EVENT_VALID | (uint32_t)vector;
+	vcpu->counters->injected++;
+	return true;
+}
+
+static __attribute__((noinline)) uint32_t finish_slow(struct svm_vcpu *v)
+{
+	struct vcpu *vcpu = &v->vcpu;
+	uint32_t next;
+	if (plain_interrupt(v))
+		return (vcpu->hazard | vcpu->cpu->hazard) != 0 ? VCPU_DUE : VCPU_AGAIN;
+	if ((vcpu->hazard & VCPU_HAZARD_EVENTS) != 0 && (next = svm_events(v)) != VCPU_AGAIN)
+		return next;
+	if ((vcpu->hazard & VCPU_HAZARD_FLUSH) != 0)
+		svm_flush_now(v);
+	return (vcpu->hazard | vcpu->cpu->hazard) != 0 ? VCPU_DUE : VCPU_AGAIN;
+}
+
+/* The last thing before an entry: is anything due? */
+static inline uint32_t finish(struct svm_vcpu *v)
+{
+	if (__builtin_expect((v->vcpu.hazard | v->vcpu.cpu->hazard) != 0, 0))
+		return finish_slow(v);
+	return VCPU_AGAIN;
+}
+
+/* After an instruction that is done. */
+static inline uint32_t finish_done(struct svm_vcpu *v, struct vmcb *vmcb, uint32_t length)
+{
 	if (__builtin_expect(length == 0, 0))
 		return length_unknown(v);
-	svm_skip(v, length);
-	return VCPU_AGAIN;
+	svm_skip(v, vmcb, length);
+	return finish(v);
 }
 
 /* RFLAGS.RF ends with the instruction; TF makes a #DB after it, unless something else is to be delivered first. */
@@ -83,21 +144,27 @@ static __attribute__((noinline)) void refresh_leaf_d(struct svm_vcpu *v)
 		cpuid_table_xcr0(v->vcpu.cpuid, cpuid(0xd, 0).ebx);
 }
 
-static inline uint32_t exit_cpuid(struct svm_vcpu *v)
+/* Not by the index: a leaf with subleaves, or out of its range. */
+static __attribute__((noinline)) const struct cpuid_slot *cpuid_slow(
+	struct svm_vcpu *v, uint32_t leaf, uint32_t subleaf)
 {
-	struct vmcb *vmcb = v->vmcb;
-	uint64_t *gpr = v->vcpu.page->gpr;
-	uint32_t leaf = (uint32_t)vmcb->rax, length = length_of(v, 0xa20f, 0xffff, 2, &FETCH_CPUID);
-	const struct cpuid_slot *slot;
-	svm_count(v, GYRE_EXIT_CORE_CPUID);
-	if (__builtin_expect(leaf == 0xd, 0))
+	if (leaf == 0xd)
 		refresh_leaf_d(v);
-	slot = cpuid_table_find(v->vcpu.cpuid, leaf, (uint32_t)gpr[GYRE_RCX]);
+	return cpuid_table_search(v->vcpu.cpuid, leaf, subleaf);
+}
+
+static HANDLER exit_cpuid(struct svm_vcpu *v, struct vmcb *vmcb)
+{
+	uint64_t *gpr = v->vcpu.page->gpr;
+	const struct cpuid_slot *slot = cpuid_table_index(v->vcpu.cpuid, (uint32_t)vmcb->rax);
+	if (slot == 0)
+		slot = cpuid_slow(v, (uint32_t)vmcb->rax, (uint32_t)gpr[GYRE_RCX]);
 	vmcb->rax = slot->eax;
 	gpr[GYRE_RBX] = slot->ebx;
 	gpr[GYRE_RCX] = slot->ecx;
 	gpr[GYRE_RDX] = slot->edx;
-	return svm_done(v, length);
+	svm_count(v, GYRE_EXIT_CORE_CPUID);
+	return finish_done(v, vmcb, length_of(v, vmcb, 0xa20f, 0xffff, 2, &FETCH_CPUID));
 }
 
 /* EFER, PAT and DEBUGCTL are in the VMCB. False: not one of them. */
@@ -120,7 +187,7 @@ static enum msr_answer write_efer(struct svm_vcpu *v, uint64_t value)
 		return ANSWER_FAULT;
 	vmcb_set_efer(vmcb, now.efer | EFER_SVME);
 	if (((old ^ now.efer) & GUEST_EFER_NXE) != 0)
-		v->flush = true;
+		vcpu_hazard_set(&v->vcpu, VCPU_HAZARD_FLUSH);
 	return ANSWER_DONE;
 }
 
@@ -148,80 +215,94 @@ static __attribute__((noinline)) uint32_t msr_odd(
 {
 	if (answer == ANSWER_FAULT) {
 		vcpu_exception_error(&v->vcpu, TRAP_GENERAL_PROTECTION, 0);
-		return VCPU_AGAIN;
+		return finish(v);
 	}
 	if (answer == ANSWER_TSC) {
 		vmcb_set_tsc_offset(v->vmcb, v->vcpu.tsc_offset);
-		return svm_done(v, length);
+		return finish_done(v, v->vmcb, length);
 	}
-	v->vcpu.counters->exits[v->kind]--; /* it is counted as the monitor's */
+	v->vcpu.counters->exits[write ? GYRE_EXIT_CORE_MSR_WRITE
+				      : GYRE_EXIT_CORE_MSR_READ]--; /* it is counted as the monitor's */
 	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_MSR, length, write, index, value);
 }
 
-static inline uint32_t exit_msr(struct svm_vcpu *v)
+static HANDLER exit_msr_write(struct svm_vcpu *v, struct vmcb *vmcb)
 {
-	struct vmcb *vmcb = v->vmcb;
-	uint64_t *gpr = v->vcpu.page->gpr, value;
-	uint32_t index = (uint32_t)gpr[GYRE_RCX], length;
+	uint32_t length = length_of(v, vmcb, 0x300f, 0xffff, 2, &FETCH_WRMSR), index;
+	uint64_t value = v->vcpu.page->gpr[GYRE_RDX] << 32 | (uint32_t)vmcb->rax;
 	enum msr_answer answer;
-	if (vmcb->v_tpr_ != v->tpr_seen)
+	if (__builtin_expect(vmcb->v_tpr_ != v->tpr_seen, 0))
 		svm_tpr_from_guest(v);
-	if (vmcb->exit_info_1 != 0) {
-		length = length_of(v, 0x300f, 0xffff, 2, &FETCH_WRMSR);
-		svm_count(v, GYRE_EXIT_CORE_MSR_WRITE);
-		value = gpr[GYRE_RDX] << 32 | (uint32_t)vmcb->rax;
-		answer = msr_guest_write(&v->vcpu, index, value);
-		if (answer == ANSWER_DONE) {
-			/* Two that the processor holds while the guest runs. */
-			if (index == GUEST_MSR_TSC_AUX || index == GUEST_MSR_SPEC_CTRL || index == GUEST_MSR_PRED_CMD)
-				msr_write_safe(index, value);
-			return svm_done(v, length);
-		}
-		if (answer == ANSWER_MONITOR && (answer = hardware_msr_write(v, index, value)) == ANSWER_DONE)
-			return svm_done(v, length);
+	svm_count(v, GYRE_EXIT_CORE_MSR_WRITE);
+	index = (uint32_t)v->vcpu.page->gpr[GYRE_RCX];
+	if ((index & ~0xffu) == GUEST_MSR_X2APIC)
+		answer = vlapic_msr_write(&v->vcpu.lapic, index, value) == 0 ? ANSWER_DONE : ANSWER_FAULT;
+	else if ((answer = msr_guest_write(&v->vcpu, index, value)) == ANSWER_MONITOR)
+		answer = hardware_msr_write(v, index, value);
+	if (__builtin_expect(answer != ANSWER_DONE, 0))
 		return msr_odd(v, answer, index, value, true, length);
-	}
-	length = length_of(v, 0x320f, 0xffff, 2, &FETCH_RDMSR);
-	svm_count(v, GYRE_EXIT_CORE_MSR_READ);
-	answer = msr_guest_read(&v->vcpu, index, &value);
-	if (answer == ANSWER_MONITOR) {
-		if (!hardware_msr_read(v, index, &value))
-			return msr_odd(v, answer, index, 0, false, length);
-		answer = ANSWER_DONE;
-	}
-	if (answer != ANSWER_DONE)
-		return msr_odd(v, answer, index, 0, false, length);
-	vmcb->rax = (uint32_t)value;
-	gpr[GYRE_RDX] = value >> 32;
-	return svm_done(v, length);
+	/* Those that the processor itself holds while the guest runs. */
+	if (index == GUEST_MSR_TSC_AUX || index == GUEST_MSR_SPEC_CTRL || index == GUEST_MSR_PRED_CMD)
+		msr_write_safe(index, value);
+	return finish_done(v, vmcb, length);
 }
 
-static inline uint32_t exit_hypercall(struct svm_vcpu *v)
+static HANDLER exit_msr_read(struct svm_vcpu *v, struct vmcb *vmcb)
+{
+	uint32_t length = length_of(v, vmcb, 0x320f, 0xffff, 2, &FETCH_RDMSR);
+	uint32_t index = (uint32_t)v->vcpu.page->gpr[GYRE_RCX];
+	uint64_t value = 0;
+	enum msr_answer answer;
+	if (__builtin_expect(vmcb->v_tpr_ != v->tpr_seen, 0))
+		svm_tpr_from_guest(v);
+	answer = msr_guest_read(&v->vcpu, index, &value);
+	svm_count(v, GYRE_EXIT_CORE_MSR_READ);
+	if (answer == ANSWER_MONITOR && hardware_msr_read(v, index, &value))
+		answer = ANSWER_DONE;
+	if (__builtin_expect(answer != ANSWER_DONE, 0))
+		return msr_odd(v, answer, index, 0, false, length);
+	vmcb->rax = (uint32_t)value;
+	v->vcpu.page->gpr[GYRE_RDX] = value >> 32;
+	return finish_done(v, vmcb, length);
+}
+
+uint32_t svm_hypercall(struct svm_vcpu *v, uint32_t length)
 {
 	struct vmcb *vmcb = v->vmcb;
-	uint32_t length = length_of(v, 0xd9010f, 0xffffff, 3, &FETCH_VMMCALL);
-	bool yield = false;
-	v->vcpu.page->gpr[GYRE_RAX] = vmcb->rax;
-	v->kind = GYRE_EXIT_CORE_HYPERCALL;
-	if (!hypercall(v->vcpu.cpu, &v->vcpu, (vmcb->cs_.attributes & CS_LONG) != 0, vmcb->cpl_, &yield))
+	struct hypercall_answer answer = hypercall(
+		&v->vcpu, vmcb->rax, (vmcb->cs_.attributes & CS_LONG) != 0, vmcb->cpl_);
+	if (answer.next == VCPU_MONITOR)
 		return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_HYPERCALL, length, 0, 0, 0);
-	vmcb->rax = v->vcpu.page->gpr[GYRE_RAX];
-	if (svm_done(v, length) != VCPU_AGAIN)
-		return VCPU_MONITOR;
-	return yield ? VCPU_YIELD : VCPU_AGAIN;
+	svm_count(v, GYRE_EXIT_CORE_HYPERCALL);
+	vmcb->rax = answer.rax;
+	if (length == 0)
+		return length_unknown(v);
+	svm_skip(v, vmcb, length);
+	return (uint32_t)answer.next;
+}
+
+static HANDLER exit_hypercall(struct svm_vcpu *v, struct vmcb *vmcb)
+{
+	uint32_t next;
+	if (hypercall_does_nothing(&v->vcpu, vmcb->rax, vmcb->cpl_)) {
+		vmcb->rax = 0;
+		svm_count(v, GYRE_EXIT_CORE_HYPERCALL);
+		return finish_done(v, vmcb, length_of(v, vmcb, 0xd9010f, 0xffffff, 3, &FETCH_VMMCALL));
+	}
+	next = svm_hypercall(v, length_of(v, vmcb, 0xd9010f, 0xffffff, 3, &FETCH_VMMCALL));
+	return next == VCPU_AGAIN ? finish(v) : next;
 }
 
 /* APM vol. 2, "IOIO Intercepts": exit_info_2 is the RIP of the next instruction, always. */
-static inline uint32_t exit_io(struct svm_vcpu *v)
+static HANDLER exit_io(struct svm_vcpu *v, struct vmcb *vmcb)
 {
-	struct vmcb *vmcb = v->vmcb;
 	uint32_t info = (uint32_t)vmcb->exit_info_1, size = SVM_IO_SIZE(info), flags = size << 8;
 	if ((info & (SVM_IO_IN | SVM_IO_STRING)) == 0 && v->vcpu.vm->doorbell_count != 0) {
 		uint32_t value = (uint32_t)vmcb->rax & (uint32_t)((1ull << 8 * size) - 1);
 		if (vm_doorbell(v->vcpu.cpu, v->vcpu.vm, (uint16_t)SVM_IO_PORT(info), size, value)) {
 			svm_count(v, GYRE_EXIT_CORE_DOORBELL);
-			svm_skip(v, (uint32_t)(vmcb->exit_info_2 - vmcb->rip));
-			return VCPU_AGAIN;
+			svm_skip(v, vmcb, (uint32_t)(vmcb->exit_info_2 - vmcb->rip));
+			return finish(v);
 		}
 	}
 	flags |= (info & SVM_IO_IN) != 0 ? GYRE_IO_IN : 0;
@@ -239,24 +320,23 @@ static bool spurious_fault(struct svm_vcpu *v, uint64_t page, bool write)
 	if (!aspace_lookup(&v->vcpu.vm->aspace, page, &frame, &writable) || (write && !writable))
 		return false;
 	if (v->spurious && v->spurious_page == page)
-		v->flush = true;
+		vcpu_hazard_set(&v->vcpu, VCPU_HAZARD_FLUSH);
 	v->spurious = true;
 	v->spurious_page = page;
 	return true;
 }
 
-static inline uint32_t exit_nested_fault(struct svm_vcpu *v)
+static HANDLER exit_nested_fault(struct svm_vcpu *v, struct vmcb *vmcb)
 {
-	struct vmcb *vmcb = v->vmcb;
 	uint64_t info = vmcb->exit_info_1, gpa = vmcb->exit_info_2, flags;
 	bool write = (info & SVM_NPF_WRITE) != 0;
 	if ((info & SVM_NPF_PRESENT) != 0) {
 		if (write && aspace_dirty_fault(&v->vcpu.vm->aspace, gpa >> 12)) {
 			svm_count(v, GYRE_EXIT_CORE_DIRTY);
-			return VCPU_AGAIN;
+			return finish(v);
 		}
 		if ((info & (SVM_NPF_EXECUTE | SVM_NPF_RESERVED)) == 0 && spurious_fault(v, gpa >> 12, write))
-			return VCPU_AGAIN;
+			return finish(v);
 	}
 	flags = (write ? GYRE_ACCESS_WRITE : 0) | ((info & SVM_NPF_EXECUTE) != 0 ? GYRE_ACCESS_EXECUTE : 0) |
 		((info & SVM_NPF_PRESENT) != 0 ? GYRE_ACCESS_PRESENT : 0) |
@@ -264,9 +344,8 @@ static inline uint32_t exit_nested_fault(struct svm_vcpu *v)
 	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_MEMORY, 0, gpa, flags, 0);
 }
 
-static uint32_t exit_halt(struct svm_vcpu *v)
+static HANDLER exit_halt(struct svm_vcpu *v, struct vmcb *vmcb)
 {
-	struct vmcb *vmcb = v->vmcb;
 	struct vcpu *vcpu = &v->vcpu;
 	bool interrupts = (vmcb->rflags & RFLAGS_IF) != 0;
 	uint32_t next = svm_done(v, svm_length(v, &FETCH_HLT));
@@ -279,10 +358,10 @@ static uint32_t exit_halt(struct svm_vcpu *v)
 		return next;
 	/* What is there already ends it at once; svm_events() sees that. */
 	if (inject_ends_halt(vcpu, interrupts) || vcpu->lapic.signals != 0)
-		return VCPU_AGAIN;
+		return finish(v);
 	if (!interrupts || (vcpu->policy.flags & GYRE_POLICY_HALT_EXIT) != 0)
 		return vcpu_to_monitor(vcpu, GYRE_EXIT_HALT, 0, 0, 0, 0);
-	return VCPU_AGAIN;
+	return finish(v);
 }
 
 /* An event was being delivered: it is delivered again, unless the exit is an exception that comes in its place (slow.c). */
@@ -310,47 +389,55 @@ static __attribute__((noinline)) void interrupted(struct svm_vcpu *v, uint64_t i
 	inject_again(&v->vcpu, event, (uint32_t)(info >> 32), 0);
 }
 
-static inline uint32_t dispatch(struct svm_vcpu *v)
+static HANDLER exit_window(struct svm_vcpu *v)
 {
-	/* Frequent ones first, for the reader; the compiler makes a tree of comparisons, since a jump table is an indirect branch that a guest can train. */
-	switch (v->vmcb->exit_code) {
-	case SVM_EXIT_MSR: return exit_msr(v);
-	case SVM_EXIT_CPUID: return exit_cpuid(v);
-	case SVM_EXIT_IO: return exit_io(v);
-	case SVM_EXIT_NPF: return exit_nested_fault(v);
-	case SVM_EXIT_VMMCALL: return exit_hypercall(v);
-	case SVM_EXIT_INTR: svm_count(v, GYRE_EXIT_CORE_INTERRUPT); return VCPU_DUE;
-	case SVM_EXIT_HLT: return exit_halt(v);
-	case SVM_EXIT_VINTR:
-		svm_count(v, GYRE_EXIT_CORE_WINDOW);
-		vcpu_hazard_set(&v->vcpu, VCPU_HAZARD_EVENTS);
-		return VCPU_AGAIN;
+	svm_count(v, GYRE_EXIT_CORE_WINDOW);
+	vcpu_hazard_set(&v->vcpu, VCPU_HAZARD_EVENTS);
+	return finish(v);
+}
+
+/* The processor's own interrupt: the loop lets it in. */
+static HANDLER exit_interrupt(struct svm_vcpu *v)
+{
+	svm_count(v, GYRE_EXIT_CORE_INTERRUPT);
+	return VCPU_DUE;
+}
+
+/*
+ * Frequent ones first, for the reader; the compiler makes a tree of comparisons, since a jump table is an indirect branch that a guest can train. All are
+ * tail calls, so that this has no frame.
+ */
+static inline __attribute__((always_inline)) uint32_t dispatch(struct svm_vcpu *v, struct vmcb *vmcb)
+{
+	switch (vmcb->exit_code) {
+	case SVM_EXIT_MSR: return vmcb->exit_info_1 != 0 ? exit_msr_write(v, vmcb) : exit_msr_read(v, vmcb);
+	case SVM_EXIT_CPUID: return exit_cpuid(v, vmcb);
+	case SVM_EXIT_IO: return exit_io(v, vmcb);
+	case SVM_EXIT_NPF: return exit_nested_fault(v, vmcb);
+	case SVM_EXIT_VMMCALL: return exit_hypercall(v, vmcb);
+	case SVM_EXIT_INTR: return exit_interrupt(v);
+	case SVM_EXIT_HLT: return exit_halt(v, vmcb);
+	case SVM_EXIT_VINTR: return exit_window(v);
 	default: return SVM_SLOW;
 	}
+}
+
+static HANDLER exit_interrupted(struct svm_vcpu *v, struct vmcb *vmcb)
+{
+	interrupted(v, vmcb->exit_int_info);
+	return dispatch(v, vmcb);
 }
 
 uint32_t svm_exit(struct svm_vcpu *v)
 {
 	struct vmcb *vmcb = v->vmcb;
-	uint32_t next;
 	/* "#VMEXIT" clears EVENTINJ.V on a machine; all that the processor cached is as it was, until a setter says otherwise. */
 	vmcb->event_inject = 0;
-	vmcb->tlb_control = VMCB_TLB_NOTHING;
+	vmcb->tlb_control = svm_features.tlb_control;
 	vmcb->clean = svm_features.clean_mask;
-	if (__builtin_expect((vmcb->exit_int_info & VMCB_EVENT_VALID) != 0, 0))
-		interrupted(v, vmcb->exit_int_info);
-	next = dispatch(v);
-	if (next != VCPU_AGAIN)
-		return next;
-	if (v->vcpu.hazard != 0) {
-		if ((next = svm_events(v)) != VCPU_AGAIN)
-			return next;
-		if (v->vcpu.hazard != 0)
-			return VCPU_DUE;
-	}
-	if (__builtin_expect(v->flush, 0))
-		svm_flush_now(v);
-	return v->vcpu.cpu->hazard != 0 ? VCPU_DUE : VCPU_AGAIN;
+	if (__builtin_expect(vmcb->exit_int_info_valid & 0x80, 0))
+		return exit_interrupted(v, vmcb);
+	return dispatch(v, vmcb);
 }
 
 bool svm_trace_end(struct svm_vcpu *v, uint32_t kind)
@@ -358,10 +445,26 @@ bool svm_trace_end(struct svm_vcpu *v, uint32_t kind)
 	return trace_kind(&v->vcpu, kind);
 }
 
+static uint32_t kind_of(uint64_t code, bool write)
+{
+	switch (code) {
+	case SVM_EXIT_MSR: return write ? GYRE_EXIT_CORE_MSR_WRITE : GYRE_EXIT_CORE_MSR_READ;
+	case SVM_EXIT_CPUID: return GYRE_EXIT_CORE_CPUID;
+	case SVM_EXIT_IO: return GYRE_EXIT_CORE_DOORBELL;
+	case SVM_EXIT_NPF: return GYRE_EXIT_CORE_DIRTY;
+	case SVM_EXIT_VMMCALL: return GYRE_EXIT_CORE_HYPERCALL;
+	case SVM_EXIT_INTR: return GYRE_EXIT_CORE_INTERRUPT;
+	case SVM_EXIT_HLT: return GYRE_EXIT_CORE_HALT;
+	case SVM_EXIT_VINTR: return GYRE_EXIT_CORE_WINDOW;
+	}
+	return GYRE_EXIT_NONE;
+}
+
 uint32_t svm_exit_traced(struct svm_vcpu *v)
 {
 	struct vmcb *vmcb = v->vmcb;
-	uint64_t detail = vmcb->exit_info_1, value = vmcb->exit_info_2;
+	uint64_t detail = vmcb->exit_info_1, value = vmcb->exit_info_2, code = vmcb->exit_code;
+	bool write = vmcb->exit_info_1 != 0;
 	uint32_t next, kind;
 	switch (vmcb->exit_code) {
 	case SVM_EXIT_CPUID:
@@ -387,6 +490,6 @@ uint32_t svm_exit_traced(struct svm_vcpu *v)
 	next = svm_exit(v);
 	if (next == SVM_SLOW)
 		return next; /* the loop knows the kind when it is done */
-	kind = next == VCPU_MONITOR ? v->vcpu.exit.kind : v->kind;
+	kind = next == VCPU_MONITOR ? v->vcpu.exit.kind : kind_of(code, write);
 	return svm_trace_end(v, kind) || next != VCPU_AGAIN ? next : VCPU_DUE;
 }

@@ -87,5 +87,5 @@ void svm_take(struct vcpu *vcpu, bool completed)
 	if (vcpu->event != 0 && GYRE_EVENT_VECTOR(vcpu->event) == TRAP_PAGE_FAULT && page->cr2 != vmcb->cr2_)
 		vmcb_set_cr2(vmcb, page->cr2);
 	if (completed)
-		svm_skip(v, 0);
+		svm_skip(v, vmcb, 0);
 }

@@ -18,8 +18,10 @@ static bool trace_full(const struct vcpu *vcpu)
 void svm_flush_now(struct svm_vcpu *v)
 {
 	struct cpu *cpu = v->vcpu.cpu;
-	struct asid_choice choice = asid_choose(&svm_cpus[cpu->index].asids, &v->asid, cpu->index, v->flush);
-	v->flush = false;
+	struct asid_choice choice = asid_choose(
+		&svm_cpus[cpu->index].asids, &v->asid, cpu->index, (v->vcpu.hazard & VCPU_HAZARD_FLUSH) != 0);
+	if ((v->vcpu.hazard & VCPU_HAZARD_FLUSH) != 0)
+		vcpu_hazard_clear(&v->vcpu, VCPU_HAZARD_FLUSH);
 	if (choice.changed)
 		vmcb_set_asid(v->vmcb, v->asid.asid);
 	v->vmcb->tlb_control = choice.tlb_control;
@@ -37,10 +39,11 @@ static void prepare(struct cpu *cpu, struct svm_vcpu *v)
 		__atomic_store_n(&vcpu->in_guest, true, __ATOMIC_SEQ_CST);
 	generation = __atomic_load_n(&vcpu->vm->tlb_generation, __ATOMIC_SEQ_CST);
 	if (generation != vcpu->tlb_seen) {
-		v->flush = true;
+		vcpu_hazard_set(vcpu, VCPU_HAZARD_FLUSH);
 		__atomic_store_n(&vcpu->tlb_seen, generation, __ATOMIC_SEQ_CST);
 	}
-	if (v->flush || v->asid.generation != pool->generation || v->asid.cpu != cpu->index || pool->flush_always)
+	if ((vcpu->hazard & VCPU_HAZARD_FLUSH) != 0 || v->asid.generation != pool->generation ||
+		v->asid.cpu != cpu->index || pool->flush_always)
 		svm_flush_now(v);
 }
 
@@ -70,7 +73,7 @@ enum vcpu_next svm_run(struct cpu *cpu, struct vcpu *vcpu)
 		if (vcpu->hazard != 0 && (next = svm_events(v)) != VCPU_AGAIN)
 			break;
 		next = VCPU_DUE;
-		if (vcpu->hazard != 0)
+		if ((vcpu->hazard & ~VCPU_HAZARD_FLUSH) != 0)
 			break;
 		prepare(cpu, v);
 		left = enter(cpu, v);
@@ -78,7 +81,7 @@ enum vcpu_next svm_run(struct cpu *cpu, struct vcpu *vcpu)
 		if (left == SVM_SLOW) {
 			next = svm_exit_slow(cpu, v);
 			if (vcpu->trace != NULL)
-				svm_trace_end(v, next == VCPU_MONITOR ? vcpu->exit.kind : v->kind);
+				svm_trace_end(v, next == VCPU_MONITOR ? vcpu->exit.kind : GYRE_EXIT_CORE_EXCEPTION);
 			continue;
 		}
 		next = (enum vcpu_next)left;

@@ -111,6 +111,7 @@ static void read_features(void)
 	f->pages_1g = f->pages_2m && allowed("npt-1g", cpu_features.pages_1g);
 	f->asids = svm.ebx;
 	f->errata = svm_errata_of(cpu_features.family, cpu_features.model, cpu_features.stepping);
+	f->tlb_control = (f->errata & SVM_ERRATUM_170) != 0 || f->asids < 2 ? VMCB_TLB_ALL : VMCB_TLB_NOTHING;
 	f->clean_mask = f->clean_bits ? VMCB_CLEAN_ALL : 0;
 	f->cr4 = cr4_of_machine();
 	f->efer = EFER_SCE | EFER_LME | EFER_LMA | (cpu_features.nx ? EFER_NXE : 0) | 1u << 14; /* FFXSR */
@@ -144,7 +145,7 @@ int svm_cpu_enable(struct cpu *cpu)
 		return -GYRE_EPERM;
 	own->host_address = image_physical(boot_host_state).value;
 	asid_pool_init(&own->asids, svm_features.asids < 2 ? 2 : svm_features.asids, svm_features.flush_by_asid,
-		(svm_features.errata & SVM_ERRATUM_170) != 0 || svm_features.asids < 2);
+		svm_features.tlb_control != VMCB_TLB_NOTHING);
 	return 0;
 }
 
@@ -157,7 +158,6 @@ static int create(struct vcpu *vcpu)
 		return -GYRE_ENOMEM;
 	v->vmcb = frame_virtual(frame);
 	v->vmcb_address = frame.value;
-	v->flush = true;
 	vmcb_init(v->vmcb, vcpu->vm->aspace.table.root.value);
 	return 0;
 }

@@ -70,18 +70,11 @@ static enum vcpu_next debug(struct svm_vcpu *v)
 /* The other vendor's hypercall arrives here; everything else is what the guest's own handler is for. */
 static enum vcpu_next undefined(struct svm_vcpu *v)
 {
-	struct vmcb *vmcb = v->vmcb;
-	bool long_mode = (vmcb->cs_.attributes & 0x200) != 0, yield = false;
 	/* There is no next RIP of an undefined instruction: the bytes tell. */
 	uint32_t length = svm_length_by_bytes(v, &FETCH_VMCALL);
 	if (length != 0) {
 		v->vcpu.counters->hypercalls_foreign++;
-		v->vcpu.page->gpr[GYRE_RAX] = vmcb->rax;
-		if (!hypercall(v->vcpu.cpu, &v->vcpu, long_mode, vmcb->cpl_, &yield))
-			return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_HYPERCALL, length, 0, 0, 0);
-		vmcb->rax = v->vcpu.page->gpr[GYRE_RAX];
-		svm_skip(v, length);
-		return yield ? VCPU_YIELD : VCPU_AGAIN;
+		return (enum vcpu_next)svm_hypercall(v, length);
 	}
 	if (monitor_wants(v, TRAP_INVALID_OPCODE))
 		return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_DEBUG, 0, TRAP_INVALID_OPCODE, 0, 0);
@@ -100,7 +93,7 @@ static enum vcpu_next machine_fault(struct svm_vcpu *v)
 		if (msr_read_safe(MSR_MC0_CTL + 1, &status) == 0 && (status & ~(1ull << 62)) == 0xb600000000010015ull) {
 			msr_write_safe(MSR_MC0_CTL + 1, 0);
 			msr_write_safe(MSR_MCG_STATUS, 0);
-			v->flush = true;
+			vcpu_hazard_set(&v->vcpu, VCPU_HAZARD_FLUSH);
 			return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_MACHINE_CHECK, 0, 0, 0, 0);
 		}
 	}
@@ -232,6 +225,5 @@ static enum vcpu_next handle(struct svm_vcpu *v)
 enum vcpu_next svm_exit_slow(struct cpu *cpu, struct svm_vcpu *v)
 {
 	(void)cpu;
-	v->kind = GYRE_EXIT_CORE_EXCEPTION;
 	return handle(v);
 }

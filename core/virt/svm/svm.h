@@ -26,8 +26,6 @@ struct svm_vcpu {
 	struct vmcb *vmcb;
 	uint64_t vmcb_address;
 	uint32_t tpr_seen; /* what V_TPR was set to: another value is the guest's, by CR8 */
-	uint32_t kind;	   /* GYRE_EXIT_ of the last exit, for the trace */
-	bool flush;	   /* the guest's translations are void (a control register changed): before the next entry */
 	bool step;	   /* TF is ours: look again after one instruction */
 	bool step_over_iret, step_tf;
 	bool iret_seen; /* NMIs stay blocked until RIP leaves iret_rip */
@@ -44,6 +42,7 @@ struct svm_features {
 		pages_2m;
 	uint32_t asids; /* 0 is the host's */
 	uint32_t errata;
+	uint8_t tlb_control; /* of an entry for which there is no reason to flush: VMCB_TLB_NOTHING, or everything by an erratum */
 	uint32_t clean_mask; /* VMCB_CLEAN_ALL, or 0 where nothing may stay marked clean */
 	uint64_t cr4;	     /* bits that a guest's CR4 can have on this machine */
 	uint64_t efer;
@@ -99,6 +98,7 @@ uint32_t svm_exit_traced(struct svm_vcpu *v);
 /* The instruction's length: 0 where neither the processor nor the monitor's memory tells. */
 uint32_t svm_length(struct svm_vcpu *v, const struct fetch_opcode *opcode);
 uint32_t svm_length_by_bytes(struct svm_vcpu *v, const struct fetch_opcode *opcode);
+uint32_t svm_hypercall(struct svm_vcpu *v, uint32_t length);
 /* The instruction is done. Length 0: the monitor is to move RIP. */
 uint32_t svm_done(struct svm_vcpu *v, uint32_t length);
 bool svm_trace_end(struct svm_vcpu *v, uint32_t kind);
@@ -127,9 +127,8 @@ void svm_state_set(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint3
 
 /* RIP moves past an instruction: no shadow any more, and what single stepping owes. */
 void svm_skip_special(struct svm_vcpu *v);
-static inline void svm_skip(struct svm_vcpu *v, uint32_t length)
+static inline void svm_skip(struct svm_vcpu *v, struct vmcb *vmcb, uint32_t length)
 {
-	struct vmcb *vmcb = v->vmcb;
 	uint64_t rip = vmcb->rip + length;
 	if ((vmcb->cs_.attributes & 0x200) == 0)
 		rip = (uint32_t)rip;
@@ -142,7 +141,6 @@ static inline void svm_skip(struct svm_vcpu *v, uint32_t length)
 static inline void svm_count(struct svm_vcpu *v, uint32_t kind)
 {
 	v->vcpu.counters->exits[kind]++;
-	v->kind = kind;
 }
 
 #endif

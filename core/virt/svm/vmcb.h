@@ -43,7 +43,12 @@ struct vmcb {
 	uint8_t reserved_065[3];
 	uint64_t interrupt_shadow;
 	uint64_t exit_code, exit_info_1, exit_info_2;
-	uint64_t exit_int_info;
+	union {
+		uint64_t exit_int_info;
+		struct {
+			uint8_t exit_int_info_low[3], exit_int_info_valid; /* bit 7 */
+		};
+	};
 	uint64_t nested_control_;
 	uint8_t reserved_098[0xa8 - 0x98];
 	uint64_t event_inject;

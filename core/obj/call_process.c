@@ -126,6 +126,9 @@ static void registers_set(struct thread *thread, const struct gyre_thread_regist
 	regs_make_user(r);
 	thread->fs_base = in->fs_base;
 	thread->gs_base = in->gs_base;
+	thread->special &= ~THREAD_SPECIAL_BASES;
+	if ((in->fs_base | in->gs_base) != 0)
+		thread->special |= THREAD_SPECIAL_BASES;
 }
 
 int64_t call_thread_registers(struct cpu *cpu, struct thread *caller, struct regs *regs)

@@ -21,21 +21,9 @@ uint32_t handle_number(const struct handle *handle)
 	return frame_of(handle)->index * HANDLE_PER_FRAME + ((uint64_t)handle % PAGE_SIZE) / sizeof(struct handle);
 }
 
-/* The entry of a number; NULL: none. */
-static struct handle *entry_at(struct process *process, uint64_t number)
-{
-	if (number >= HANDLE_FRAMES * HANDLE_PER_FRAME)
-		return NULL;
-	struct handle *frame = process->handles.frame[number / HANDLE_PER_FRAME];
-	if (frame == NULL)
-		return NULL;
-	struct handle *entry = &frame[number % HANDLE_PER_FRAME];
-	return entry->object == NULL ? NULL : entry; /* a frame's header has NULL there */
-}
-
 int handle_find_dying(struct process *process, uint64_t number, uint32_t rights, struct handle **handle)
 {
-	struct handle *entry = entry_at(process, number);
+	struct handle *entry = handle_entry(&process->handles, number);
 	if (entry == NULL)
 		return -GYRE_EHANDLE;
 	if ((entry->rights & rights) != rights)
@@ -46,7 +34,7 @@ int handle_find_dying(struct process *process, uint64_t number, uint32_t rights,
 
 int handle_find(struct process *process, uint64_t number, uint32_t rights, struct handle **handle)
 {
-	struct handle *entry = entry_at(process, number);
+	struct handle *entry = handle_entry(&process->handles, number);
 	if (entry == NULL || !object_alive(entry->object))
 		return -GYRE_EHANDLE;
 	if ((entry->rights & rights) != rights)
@@ -58,7 +46,7 @@ int handle_find(struct process *process, uint64_t number, uint32_t rights, struc
 int handle_object(
 	struct process *process, uint64_t number, enum gyre_object_type type, uint32_t rights, struct object **object)
 {
-	struct handle *entry = entry_at(process, number);
+	struct handle *entry = handle_entry(&process->handles, number);
 	if (entry == NULL || entry->object->type != type || !object_alive(entry->object))
 		return -GYRE_EHANDLE;
 	if ((entry->rights & rights) != rights)

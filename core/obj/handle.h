@@ -36,6 +36,18 @@ struct handle_table {
 	struct handle *frame[HANDLE_FRAMES];
 };
 
+/* The entry of a number; NULL: none. A frame's header has NULL where the others have their object. */
+static inline struct handle *handle_entry(const struct handle_table *table, uint64_t number)
+{
+	if (number >= HANDLE_FRAMES * HANDLE_PER_FRAME)
+		return NULL;
+	struct handle *frame = table->frame[number / HANDLE_PER_FRAME];
+	if (frame == NULL)
+		return NULL;
+	struct handle *entry = &frame[number % HANDLE_PER_FRAME];
+	return entry->object == NULL ? NULL : entry;
+}
+
 /*
  * Finds an object: a number of the process's table, of this type, with all of these rights. 0, -GYRE_EHANDLE or -GYRE_EACCES. What was found stays
  * readable until the call ends.

@@ -5,10 +5,16 @@
  */
 #include "core/sched/endpoint.h"
 #include "core/obj/call.h"
+#include "core/sched/switch.h"
 
 #define COLD __attribute__((noinline, cold))
 
 /* ---- parts of both directions ---- */
+
+static inline bool is_live_endpoint(const struct object *object)
+{
+	return object->type == GYRE_OBJECT_ENDPOINT && object_alive(object);
+}
 
 /* What a context inherits, from the queues of all servers that run on it. */
 static void context_refresh(struct cpu *cpu, struct sched_context *context)
@@ -143,12 +149,16 @@ COLD static int call_with_handle(struct thread *caller, struct thread *handler, 
 void endpoint_call(struct cpu *cpu, struct thread *caller)
 {
 	struct regs *regs = &caller->regs;
-	struct handle *handle;
-	int error = handle_find(caller->process, regs->rdi, GYRE_RIGHT_CALL, &handle);
-	if (error < 0 || handle->object->type != GYRE_OBJECT_ENDPOINT) {
-		regs->rax = (uint64_t)(error < 0 ? error : -GYRE_EHANDLE);
+	struct handle *handle = handle_entry(&caller->process->handles, regs->rdi);
+	if (handle == NULL || !is_live_endpoint(handle->object)) {
+		regs->rax = (uint64_t)-GYRE_EHANDLE;
 		return;
 	}
+	if ((handle->rights & GYRE_RIGHT_CALL) == 0) {
+		regs->rax = (uint64_t)-GYRE_EACCES;
+		return;
+	}
+	int error = 0;
 	struct endpoint *endpoint = container_of(handle->object, struct endpoint, object);
 	struct thread *handler = endpoint->cpu[cpu->index].handler;
 	uint64_t number = 0;
@@ -164,7 +174,7 @@ void endpoint_call(struct cpu *cpu, struct thread *caller)
 		call_begin(caller, handler);
 		message_copy(caller, handler);
 		handler->regs.r9 = number;
-		thread_switch(cpu, handler);
+		thread_switch_to(cpu, handler);
 		return;
 	}
 	if (error < 0) {
@@ -180,7 +190,7 @@ bool endpoint_fault(struct cpu *cpu, struct thread *thread, struct endpoint *end
 	if (handler->state == THREAD_RECEIVING) {
 		call_begin(thread, handler);
 		fault_copy(thread, handler);
-		thread_switch(cpu, handler);
+		thread_switch_to(cpu, handler);
 		return true;
 	}
 	if (call_queue(cpu, thread, endpoint, handler) == 0)
@@ -308,10 +318,15 @@ COLD static void wait_slow(struct cpu *cpu, struct thread *server)
 void endpoint_reply_wait(struct cpu *cpu, struct thread *server)
 {
 	struct regs *regs = &server->regs;
-	struct object *object;
-	int error = handle_object(server->process, regs->rdi, GYRE_OBJECT_ENDPOINT, GYRE_RIGHT_SERVE, &object);
-	struct endpoint *endpoint = container_of(object, struct endpoint, object);
-	if (error < 0 || (server->serves != endpoint && (error = serve(cpu, server, endpoint)) < 0)) {
+	struct handle *handle = handle_entry(&server->process->handles, regs->rdi);
+	int error = 0;
+	if (handle == NULL || !is_live_endpoint(handle->object))
+		error = -GYRE_EHANDLE;
+	else if ((handle->rights & GYRE_RIGHT_SERVE) == 0)
+		error = -GYRE_EACCES;
+	else if (server->serves != container_of(handle->object, struct endpoint, object))
+		error = serve(cpu, server, container_of(handle->object, struct endpoint, object));
+	if (error < 0) {
 		regs->rax = (uint64_t)error;
 		return;
 	}
@@ -324,7 +339,7 @@ void endpoint_reply_wait(struct cpu *cpu, struct thread *server)
 	call_end(server);
 	server->state = THREAD_RECEIVING;
 	reply_copy(server, client);
-	thread_switch(cpu, client);
+	thread_switch_to(cpu, client);
 }
 
 void endpoint_receive_again(struct cpu *cpu, struct thread *server)

@@ -35,8 +35,7 @@ struct sched_cpu {
 	struct handle_frame_header *deferred_frames;
 	struct list work;	  /* endpoint_cpu.work: queues whose callers have to be told that nobody serves them */
 	struct list failed;	  /* thread.queue_link: threads whose fault nobody answers; they end */
-	uint64_t bases;		  /* FS or GS base of the current thread is not 0 */
-	bool fpu_thread;	  /* the current thread has an FPU state of its own, in the processor */
+	uint64_t special;	  /* THREAD_SPECIAL_ of the current thread: what the processor holds of it */
 	uint64_t switches, idles; /* for people */
 };
 

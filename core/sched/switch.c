@@ -6,6 +6,7 @@
 #include "core/obj/process.h"
 #include "core/sched/endpoint.h"
 #include "core/sched/sched.h"
+#include "core/sched/switch.h"
 #include "core/virt/fpu.h"
 #include "core/virt/virt.h"
 #include "core/virt/vm.h"
@@ -52,38 +53,27 @@ const struct aspace_ops process_aspace_ops = {
 
 /* ---- switching ---- */
 
-/* What few threads have: an FPU, I/O ports, segment bases; or what a guest left in the processor. */
-static __attribute__((noinline)) void switch_special(struct cpu *cpu, struct thread *next)
+void switch_special(struct cpu *cpu, struct thread *next)
 {
+	struct sched_cpu *sched = &cpu->sched;
 	if (next->process != cpu->process)
 		virt_leave(cpu);
 	if (next->fpu_state != NULL)
 		fpu_enter(cpu, next->fpu_state);
-	else if (cpu->sched.fpu_thread)
+	else if ((sched->special & THREAD_SPECIAL_FPU) != 0)
 		fpu_leave_slow(cpu);
-	cpu->sched.fpu_thread = next->fpu_state != NULL;
 	/* A process can change the bases by loading selectors, so what was written last proves nothing. */
-	uint64_t bases = next->fs_base | next->gs_base;
-	if ((bases | cpu->sched.bases) != 0) {
+	if (((sched->special | next->special) & THREAD_SPECIAL_BASES) != 0) {
 		msr_write(MSR_FS_BASE, next->fs_base);
 		msr_write(MSR_KERNEL_GS_BASE, next->gs_base);
 	}
-	cpu->sched.bases = bases;
+	sched->special = next->special;
 	tss_ioports_set(cpu, next->process->ioports);
 }
 
 void thread_switch(struct cpu *cpu, struct thread *next)
 {
-	struct process *process = next->process;
-	cpu_set_regs(cpu, &next->regs);
-	cpu->thread = next;
-	if (((uint64_t)cpu->vcpu | (uint64_t)cpu->fpu_owner | (uint64_t)next->fpu_state | (uint64_t)process->ioports |
-		    (uint64_t)cpu->ioports_held | next->fs_base | next->gs_base | cpu->sched.bases) != 0)
-		switch_special(cpu, next);
-	if (process != cpu->process) {
-		cpu->process = process;
-		cr3_write(process->aspace.table.root.value);
-	}
+	thread_switch_to(cpu, next);
 }
 
 void switch_ports_changed(struct cpu *cpu, struct process *process)
@@ -133,16 +123,22 @@ static __attribute__((noinline)) void hazards(struct cpu *cpu)
 	} while (cpu->hazard != 0);
 }
 
-void core_leave(struct cpu *cpu)
+static __attribute__((noinline)) void leave_slow(struct cpu *cpu)
 {
 	for (;;) {
-		if (__builtin_expect(cpu->hazard != 0, 0))
+		if (cpu->hazard != 0)
 			hazards(cpu);
 		struct vcpu *vcpu = cpu->thread->vcpu;
 		if (vcpu == NULL)
 			return;
 		vcpu_enter(cpu, vcpu);
 	}
+}
+
+void core_leave(struct cpu *cpu)
+{
+	if (__builtin_expect(cpu->hazard != 0 || cpu->thread->vcpu != NULL, 0))
+		leave_slow(cpu);
 }
 
 /* ---- set-up ---- */

@@ -25,6 +25,7 @@ static bool fpu_make(struct process *owner, struct thread *thread)
 		return false;
 	thread->fpu_state = frame_virtual(frames);
 	fpu_state_reset(thread->fpu_state);
+	thread->special |= THREAD_SPECIAL_FPU;
 	return true;
 }
 

@@ -50,10 +50,14 @@ struct sched_context {
 
 enum call_kind { CALL_NONE, CALL_MESSAGE, CALL_FAULT };
 
+#define THREAD_SPECIAL_FPU   1ul
+#define THREAD_SPECIAL_BASES 2ul /* FS or GS base is not 0 */
+
 struct thread {
 	struct regs regs; /* first: the processor pushes to its end */
 	struct process *process;
 	struct sched_context *context; /* whose time it runs on: its own, or its caller's; NULL while RECEIVING */
+	uint64_t special;	       /* THREAD_SPECIAL_: what else than registers it has */
 	struct vcpu *vcpu;	       /* inside vcpu_run of it: core_leave enters the guest instead of the process */
 	uint8_t state;		       /* enum thread_state */
 	uint8_t call_kind;	       /* of the call it is in, CALLING or QUEUED */

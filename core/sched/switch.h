@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/sched/switch.h: the usual switch of threads, for the path of calls: neither side has anything but registers and page tables.
+ */
+#ifndef CORE_SCHED_SWITCH_H
+#define CORE_SCHED_SWITCH_H
+
+#include "core/sched/sched.h"
+
+/* What few threads have: an FPU, I/O ports, segment bases; and what a guest left in the processor. */
+void switch_special(struct cpu *cpu, struct thread *next);
+
+static inline void thread_switch_to(struct cpu *cpu, struct thread *next)
+{
+#ifdef GYRE_UNIT_TEST
+	thread_switch(cpu, next);
+#else
+	struct process *process = next->process;
+	cpu_set_regs(cpu, &next->regs);
+	cpu->thread = next;
+	if (((uint64_t)cpu->vcpu | (uint64_t)cpu->ioports_held | cpu->sched.special | next->special |
+		    (uint64_t)process->ioports) != 0)
+		switch_special(cpu, next);
+	if (process != cpu->process) {
+		cpu->process = process;
+		cr3_write(process->aspace.table.root.value);
+	}
+#endif
+}
+
+#endif

@@ -47,11 +47,9 @@ void bus_ports_remove(struct bus *bus, uint16_t first, unsigned count)
 		memset(bus->port + first, 0, count);
 }
 
-uint32_t bus_port_read(struct bus *bus, uint16_t port, unsigned size)
+uint32_t bus_port_read_split(struct bus *bus, uint16_t port, unsigned size)
 {
-	const struct port_handler *handler = &bus->handler[bus->port[port]];
-	if (handler->sizes & size)
-		return handler->read(handler->device, port, size);
+	const struct port_handler *handler;
 	uint32_t value = 0;
 	for (unsigned i = 0; i < size; i++) {
 		uint32_t byte = 0xff; /* beyond the last port there is nothing: no wrap to port 0 */
@@ -65,13 +63,9 @@ uint32_t bus_port_read(struct bus *bus, uint16_t port, unsigned size)
 	return value;
 }
 
-void bus_port_write(struct bus *bus, uint16_t port, unsigned size, uint32_t value)
+void bus_port_write_split(struct bus *bus, uint16_t port, unsigned size, uint32_t value)
 {
-	const struct port_handler *handler = &bus->handler[bus->port[port]];
-	if (handler->sizes & size) {
-		handler->write(handler->device, port, size, value);
-		return;
-	}
+	const struct port_handler *handler;
 	for (unsigned i = 0; i < size && port + i < 65536; i++) {
 		handler = &bus->handler[bus->port[port + i]];
 		if (handler->sizes & BUS_SIZE_1)
@@ -85,13 +79,10 @@ void bus_mmio(struct bus *bus, const struct mmio_region *region)
 		bus->mmio[bus->regions++] = *region;
 }
 
-struct mmio_region *bus_mmio_find(struct bus *bus, uint64_t gpa)
+struct mmio_region *bus_mmio_search(struct bus *bus, uint64_t gpa)
 {
-	struct mmio_region *region = &bus->mmio[bus->last];
-	if (gpa - region->base < region->bytes)
-		return region;
 	for (unsigned i = 0; i < bus->regions; i++) {
-		region = &bus->mmio[i];
+		struct mmio_region *region = &bus->mmio[i];
 		if (gpa - region->base < region->bytes) {
 			bus->last = i;
 			return region;

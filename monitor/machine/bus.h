@@ -47,13 +47,39 @@ void bus_ports(struct bus *bus, uint16_t first, unsigned count, const struct por
 void bus_ports_remove(struct bus *bus, uint16_t first, unsigned count);
 void bus_mmio(struct bus *bus, const struct mmio_region *region);
 
+/* An access that the device at its first port does not take whole. */
+uint32_t bus_port_read_split(struct bus *bus, uint16_t port, unsigned size);
+void bus_port_write_split(struct bus *bus, uint16_t port, unsigned size, uint32_t value);
+
 /* size: 1, 2 or 4. */
-uint32_t bus_port_read(struct bus *bus, uint16_t port, unsigned size);
-void bus_port_write(struct bus *bus, uint16_t port, unsigned size, uint32_t value);
+static inline uint32_t bus_port_read(struct bus *bus, uint16_t port, unsigned size)
+{
+	const struct port_handler *handler = &bus->handler[bus->port[port]];
+	if (__builtin_expect((handler->sizes & size) != 0, 1))
+		return handler->read(handler->device, port, size);
+	return bus_port_read_split(bus, port, size);
+}
+
+static inline void bus_port_write(struct bus *bus, uint16_t port, unsigned size, uint32_t value)
+{
+	const struct port_handler *handler = &bus->handler[bus->port[port]];
+	if (__builtin_expect((handler->sizes & size) != 0, 1))
+		handler->write(handler->device, port, size, value);
+	else
+		bus_port_write_split(bus, port, size, value);
+}
 
 /* Any address and size up to 64 bytes: split as devices take it. data is filled in whole. */
 void bus_mmio_read(struct bus *bus, uint64_t gpa, unsigned size, void *data);
 void bus_mmio_write(struct bus *bus, uint64_t gpa, unsigned size, const void *data);
-struct mmio_region *bus_mmio_find(struct bus *bus, uint64_t gpa);
+/* Who answers at gpa, or NULL. */
+struct mmio_region *bus_mmio_search(struct bus *bus, uint64_t gpa);
+static inline struct mmio_region *bus_mmio_find(struct bus *bus, uint64_t gpa)
+{
+	struct mmio_region *region = &bus->mmio[bus->last];
+	if (__builtin_expect(gpa - region->base < region->bytes, 1))
+		return region;
+	return bus_mmio_search(bus, gpa);
+}
 
 #endif

@@ -282,7 +282,7 @@ void machine_events(struct machine *machine)
 		acpi_pm_power_button(&machine->pm);
 }
 
-static void io_exit(struct machine *machine)
+static inline void io_exit(struct machine *machine)
 {
 	struct gyre_vcpu_page *page = machine->vcpu.page;
 	uint32_t flags = (uint32_t)page->d1, size = GYRE_IO_SIZE(flags);

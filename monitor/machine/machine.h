@@ -105,8 +105,12 @@ int processor_start(struct machine *machine);
 /* An exception for the guest on its next entry. error < 0: without an error code. */
 void processor_inject(struct machine *machine, unsigned vector, int64_t error);
 
-/* ---- memory_exit.c: exits that need the emulator ---- */
+/* ---- memory_exit.c: exits that need the emulator; memory_fast.c: those that hardly do ---- */
 void memory_exit(struct machine *machine);
+/* 1: done. 0: nothing has changed, the emulator has to look at it. */
+int memory_fast(struct machine *machine);
+/* EFER as the mode word has it. */
+#define EMULATOR_EFER(mode) (((mode)&GYRE_MODE_LMA ? 0x501ull : 0) | ((mode)&GYRE_MODE_NXE ? 0x800ull : 0))
 void emulator_init(struct machine *machine);
 /* The length of the instruction at RIP, 0: it cannot be fetched. */
 unsigned emulator_length(struct machine *machine);

@@ -192,7 +192,7 @@ static void emulator_load(struct machine *machine)
 	cpu->rflags = page->rflags;
 	cpu->cpl = mode >> GYRE_MODE_CPL_SHIFT & 3;
 	cpu->cr0 = page->cr0, cpu->cr3 = page->cr3, cpu->cr4 = page->cr4;
-	cpu->efer = (mode & GYRE_MODE_LMA ? 0x501 : 0) | (mode & GYRE_MODE_NXE ? 0x800 : 0);
+	cpu->efer = EMULATOR_EFER(mode);
 	cpu->pkru = 0; /* no level has protection keys */
 	if (!(mode & GYRE_MODE_PE))
 		cpu->mode = EMU_MODE_REAL;
@@ -350,24 +350,32 @@ unsigned emulator_length(struct machine *machine)
 	return insn.length;
 }
 
+static void memory_missing(struct machine *machine, uint64_t gpa)
+{
+	uint8_t *host = machine_ram(machine, gpa, 4096);
+	if (engine_map(gpa, 4096, host, ENGINE_RAM) < 0)
+		machine_crash(machine, "a page of RAM cannot be mapped");
+}
+
 void memory_exit(struct machine *machine)
 {
 	const struct gyre_vcpu_page *page = machine->vcpu.page;
 	uint64_t gpa = page->d0;
 	uint32_t access = (uint32_t)page->d1;
-	if (!(access & GYRE_ACCESS_PRESENT)) {
-		/* RAM whose mapping was dropped. */
-		uint8_t *host = machine_ram(machine, gpa & ~0xfffull, 4096);
-		if (host) {
-			if (engine_map(gpa & ~0xfffull, 4096, host, ENGINE_RAM) < 0)
-				machine_crash(machine, "a page of RAM cannot be mapped");
-			return;
-		}
+	uint32_t unusual = (access & (GYRE_ACCESS_EXECUTE | GYRE_ACCESS_WALK)) | (page->event & GYRE_EVENT_VALID);
+	/* From 3 to 4 GiB there are devices, and the test device's RAM. */
+	int device = gpa - MEMORY_HOLE < MEMORY_4G - MEMORY_HOLE && gpa < TESTDEV_RAM;
+	if (__builtin_expect(!unusual && device, 1) && memory_fast(machine))
+		return;
+	if (!device && !(access & GYRE_ACCESS_PRESENT) && machine_ram(machine, gpa & ~0xfffull, 4096)) {
+		memory_missing(machine, gpa & ~0xfffull); /* its mapping was dropped */
+		return;
 	}
-	if (__builtin_expect((access & (GYRE_ACCESS_EXECUTE | GYRE_ACCESS_WALK)) != 0, 0))
-		machine_crash(machine, access & GYRE_ACCESS_WALK ? "its page tables lie where there is no memory"
-								 : "it jumped to where there is no memory");
-	if (__builtin_expect((page->event & GYRE_EVENT_VALID) != 0, 0))
+	if (access & GYRE_ACCESS_WALK)
+		machine_crash(machine, "its page tables lie where there is no memory");
+	if (access & GYRE_ACCESS_EXECUTE)
+		machine_crash(machine, "it jumped to where there is no memory");
+	if (unusual)
 		machine_crash(machine, "an interrupt's stack or table lies where there is no memory");
 	emulate(machine);
 }

@@ -373,7 +373,8 @@ static inline __attribute__((always_inline)) unsigned operand_size(
 static inline __attribute__((always_inline)) bool is_invalid(
 	const struct decoder *d, const struct emu_insn *insn, uint32_t flags)
 {
-	if (insn->op == OP_INVALID || (insn->op == OP_X87 && flags & F_MODRM && !emu_x87_exists(insn->opcode, insn->modrm)))
+	if (insn->op == OP_INVALID ||
+		(insn->op == OP_X87 && flags & F_MODRM && !emu_x87_exists(insn->opcode, insn->modrm)))
 		return true;
 	if (insn->op == OP_MOVDR && insn->reg >= 8)
 		return true;
@@ -390,7 +391,7 @@ static inline __attribute__((always_inline)) bool is_invalid(
 			insn->reg != 8)
 			return true;
 	}
-	return insn->prefixes & EMU_PREFIX_LOCK && !(flags & F_LOCK && insn->memory);
+	return insn->prefixes & EMU_PREFIX_LOCK && !(flags & F_LOCKABLE && insn->memory);
 }
 
 enum emu_decoded emu_decode_buffer(
@@ -422,6 +423,9 @@ enum emu_decoded emu_decode_buffer(
 		insn->address_size = insn->prefixes & EMU_PREFIX_67 ? 4 : 8;
 	else
 		insn->address_size = insn->prefixes & EMU_PREFIX_67 ? 6 - d.default_size : d.default_size;
+	/* What these four bytes are is decided by the next one, which has to be there. */
+	if ((byte == 0xc4 || byte == 0xc5 || byte == 0x62 || byte == 0x8f) && d.at >= d.count)
+		return d.count < EMU_INSN_MAX ? EMU_DECODE_MORE : EMU_DECODE_LONG;
 	if (is_vex(&d, byte))
 		return decode_vex(d, insn, byte);
 

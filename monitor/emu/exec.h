@@ -117,10 +117,13 @@ struct emu_ref {
 
 /*
  * The operand of size bytes at offset in a segment. access: EMU_ACCESS_WRITE or 0. Every check that a processor makes for it is made
- * here: segment, canonical form, pages, alignment (by size if it is a power of two up to 8).
+ * here: segment, canonical form, pages, alignment (by size if it is a power of two up to 16).
  */
 enum emu_result emu_ref(
 	struct emu *emu, unsigned segment, uint64_t offset, unsigned size, unsigned access, struct emu_ref *ref);
+/* The same with another alignment to check than that of the whole. */
+enum emu_result emu_ref_aligned(struct emu *emu, unsigned segment, uint64_t offset, unsigned size, unsigned alignment,
+	unsigned access, struct emu_ref *ref);
 /* At a linear address, for descriptor tables and task state: access says who. */
 enum emu_result emu_ref_linear(struct emu *emu, uint64_t linear, unsigned size, unsigned access, struct emu_ref *ref);
 enum emu_result emu_segment_linear(

@@ -91,13 +91,16 @@ enum emu_result exec_jmp(struct emu *emu, const struct emu_insn *insn)
 enum emu_result exec_call(struct emu *emu, const struct emu_insn *insn)
 {
 	uint64_t back = emu->next_rip, target = back + insn->imm, pointer;
+	struct emu_ref ref;
 	unsigned width;
 
 	if (insn->form == FORM_E)
 		TRY(e_read(emu, insn, insn->size, &target));
 	TRY(stack_begin(emu, &width, &pointer));
+	pointer = (pointer - insn->size) & size_mask(width);
+	TRY(emu_ref(emu, EMU_SS, pointer, insn->size, EMU_ACCESS_WRITE, &ref));
 	TRY(branch_near(emu, insn->size, target));
-	TRY(stack_push(emu, width, &pointer, insn->size, back));
+	TRY(emu_ref_write(emu, &ref, back));
 	stack_commit(emu, width, pointer);
 	return EMU_DONE;
 }

@@ -48,7 +48,8 @@ enum emu_result exec_movsx(struct emu *emu, const struct emu_insn *insn)
 	unsigned source = source_size(insn);
 	uint64_t value;
 
-	if (source > insn->size) /* MOVSXD with a 16-bit operand reads 16 bits */
+	if (source > insn->size &&
+		emu->config & EMU_CONFIG_INTEL) /* MOVSXD with a 16-bit operand: AMD's processors read 32 bits */
 		source = insn->size;
 	TRY(e_read(emu, insn, source, &value));
 	reg_write(emu, insn, insn->reg, insn->size, sign_extend(value, source));
@@ -115,12 +116,16 @@ enum emu_result exec_cmpxchg8b(struct emu *emu, const struct emu_insn *insn)
 {
 	unsigned half = insn->rex & 8 ? 8 : 4;
 	struct emu_ref ref;
-	uint64_t old[2] = {0, 0}, new[2];
+	uint64_t old[2] = {0, 0}, new[2], linear;
 	bool equal;
 
+	if (half == 8) {
+		TRY(emu_segment_linear(
+			emu, insn->segment, effective_address(emu, insn), 16, EMU_ACCESS_WRITE, &linear));
+		if (linear & 15)
+			return emu_fault_code(emu, VECTOR_GP, 0);
+	}
 	TRY(e_ref(emu, insn, half * 2, EMU_ACCESS_WRITE, &ref));
-	if (half == 8 && ref.gpa & 15)
-		return emu_fault_code(emu, VECTOR_GP, 0);
 	if (half == 8) {
 		TRY(emu_ref_read_bytes(emu, &ref, (uint8_t *)old));
 	} else {
@@ -185,6 +190,12 @@ enum emu_result exec_nop(struct emu *emu, const struct emu_insn *insn)
 	(void)emu;
 	(void)insn;
 	return EMU_DONE;
+}
+
+/* 0F 0D: of a register a NOP with Intel, undefined with AMD. */
+enum emu_result exec_prefetchw(struct emu *emu, const struct emu_insn *insn)
+{
+	return insn->memory || emu->config & EMU_CONFIG_INTEL ? EMU_DONE : emu_fault(emu, VECTOR_UD);
 }
 
 bool condition(uint64_t rflags, unsigned code)

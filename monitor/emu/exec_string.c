@@ -52,10 +52,8 @@ static enum emu_result repeat(struct emu *emu, const struct emu_insn *insn, iter
 	if (!prefix)
 		return one(emu, insn);
 	count = gpr_read(emu, EMU_RCX, width);
-	if (count == 0) {
-		gpr_write(emu, EMU_RCX, width, 0);
+	if (count == 0)
 		return EMU_DONE;
-	}
 	for (bool first = true;; first = false) {
 		enum emu_result result = one(emu, insn);
 
@@ -176,7 +174,6 @@ static enum emu_result ins_once(struct emu *emu, const struct emu_insn *insn)
 	uint32_t value = 0;
 
 	sized.size = (uint8_t)port_size(insn);
-	TRY(port_allowed(emu, emu->cpu.gpr[EMU_RDX] & 0xffff, sized.size));
 	TRY(target_ref(emu, &sized, EMU_ACCESS_WRITE, &to));
 	TRY(emu->ops->port_in(emu->context, (uint16_t)emu->cpu.gpr[EMU_RDX], sized.size, &value));
 	TRY(emu_ref_write(emu, &to, value));
@@ -186,6 +183,7 @@ static enum emu_result ins_once(struct emu *emu, const struct emu_insn *insn)
 
 enum emu_result exec_ins(struct emu *emu, const struct emu_insn *insn)
 {
+	TRY(port_allowed(emu, emu->cpu.gpr[EMU_RDX] & 0xffff, port_size(insn))); /* also for a count of zero */
 	return repeat(emu, insn, ins_once, false);
 }
 
@@ -196,7 +194,6 @@ static enum emu_result outs_once(struct emu *emu, const struct emu_insn *insn)
 	uint64_t value;
 
 	sized.size = (uint8_t)port_size(insn);
-	TRY(port_allowed(emu, emu->cpu.gpr[EMU_RDX] & 0xffff, sized.size));
 	TRY(source_ref(emu, &sized, &from));
 	TRY(emu_ref_read(emu, &from, &value));
 	TRY(emu->ops->port_out(emu->context, (uint16_t)emu->cpu.gpr[EMU_RDX], sized.size, (uint32_t)value));
@@ -206,5 +203,6 @@ static enum emu_result outs_once(struct emu *emu, const struct emu_insn *insn)
 
 enum emu_result exec_outs(struct emu *emu, const struct emu_insn *insn)
 {
+	TRY(port_allowed(emu, emu->cpu.gpr[EMU_RDX] & 0xffff, port_size(insn)));
 	return repeat(emu, insn, outs_once, false);
 }

@@ -337,7 +337,7 @@ enum emu_result exec_bound(struct emu *emu, const struct emu_insn *insn)
 	struct emu_ref ref;
 	int64_t index = (int64_t)sign_extend(reg_read(emu, insn, insn->reg, size), size);
 
-	TRY(e_ref(emu, insn, size * 2, 0, &ref));
+	TRY(emu_ref_aligned(emu, insn->segment, effective_address(emu, insn), size * 2, size, 0, &ref));
 	TRY(emu_ref_read(emu, &ref, &pair));
 	if (index < (int64_t)sign_extend(pair, size) || index > (int64_t)sign_extend(pair >> size * 8, size))
 		return emu_fault(emu, VECTOR_BR);

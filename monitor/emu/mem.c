@@ -209,19 +209,40 @@ enum emu_result emu_ref_linear(struct emu *emu, uint64_t linear, unsigned size, 
 	return ref_linear(emu, linear, size, access, ref);
 }
 
-enum emu_result emu_ref(
-	struct emu *emu, unsigned segment, uint64_t offset, unsigned size, unsigned access, struct emu_ref *ref)
+/* Alignment checks are for CPL 3. */
+static bool is_misaligned(struct emu *emu, uint64_t linear, unsigned alignment)
+{
+	return emu->cpu.cpl == 3 && emu->cpu.cr0 & CR0_AM && linear & (alignment - 1) &&
+	       (alignment & (alignment - 1)) == 0;
+}
+
+static inline __attribute__((always_inline)) enum emu_result ref_checked(struct emu *emu, unsigned segment,
+	uint64_t offset, unsigned size, unsigned alignment, unsigned access, struct emu_ref *ref)
 {
 	uint64_t linear;
 
 	TRY(segment_linear(emu, segment, offset, size, access, &linear));
 	if (emu->cpu.cpl == 3)
 		access |= EMU_ACCESS_USER;
-	TRY(ref_linear(emu, linear, size, access, ref));
-	if (emu->cpu.rflags & FLAG_AC && emu->cpu.cpl == 3 && emu->cpu.cr0 & CR0_AM && linear & (size - 1) &&
-		(size & (size - 1)) == 0 && size <= 8)
+	if (__builtin_expect(emu->cpu.rflags & FLAG_AC, 0) && is_misaligned(emu, linear, alignment)) {
+		/* Intel's processors look for page faults first. */
+		if (emu->config & EMU_CONFIG_INTEL)
+			TRY(ref_linear(emu, linear, size, access, ref));
 		return emu_fault_code(emu, VECTOR_AC, 0);
-	return EMU_DONE;
+	}
+	return ref_linear(emu, linear, size, access, ref);
+}
+
+enum emu_result emu_ref(
+	struct emu *emu, unsigned segment, uint64_t offset, unsigned size, unsigned access, struct emu_ref *ref)
+{
+	return ref_checked(emu, segment, offset, size, size, access, ref);
+}
+
+enum emu_result emu_ref_aligned(struct emu *emu, unsigned segment, uint64_t offset, unsigned size, unsigned alignment,
+	unsigned access, struct emu_ref *ref)
+{
+	return ref_checked(emu, segment, offset, size, alignment, access, ref);
 }
 
 static enum emu_result piece_read(struct emu *emu, const uint8_t *host, uint64_t gpa, unsigned size, uint8_t *data)

@@ -16,7 +16,7 @@
 #define IB | F_IMM8
 #define SIB | F_SIMM8
 #define IZ | F_IMMZ
-#define L | F_LOCK
+#define L | F_LOCKABLE
 #define N64 | F_N64
 #define D64 | F_D64
 #define BR | F_BR
@@ -276,7 +276,7 @@ const struct emu_opcode emu_groups[G_LINES] = {
 	[G_15R5] = I(FENCE, NONE), XX, SYS(), XX, /* INCSSP */
 	[G_15R6] = I(FENCE, NONE), OTH(), OTH(), OTH(), /* TPAUSE UMONITOR UMWAIT */
 	[G_15R7] = I(FENCE, NONE), XX, XX, XX,
-	[G_P] = X8(PRE),
+	[G_P] = X8(I(PREFETCHW, E)),
 	[G_16] = PRE, PRE, PRE, PRE, I(NOP, E), I(NOP, E), I(NOP, E), I(NOP, E),
 	[G_1E] = I(NOP, E), I(NOP, E), GR(1ER, | F_BY_REG), I(NOP, E),
 	[G_1ER] = X8(I(NOP, E)),
@@ -358,8 +358,14 @@ const struct emu_opcode *emu_vex_line(unsigned map, unsigned opcode, unsigned pr
 /* Of the x87 opcodes D8 to DF: a bit for each ModRM.reg with memory, and for each low six bits of ModRM with registers. */
 static const uint8_t x87_memory[8] = {0xff, 0xfd, 0xff, 0xaf, 0xff, 0xdf, 0xff, 0xff};
 static const uint64_t x87_register[8] = {
-	0xffffffffffffffff, 0xffff7f33ff01ffff, 0x00000200ffffffff, 0x00ffff1fffffffff,
-	0xffffffffffffffff, 0x0000ffffffffffff, 0xffffffff02ffffff, 0x00ffff01ffffffff,
+	0xffffffffffffffff,
+	0xffff7f33ff01ffff,
+	0x00000200ffffffff,
+	0x00ffff1fffffffff,
+	0xffffffffffffffff,
+	0x0000ffffffffffff,
+	0xffffffff02ffffff,
+	0x00ffff01ffffffff,
 };
 
 bool emu_x87_exists(unsigned opcode, unsigned modrm)

@@ -18,7 +18,7 @@
 	X(ADD, alu) X(OR, alu) X(ADC, alu) X(SBB, alu) X(AND, alu) X(SUB, alu) X(XOR, alu) X(CMP, alu)                          \
 	X(TEST, test) X(MOV, mov) X(MOVZX, movzx) X(MOVSX, movsx) X(MOVBE, movbe) X(MOVNTI, mov) X(XCHG, xchg)                  \
 	X(XADD, xadd) X(CMPXCHG, cmpxchg) X(CMPXCHG8B, cmpxchg8b) X(INC, incdec) X(DEC, incdec) X(NOT, notneg)                  \
-	X(NEG, notneg) X(LEA, lea) X(CBW, cbw) X(CWD, cwd) X(BSWAP, bswap) X(XLAT, xlat) X(NOP, nop) X(PREFETCH, nop)           \
+	X(NEG, notneg) X(LEA, lea) X(CBW, cbw) X(CWD, cwd) X(BSWAP, bswap) X(XLAT, xlat) X(NOP, nop) X(PREFETCH, nop) X(PREFETCHW, prefetchw)           \
 	/* So are these eight. */                                                                                               \
 	X(ROL, shift) X(ROR, shift) X(RCL, shift) X(RCR, shift) X(SHL, shift) X(SHR, shift) X(SAL, shift) X(SAR, shift)         \
 	X(SHLD, shiftd) X(SHRD, shiftd) X(BT, bittest) X(BTS, bittest) X(BTR, bittest) X(BTC, bittest) X(BSF, bitscan)          \
@@ -98,7 +98,7 @@ struct emu_opcode {
 #define F_IMM16	    (1u << 6)
 #define F_MOFFS	    (1u << 7)  /* of the size of an address */
 #define F_FAR	    (1u << 8)  /* offset and selector */
-#define F_LOCK	    (1u << 9)  /* LOCK is allowed with a destination in memory */
+#define F_LOCKABLE  (1u << 9)  /* LOCK is allowed with a destination in memory */
 #define F_N64	    (1u << 10) /* not in 64-bit mode */
 #define F_O64	    (1u << 11) /* only there */
 #define F_D64	    (1u << 12) /* operand size 64 by default there, 16 by prefix */

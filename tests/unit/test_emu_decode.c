@@ -73,8 +73,7 @@ static bool suffix_3dnow(const struct outcome *o)
 }
 static bool knc_jump(const struct outcome *o)
 {
-	return o->insn.encoding == EMU_ENC_VEX && o->insn.map == 1 && zydis_valid(o) &&
-	       o->theirs.meta.category == ZYDIS_CATEGORY_COND_BR;
+	return o->insn.encoding == EMU_ENC_VEX && zydis_valid(o) && o->theirs.meta.category == ZYDIS_CATEGORY_COND_BR;
 }
 static bool via_padlock(const struct outcome *o)
 {

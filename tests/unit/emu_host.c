@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tests/unit/emu_host.c: see emu_host.h. */
+#include <asm/ldt.h>
+#include <asm/prctl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+#include "tests/unit/emu_host.h"
+
+#define ALTERNATE_STACK (256 * 1024)
+
+/* Enters the state of a signal frame; returns when a signal's handler calls host_leave. */
+void host_enter(void *context);
+void host_leave(void) __attribute__((noreturn));
+__asm__(".text\n"
+	".local host_saved_stack\n"
+	".comm host_saved_stack, 8, 8\n"
+	".globl host_enter, host_leave\n"
+	"host_enter:\n"
+	"	push %rbx\n	push %rbp\n	push %r12\n	push %r13\n	push %r14\n	push %r15\n"
+	"	mov %rsp, host_saved_stack(%rip)\n"
+	"	mov %rdi, %rsp\n"
+	"	mov $15, %eax\n" /* rt_sigreturn */
+	"	syscall\n"
+	"	ud2\n"
+	"host_leave:\n"
+	"	mov host_saved_stack(%rip), %rsp\n"
+	"	pop %r15\n	pop %r14\n	pop %r13\n	pop %r12\n	pop %rbp\n	pop %rbx\n"
+	"	ret\n");
+
+/* What rt_sigreturn reads. */
+static struct {
+	ucontext_t context;
+	struct _libc_fpstate fp __attribute__((aligned(64)));
+} frame;
+static gregset_t outcome_gregs;
+static struct _libc_fpstate outcome_fp;
+static bool wants_fp, fs_lost;
+static volatile bool inside; /* between host_enter and the signal */
+static uint64_t fs_base;
+
+static const int order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9,
+	REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
+
+static inline __attribute__((always_inline)) void copy(void *to, const void *from, uint64_t count)
+{
+	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+}
+
+/*
+ * Leaves the alternate stack without unwinding it, and may run with the test's FS: nothing here may be instrumented, and FS base is put
+ * right before anything that uses thread-local storage.
+ */
+__attribute__((no_sanitize("address", "undefined"))) static void handler(int signal, siginfo_t *info, void *context)
+{
+	const ucontext_t *uc = context;
+	uint64_t result;
+
+	(void)info;
+	/* The kernel clears DF and TF, and lets AC, NT and ID stay. */
+	__asm__ volatile("pushq $0x202\n	popfq" : : : "memory", "cc");
+	if (!inside) { /* a fault of the test's own */
+		sigaction(signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+		return;
+	}
+	inside = false;
+	if (fs_lost)
+		__asm__ volatile("syscall"
+				 : "=a"(result)
+				 : "a"((uint64_t)SYS_arch_prctl), "D"((uint64_t)ARCH_SET_FS), "S"(fs_base)
+				 : "rcx", "r11", "memory");
+	copy(outcome_gregs, uc->uc_mcontext.gregs, sizeof outcome_gregs);
+	if (wants_fp)
+		copy(&outcome_fp, uc->uc_mcontext.fpregs, sizeof outcome_fp);
+	host_leave();
+}
+
+static int set_ldt(unsigned entry, unsigned contents, bool wide, bool read_only, unsigned limit)
+{
+	struct user_desc d = {.entry_number = entry,
+		.base_addr = HOST_BASE,
+		.limit = limit,
+		.seg_32bit = wide,
+		.contents = contents,
+		.read_exec_only = read_only};
+
+	return (int)syscall(SYS_modify_ldt, 1, &d, sizeof d);
+}
+
+uint64_t host_fs_base(void)
+{
+	return fs_base;
+}
+
+const char *host_init(const uint8_t content[HOST_SIZE])
+{
+	static const int signals[] = {SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+	struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+	stack_t stack = {.ss_size = ALTERNATE_STACK};
+	uint8_t *memory = mmap((void *)(uintptr_t)HOST_BASE, HOST_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE, -1, 0);
+
+	if (memory != (uint8_t *)(uintptr_t)HOST_BASE)
+		return "no memory at the address that the vectors use";
+	mlock(memory, HOST_SIZE);
+	for (unsigned i = 0; i < HOST_SIZE / 4096; i++) {
+		char kind = HOST_PAGES[i];
+		memcpy(memory + i * 4096, content + i * 4096, 4096);
+		if (mprotect(memory + i * 4096, 4096,
+			    kind == '-'	  ? PROT_NONE
+			    : kind == 'r' ? PROT_READ
+			    : kind == 'w' ? PROT_READ | PROT_WRITE
+					  : PROT_READ | PROT_WRITE | PROT_EXEC))
+			return "mprotect";
+	}
+	if (set_ldt(0, 2, false, false, 0xffff) || set_ldt(1, 0, false, false, 0xffff) ||
+		set_ldt(2, 0, true, false, 0xffff) || set_ldt(3, 0, true, true, 0xffff) ||
+		set_ldt(4, 1, true, false, 0x27ff) || set_ldt(5, 0, true, false, 0x2fff))
+		return "the kernel has no modify_ldt";
+	if (syscall(SYS_arch_prctl, ARCH_GET_FS, &fs_base))
+		return "arch_prctl";
+	stack.ss_sp = mmap(NULL, ALTERNATE_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (stack.ss_sp == MAP_FAILED || sigaltstack(&stack, NULL))
+		return "sigaltstack";
+	for (unsigned i = 0; i < sizeof signals / sizeof signals[0]; i++)
+		sigaction(signals[i], &action, NULL);
+	frame.context.uc_flags = 2 | 4; /* the frame has SS, and it is meant */
+	frame.context.uc_stack = stack;
+	frame.fp.cwd = 0x37f;
+	frame.fp.mxcsr = 0x1f80;
+	frame.context.uc_mcontext.fpregs = &frame.fp;
+	return NULL;
+}
+
+static void segments_set(const struct host_state *state)
+{
+	/* In 64-bit mode FS is this thread's and GS has a base; in the others both are what the vector says, and the handler mends FS. */
+	__asm__ volatile("mov %0, %%ds\n	mov %1, %%es" : : "r"((uint32_t)state->ds), "r"((uint32_t)state->es));
+	if (state->cs == HOST_CS64_FLAT)
+		syscall(SYS_arch_prctl, ARCH_SET_GS, (uint64_t)HOST_GS_BASE);
+	else
+		__asm__ volatile("mov %0, %%gs" : : "r"((uint32_t)state->gs));
+}
+
+struct host_outcome host_run(struct host_state *state, bool with_xmm)
+{
+	greg_t *gregs = frame.context.uc_mcontext.gregs;
+	static struct host_state last;
+	struct host_outcome outcome;
+
+	for (unsigned i = 0; i < 16; i++)
+		gregs[order[i]] = (greg_t)state->gpr[i];
+	gregs[REG_RIP] = (greg_t)state->rip;
+	gregs[REG_EFL] = (greg_t)state->rflags;
+	gregs[REG_CSGSFS] = (greg_t)((uint64_t)state->cs | (uint64_t)state->ss << 48);
+	wants_fp = with_xmm;
+	if (with_xmm)
+		memcpy(frame.fp._xmm, state->xmm, sizeof state->xmm);
+	if (last.cs != state->cs || last.ds != state->ds || last.es != state->es || last.gs != state->gs) {
+		segments_set(state);
+		last = *state;
+	}
+	inside = true;
+	host_enter(&frame.context);
+	for (unsigned i = 0; i < 16; i++)
+		state->gpr[i] = (uint64_t)outcome_gregs[order[i]];
+	state->rip = (uint64_t)outcome_gregs[REG_RIP];
+	state->rflags = (uint64_t)outcome_gregs[REG_EFL];
+	if (with_xmm)
+		memcpy(state->xmm, outcome_fp._xmm, sizeof state->xmm);
+	outcome.vector = (int)outcome_gregs[REG_TRAPNO];
+	outcome.error = (uint64_t)outcome_gregs[REG_ERR];
+	outcome.cr2 = (uint64_t)outcome_gregs[REG_CR2];
+	return outcome;
+}

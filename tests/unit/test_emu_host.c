@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/unit/test_emu_host.c: the emulator against the processor that the tests run on. The list of instructions comes from the
+ * decoder's table; each must have had 1,000 vectors in each mode in which it exists, or the test fails. Compared are registers, flags
+ * that the manuals define, memory, and of exceptions the vector, error code and address.
+ *
+ * GYRE_TEST_SCALE multiplies the number of vectors; GYRE_TEST_ONLY=text keeps to paths with the text in their name.
+ */
+/* unit-sources: tests/unit/emu_host.c tests/unit/emu_vectors.c monitor/emu/decode.c monitor/emu/table.c monitor/emu/step.c */
+/* unit-sources: monitor/emu/mem.c monitor/emu/walk.c monitor/emu/exec_move.c monitor/emu/exec_alu.c monitor/emu/exec_bits.c */
+/* unit-sources: monitor/emu/exec_string.c monitor/emu/exec_flow.c monitor/emu/exec_vector.c monitor/emu/exec_system.c */
+/* unit-sources: monitor/emu/exec_segment.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "monitor/emu/exec.h"
+#include "tests/unit/emu_host.h"
+#include "tests/unit/emu_vectors.h"
+
+#define VECTORS	       1000u
+#define FAILURES_SHOWN 30u
+
+/* What depends on more than a user's instruction can see, with where it is tested instead. */
+static const struct {
+	enum emu_op op;
+	const char *why;
+} elsewhere[] = {
+	{OP_CPUID, "its values are the monitor's: test_emu_system"},
+	{OP_RDTSC, "its value is the monitor's: test_emu_system"},
+	{OP_SGDT, "answered by Linux under UMIP: test_emu_system"},
+	{OP_SIDT, "answered by Linux under UMIP: test_emu_system"},
+	{OP_SMSW, "answered by Linux under UMIP: test_emu_system"},
+	{OP_SLDT, "answered by Linux under UMIP: test_emu_system"},
+	{OP_STR, "answered by Linux under UMIP: test_emu_system"},
+	{OP_MOVTOSEG, "descriptor tables: test_emu_system"},
+	{OP_POPSEG, "descriptor tables: test_emu_system"},
+	{OP_LOADFAR, "descriptor tables: test_emu_system"},
+	{OP_JMPFAR, "descriptor tables: test_emu_system"},
+	{OP_CALLFAR, "descriptor tables: test_emu_system"},
+	{OP_RETFAR, "descriptor tables: test_emu_system"},
+	{OP_IRET, "descriptor tables: test_emu_system"},
+};
+
+static bool tested_elsewhere(unsigned op)
+{
+	for (unsigned i = 0; i < sizeof elsewhere / sizeof elsewhere[0]; i++)
+		if (elsewhere[i].op == op)
+			return true;
+	return false;
+}
+
+/* The emulator's machine: page tables, and at REGION a copy of the memory at HOST_BASE. */
+#define REGION 0x10000u
+static uint8_t ram[0x20000] __attribute__((aligned(4096)));
+static uint8_t (*const host_memory)[4096] = (void *)(uintptr_t)HOST_BASE;
+static uint8_t xmm[16][16];
+static struct emu emu;
+static uint64_t gpr[16];
+
+static uint8_t *ram_page(void *context, uint64_t gpa, bool write)
+{
+	(void)context;
+	(void)write;
+	return gpa < sizeof ram ? ram + gpa : NULL;
+}
+
+static enum emu_result no_read(void *context, uint64_t gpa, unsigned size, void *data)
+{
+	(void)context, (void)gpa, (void)size, (void)data;
+	return EMU_IO;
+}
+
+static enum emu_result no_write(void *context, uint64_t gpa, unsigned size, const void *data)
+{
+	(void)context, (void)gpa, (void)size, (void)data;
+	return EMU_IO;
+}
+
+static enum emu_result xmm_get(void *context, unsigned index, uint8_t data[16])
+{
+	(void)context;
+	memcpy(data, xmm[index], 16);
+	return EMU_DONE;
+}
+
+static enum emu_result xmm_set(void *context, unsigned index, const uint8_t data[16])
+{
+	(void)context;
+	memcpy(xmm[index], data, 16);
+	return EMU_DONE;
+}
+
+static const struct emu_ops ops = {
+	.page = ram_page, .mmio_read = no_read, .mmio_write = no_write, .xmm_get = xmm_get, .xmm_set = xmm_set};
+
+static void entry_write(uint64_t gpa, uint64_t value)
+{
+	memcpy(ram + gpa, &value, 8);
+}
+
+static void machine_init(void)
+{
+	entry_write(0x1000, 0x2027);
+	entry_write(0x2000, 0x3027);
+	entry_write(0x3000 + (HOST_BASE >> 21) * 8, 0x4027);
+	for (unsigned i = 0; i < HOST_SIZE / 4096; i++) {
+		char kind = HOST_PAGES[i];
+		entry_write(0x4000 + i * 8, kind == '-' ? 0 : (REGION + i * 4096) | (kind == 'r' ? 0x25 : 0x67));
+	}
+	emu_init(&emu);
+	emu.ops = &ops;
+	emu.cpu.gpr = gpr;
+	emu.cpu.cr0 = 0x80050033;
+	emu.cpu.cr3 = 0x1000;
+	emu.cpu.cr4 = 0x620;
+	emu.cpu.efer = 0xd01;
+	emu.cpu.cpl = 3;
+	emu.batch = 1;
+	emu.window[0] = (struct emu_window){ram, 0, sizeof ram};
+	emu.config |= EMU_CONFIG_BMI1 | EMU_CONFIG_BMI2 | EMU_CONFIG_LZCNT;
+	for (unsigned i = 0; i < HOST_SIZE; i++)
+		ram[REGION + i] = (uint8_t)vectors_random();
+}
+
+/* To both memories. */
+static void memory_put(uint64_t linear, const void *data, unsigned size)
+{
+	for (unsigned i = 0; i < size; i++) {
+		uint64_t offset = linear + i - HOST_BASE;
+		if (offset < HOST_SIZE && (HOST_PAGES[offset >> 12] == 'w' || HOST_PAGES[offset >> 12] == 'x')) {
+			ram[REGION + offset] = ((const uint8_t *)data)[i];
+			((uint8_t *)host_memory)[offset] = ((const uint8_t *)data)[i];
+		}
+	}
+}
+
+/* Flags that the manuals leave undefined after this instruction (SDM vol. 2, APM vol. 3). */
+static uint64_t undefined_flags(const struct emu_insn *insn, const struct host_state *before)
+{
+	unsigned count = insn->form == FORM_EI || insn->form == FORM_EGI ? (unsigned)insn->imm
+			 : insn->form == FORM_E1			 ? 1
+									 : (unsigned)before->gpr[1];
+	unsigned bits = insn->size * 8u;
+
+	count &= insn->size == 8 ? 63 : 31;
+	switch (insn->op) {
+	case OP_AND:
+	case OP_OR:
+	case OP_XOR:
+	case OP_TEST: return FLAG_AF;
+	case OP_ROL:
+	case OP_ROR:
+	case OP_RCL:
+	case OP_RCR: return count > 1 ? FLAG_OF : 0;
+	case OP_SHL:
+	case OP_SAL:
+	case OP_SHR: return count == 0 ? 0 : FLAG_AF | (count > 1 ? FLAG_OF : 0) | (count >= bits ? FLAG_CF : 0);
+	case OP_SAR: return count == 0 ? 0 : FLAG_AF | (count > 1 ? FLAG_OF : 0);
+	case OP_SHLD:
+	case OP_SHRD: return count == 0 ? 0 : count > bits ? FLAGS_STATUS : FLAG_AF | (count > 1 ? FLAG_OF : 0);
+	case OP_MUL:
+	case OP_IMUL:
+	case OP_IMUL2: return FLAG_SF | FLAG_ZF | FLAG_AF | FLAG_PF;
+	case OP_DIV:
+	case OP_IDIV: return FLAGS_STATUS;
+	case OP_BT:
+	case OP_BTS:
+	case OP_BTR:
+	case OP_BTC: return FLAG_OF | FLAG_SF | FLAG_AF | FLAG_PF;
+	case OP_BSF:
+	case OP_BSR:
+		if (insn->prefixes & EMU_PREFIX_F3)
+			return FLAG_OF | FLAG_SF | FLAG_AF | FLAG_PF;
+		return FLAG_CF | FLAG_OF | FLAG_SF | FLAG_AF | FLAG_PF;
+	case OP_ANDN:
+	case OP_BLSR:
+	case OP_BLSMSK:
+	case OP_BLSI:
+	case OP_BZHI: return FLAG_AF | FLAG_PF;
+	case OP_BEXTR: return FLAG_AF | FLAG_SF | FLAG_PF;
+	case OP_DAA:
+	case OP_DAS: return FLAG_OF;
+	case OP_AAA:
+	case OP_AAS: return FLAG_OF | FLAG_SF | FLAG_ZF | FLAG_PF;
+	case OP_AAM:
+	case OP_AAD: return FLAG_OF | FLAG_AF | FLAG_CF;
+	default: return 0;
+	}
+}
+
+static bool undefined_result(const struct emu_insn *insn, const struct host_state *before)
+{
+	if (insn->op == OP_BSWAP && insn->size == 2)
+		return true;
+	if ((insn->op == OP_SHLD || insn->op == OP_SHRD) && insn->size == 2)
+		return ((insn->form == FORM_EGI ? (unsigned)insn->imm : (unsigned)before->gpr[1]) & 31) > 16;
+	return false;
+}
+
+static bool uses_xmm(unsigned op)
+{
+	return op >= OP_MOVU16 && op <= OP_MOVQ;
+}
+
+static const char *difference(const struct vector *v, enum emu_mode mode, const struct host_state *before,
+	const struct host_state *after, const struct host_outcome *host, enum emu_result result)
+{
+	uint64_t mask = mode == EMU_MODE_LONG ? ~0ull : 0xffffffffull,
+		 flags = 0x244dd5; /* what a program can see, and TF */
+
+	/* UD0 and UD1: the processor does not ask for the ModRM byte and what follows. */
+	if (v->insn.op == OP_UD && host->vector == VECTOR_UD && result == EMU_EXCEPTION &&
+		emu.exception.vector == VECTOR_PF)
+		return NULL;
+	/* F2 and F3 before LOOPE and LOOPNE are reserved; this processor takes them for the condition. */
+	if (v->insn.op == OP_LOOP && v->insn.prefixes & (EMU_PREFIX_F2 | EMU_PREFIX_F3))
+		return NULL;
+	/* A processor may have popped some registers before POPA faults. */
+	if (v->insn.op == OP_POPA && host->vector != 1 && result == EMU_EXCEPTION &&
+		host->vector == emu.exception.vector)
+		return NULL;
+	if (host->vector == 1 && !(v->decoded == EMU_DECODE_OK && v->insn.op == OP_INT1)) {
+		if (result != EMU_DONE)
+			return "the processor completes it";
+		flags &= ~undefined_flags(&v->insn, before);
+	} else {
+		if (result == EMU_INTERRUPT) {
+			/* The processor refuses INT n by its gate's DPL, which is the caller's part. */
+			if (host->vector == emu.exception.vector || (v->insn.op == OP_INT && host->vector == VECTOR_GP))
+				return NULL;
+			return "another interrupt";
+		}
+		if (result != EMU_EXCEPTION)
+			return "the processor refuses it";
+		if (host->vector != emu.exception.vector)
+			return "another exception";
+		/* Of its own half Linux does not tell whether a page is there. */
+		if (host->vector == VECTOR_PF && host->cr2 >= 0x7ffffffff000)
+			emu.exception.error |= 1;
+		if (emu.exception.has_error && emu.exception.error != host->error)
+			return "another error code";
+		if (host->vector == VECTOR_PF && emu.exception.address != host->cr2)
+			return "another address";
+	}
+	for (unsigned i = 0; i < 16; i++)
+		if ((gpr[i] ^ after->gpr[i]) & mask)
+			return undefined_result(&v->insn, before) ? NULL : "registers";
+	if ((emu.cpu.rip ^ after->rip) & mask)
+		return "rip";
+	if ((emu.cpu.rflags ^ after->rflags) & flags)
+		return "flags";
+	if (uses_xmm(v->insn.op) && memcmp(xmm, after->xmm, sizeof xmm))
+		return "vector registers";
+	return NULL;
+}
+
+static bool memory_differs(void)
+{
+	bool differs = false;
+
+	for (unsigned i = 0; i < HOST_SIZE / 4096; i++) {
+		if (HOST_PAGES[i] != 'w' || !memcmp(ram + REGION + i * 4096, host_memory[i], 4096))
+			continue;
+		differs = true;
+		memcpy(host_memory[i], ram + REGION + i * 4096, 4096);
+	}
+	return differs;
+}
+
+static void show(const char *what, const struct path *path, const struct vector *v, enum emu_mode mode,
+	const struct host_state *before, const struct host_state *after, const struct host_outcome *host,
+	enum emu_result result)
+{
+	static const char names[16][4] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10",
+		"r11", "r12", "r13", "r14", "r15"};
+	char name[64];
+
+	path_name(path, name);
+	fprintf(stderr, "%s: %s, mode %d:", what, name, mode);
+	for (unsigned i = 0; i < v->insn.length || (v->decoded != EMU_DECODE_OK && i < 15); i++)
+		fprintf(stderr, " %02x", v->code[i]);
+	fprintf(stderr,
+		"\n  host %d error %lx cr2 %lx; ours %d vector %d error %x address %lx; operand %lx ds %x es %x gs "
+		"%x\n",
+		host->vector, host->error, host->cr2, result, emu.exception.vector, emu.exception.error,
+		emu.exception.address, v->operand, before->ds, before->es, before->gs);
+	for (unsigned i = 0; i < 16; i++)
+		if (before->gpr[i] != after->gpr[i] || gpr[i] != after->gpr[i])
+			fprintf(stderr, "  %s %lx: host %lx ours %lx\n", names[i], before->gpr[i], after->gpr[i],
+				gpr[i]);
+	fprintf(stderr, "  rip %lx: host %lx ours %lx; rflags %lx: host %lx ours %lx; rcx %lx\n", before->rip,
+		after->rip, emu.cpu.rip, before->rflags, after->rflags, emu.cpu.rflags, before->gpr[1]);
+}
+
+/* Runs a vector on both. NULL, or what differs. */
+static const char *run(struct vector *v, const struct path *path, enum emu_mode mode, unsigned *shown)
+{
+	struct host_state before, after;
+	struct host_outcome host;
+	enum emu_result result;
+	const char *what;
+	bool with_xmm = uses_xmm(v->insn.op);
+	uint64_t data[2] = {vectors_operand(), vectors_operand()};
+
+	/* Equal operands, which chance would not bring. */
+	if ((v->insn.op == OP_CMPXCHG || v->insn.op == OP_CMPXCHG8B || v->insn.op == OP_SCAS) &&
+		vectors_random() & 1 << 20) {
+		data[0] = v->state.gpr[0];
+		data[1] = v->state.gpr[2];
+		if (!(v->insn.rex & 8))
+			data[0] = (uint32_t)data[0] | data[1] << 32;
+	}
+	if (v->insn.op == OP_SCAS || v->insn.op == OP_CMPS)
+		memory_put(vector_segment(v->state.es, mode == EMU_MODE_LONG, EMU_ES).base + v->state.gpr[7], data, 8);
+	if (v->operand)
+		memory_put(v->operand, data, 16);
+	memory_put(HOST_BASE + v->code_offset, v->code, 15);
+	if (with_xmm)
+		for (unsigned i = 0; i < 16; i++)
+			for (unsigned j = 0; j < 16; j += 8)
+				memcpy(&v->state.xmm[i][j], &(uint64_t){vectors_random()}, 8);
+
+	before = after = v->state;
+	memcpy(gpr, v->state.gpr, sizeof gpr);
+	if (with_xmm)
+		memcpy(xmm, v->state.xmm, sizeof xmm);
+	emu.cpu.rip = v->state.rip;
+	emu.cpu.rflags = v->state.rflags;
+	emu.cpu.mode = (uint8_t)mode;
+	for (unsigned i = 0; i < EMU_SEGS; i++) {
+		const uint16_t selectors[] = {
+			v->state.es, v->state.cs, v->state.ss, v->state.ds, v->state.fs, v->state.gs};
+		emu.cpu.seg[i] = vector_segment(selectors[i], mode == EMU_MODE_LONG, i);
+	}
+	host = host_run(&after, with_xmm);
+	do {
+		result = emu_step(&emu);
+	} while (result == EMU_RETRY);
+	what = difference(v, mode, &before, &after, &host, result);
+	/* PUSHA and ENTER that fault may have pushed a part. */
+	if (memory_differs() && !what && !undefined_result(&v->insn, &before) &&
+		!((v->insn.op == OP_PUSHA || v->insn.op == OP_ENTER) && result == EMU_EXCEPTION))
+		what = "memory";
+	if (what && (*shown)++ < FAILURES_SHOWN)
+		show(what, path, v, mode, &before, &after, &host, result);
+	return what;
+}
+
+static unsigned scale(void)
+{
+	const char *text = getenv("GYRE_TEST_SCALE");
+	int value = text ? atoi(text) : 1;
+
+	return value > 0 ? (unsigned)value : 1;
+}
+
+/* In the child: all paths of one mode. The number of failures, at most 100. */
+static int run_mode(enum emu_mode mode)
+{
+	static struct path paths[PATHS_MAX];
+	unsigned count = paths_make(paths), failures = 0, shown = 0, tested = 0;
+	const char *only = getenv("GYRE_TEST_ONLY"), *trouble;
+
+	machine_init();
+	trouble = host_init(ram + REGION);
+	if (trouble) {
+		fprintf(stderr, "%s\n", trouble);
+		return 101;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		unsigned done = 0, completed = 0, differ = 0, tries;
+		char name[64];
+
+		path_name(&paths[i], name);
+		if ((only && !strstr(name, only)) || tested_elsewhere(paths[i].line->op))
+			continue;
+		for (tries = 0; done < VECTORS * scale() && tries < done * 20 + 400; tries++) {
+			struct vector vector;
+
+			if (!vector_make(&vector, &paths[i], mode))
+				continue;
+			if (vector.decoded == EMU_DECODE_OK) /* refusals do not count */
+				done++;
+			if (vector.insn.op == OP_INT && vector.insn.imm == 0x80)
+				continue; /* a system call */
+			if (run(&vector, &paths[i], mode, &shown))
+				differ++;
+		}
+		(void)completed;
+		if (differ)
+			fprintf(stderr, "mode %d: %s: %u of %u differ\n", mode, name, differ, done);
+		/* A path that never gives a valid instruction does not exist in this mode (or the host refused it too). */
+		if (done > 0 && done < VECTORS * scale()) {
+			fprintf(stderr, "mode %d: %s: only %u vectors\n", mode, name, done);
+			failures++;
+		}
+		tested += done > 0;
+		failures += differ > 0;
+	}
+	fprintf(stderr, "mode %d: %u of %u paths have vectors, %u failures\n", mode, tested, count, failures);
+	return failures > 100 ? 100 : (int)failures;
+}
+
+static void agrees_in(enum emu_mode mode)
+{
+	int status;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		alarm(60 * scale()); /* ends a child that hangs */
+		_exit(run_mode(mode));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void agrees_with_the_processor_in_64_bit_mode(void **state)
+{
+	(void)state;
+	agrees_in(EMU_MODE_LONG);
+}
+
+static void agrees_with_the_processor_in_32_bit_mode(void **state)
+{
+	(void)state;
+	agrees_in(EMU_MODE_PROT32);
+}
+
+static void agrees_with_the_processor_in_16_bit_mode(void **state)
+{
+	(void)state;
+	agrees_in(EMU_MODE_PROT16);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(agrees_with_the_processor_in_64_bit_mode),
+		cmocka_unit_test(agrees_with_the_processor_in_32_bit_mode),
+		cmocka_unit_test(agrees_with_the_processor_in_16_bit_mode),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

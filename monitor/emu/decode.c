@@ -187,7 +187,7 @@ static enum emu_decoded decode_vex(struct decoder copy, struct emu_insn *insn, u
 	struct decoder *d = &copy;
 	const uint8_t *p = d->code + d->at;
 	const struct emu_opcode *line = NULL;
-	unsigned map, prefix, wide = 0;
+	unsigned map, prefix, wide = 0, raw_vvvv;
 	bool immediate, modrm = true;
 
 	insn->encoding = escape == 0x62 ? EMU_ENC_EVEX : escape == 0x8f ? EMU_ENC_XOP : EMU_ENC_VEX;
@@ -211,6 +211,7 @@ static enum emu_decoded decode_vex(struct decoder copy, struct emu_insn *insn, u
 		if (escape == 0x62 && (p[0] & 8 || !(p[1] & 4)))
 			return refuse(d, EMU_DECODE_INVALID);
 	}
+	raw_vvvv = insn->vvvv;
 	if (!d->is64) {
 		insn->rex = 0;
 		insn->vvvv &= 7;
@@ -243,7 +244,7 @@ static enum emu_decoded decode_vex(struct decoder copy, struct emu_insn *insn, u
 	insn->flags = F_MODRM;
 	if (modrm)
 		decode_modrm(d, insn, F_MODRM);
-	if (line && line->op == OP_RORX && insn->vvvv != 0)
+	if (line && line->op == OP_RORX && raw_vvvv != 0)
 		return refuse(d, EMU_DECODE_INVALID);
 	if (escape == 0x8f && map == 10)
 		d->at += 4;
@@ -441,10 +442,10 @@ enum emu_decoded emu_decode_buffer(
 	insn->size = (uint8_t)operand_size(&d, insn, flags);
 	if (flags & F_MODRM)
 		decode_modrm(&d, insn, flags);
-	if (is_invalid(&d, insn, flags))
-		return refuse(&d, EMU_DECODE_INVALID);
 	if (flags & (F_SIMM8 | F_IMMZ | F_IMM16 | F_IMM8 | F_IMMV | F_MOFFS | F_FAR))
 		d.at = decode_immediate(d, insn, flags);
+	if (is_invalid(&d, insn, flags))
+		return refuse(&d, EMU_DECODE_INVALID);
 	return finish(&d, insn);
 }
 

@@ -121,11 +121,9 @@ struct emu_ref {
  */
 enum emu_result emu_ref(
 	struct emu *emu, unsigned segment, uint64_t offset, unsigned size, unsigned access, struct emu_ref *ref);
-/* The same with another alignment to check than that of the whole. */
-enum emu_result emu_ref_aligned(struct emu *emu, unsigned segment, uint64_t offset, unsigned size, unsigned alignment,
-	unsigned access, struct emu_ref *ref);
 /* At a linear address, for descriptor tables and task state: access says who. */
 enum emu_result emu_ref_linear(struct emu *emu, uint64_t linear, unsigned size, unsigned access, struct emu_ref *ref);
+/* Sets *linear also where it refuses. */
 enum emu_result emu_segment_linear(
 	struct emu *emu, unsigned segment, uint64_t offset, unsigned size, unsigned access, uint64_t *linear);
 enum emu_result emu_ref_read(struct emu *emu, const struct emu_ref *ref, uint64_t *value);
@@ -330,6 +328,18 @@ static inline enum emu_result e_end(struct emu *emu, const struct emu_insn *insn
 		return EMU_DONE;
 	}
 	return emu_ref_update(emu, ref, insn->prefixes & EMU_PREFIX_LOCK, old, new);
+}
+
+/* What asks for 16-byte alignment looks for it first: #GP(0), also in SS, and even before limits and canonical form. */
+static inline enum emu_result e_aligned16(struct emu *emu, const struct emu_insn *insn, unsigned access)
+{
+	uint64_t linear;
+	enum emu_result result = emu_segment_linear(
+		emu, insn->segment, effective_address(emu, insn), 16, access, &linear);
+
+	if ((result == EMU_DONE || result == EMU_EXCEPTION) && linear & 15)
+		return emu_fault_code(emu, VECTOR_GP, 0);
+	return result;
 }
 
 /* The stack, of the width that SS has. Pointers are moved in a local copy and committed at the end. */

@@ -294,7 +294,7 @@ enum emu_result exec_enter(struct emu *emu, const struct emu_insn *insn)
 
 	TRY(stack_begin(emu, &width, &pointer));
 	TRY(stack_push(emu, width, &pointer, size, gpr_read(emu, EMU_RBP, size)));
-	frame = pointer;
+	frame = (emu->cpu.gpr[EMU_RSP] & ~size_mask(width)) | pointer; /* all of RSP, however wide the stack is */
 	chain = gpr_read(emu, EMU_RBP, width);
 	for (unsigned i = 1; i < levels; i++) {
 		chain = (chain - size) & size_mask(width);

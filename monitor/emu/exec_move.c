@@ -29,6 +29,14 @@ enum emu_result exec_mov(struct emu *emu, const struct emu_insn *insn)
 	}
 }
 
+/* 32 or 64 bits in every mode. */
+enum emu_result exec_movnti(struct emu *emu, const struct emu_insn *insn)
+{
+	unsigned size = insn->rex & 8 ? 8 : 4;
+
+	return e_write(emu, insn, size, gpr_read(emu, insn->reg, size));
+}
+
 static unsigned source_size(const struct emu_insn *insn)
 {
 	return insn->form == FORM_GE8 ? 1 : insn->form == FORM_GE16 ? 2 : 4;
@@ -116,15 +124,11 @@ enum emu_result exec_cmpxchg8b(struct emu *emu, const struct emu_insn *insn)
 {
 	unsigned half = insn->rex & 8 ? 8 : 4;
 	struct emu_ref ref;
-	uint64_t old[2] = {0, 0}, new[2], linear;
+	uint64_t old[2] = {0, 0}, new[2];
 	bool equal;
 
-	if (half == 8) {
-		TRY(emu_segment_linear(
-			emu, insn->segment, effective_address(emu, insn), 16, EMU_ACCESS_WRITE, &linear));
-		if (linear & 15)
-			return emu_fault_code(emu, VECTOR_GP, 0);
-	}
+	if (half == 8)
+		TRY(e_aligned16(emu, insn, EMU_ACCESS_WRITE));
 	TRY(e_ref(emu, insn, half * 2, EMU_ACCESS_WRITE, &ref));
 	if (half == 8) {
 		TRY(emu_ref_read_bytes(emu, &ref, (uint8_t *)old));

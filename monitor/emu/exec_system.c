@@ -333,13 +333,15 @@ enum emu_result exec_int(struct emu *emu, const struct emu_insn *insn)
 enum emu_result exec_bound(struct emu *emu, const struct emu_insn *insn)
 {
 	unsigned size = insn->size;
-	uint64_t pair;
+	uint64_t low, high, address = effective_address(emu, insn);
 	struct emu_ref ref;
 	int64_t index = (int64_t)sign_extend(reg_read(emu, insn, insn->reg, size), size);
 
-	TRY(emu_ref_aligned(emu, insn->segment, effective_address(emu, insn), size * 2, size, 0, &ref));
-	TRY(emu_ref_read(emu, &ref, &pair));
-	if (index < (int64_t)sign_extend(pair, size) || index > (int64_t)sign_extend(pair >> size * 8, size))
+	TRY(emu_ref(emu, insn->segment, address, size, 0, &ref));
+	TRY(emu_ref_read(emu, &ref, &low));
+	TRY(emu_ref(emu, insn->segment, (address + size) & size_mask(insn->address_size), size, 0, &ref));
+	TRY(emu_ref_read(emu, &ref, &high));
+	if (index < (int64_t)sign_extend(low, size) || index > (int64_t)sign_extend(high, size))
 		return emu_fault(emu, VECTOR_BR);
 	return EMU_DONE;
 }

@@ -20,16 +20,8 @@ static enum emu_result vector_begin(struct emu *emu)
 static enum emu_result memory_ref(
 	struct emu *emu, const struct emu_insn *insn, unsigned size, unsigned access, struct emu_ref *ref)
 {
-	if (insn->op == OP_MOVA16) {
-		uint64_t linear;
-		/* An unaligned operand is #GP(0), also in SS, and even before it is found not to be canonical. */
-		enum emu_result result = emu_segment_linear(
-			emu, insn->segment, effective_address(emu, insn), size, access, &linear);
-
-		if ((result == EMU_DONE || (result == EMU_EXCEPTION && is_long(emu))) && linear & 15)
-			return emu_fault_code(emu, VECTOR_GP, 0);
-		TRY(result);
-	}
+	if (insn->op == OP_MOVA16)
+		TRY(e_aligned16(emu, insn, access));
 	return e_ref(emu, insn, size, access, ref);
 }
 

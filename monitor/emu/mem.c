@@ -124,7 +124,9 @@ static enum emu_result segment_linear_legacy(
 	const struct emu_segment *s = &emu->cpu.seg[segment];
 	uint64_t last = offset + size - 1;
 
+	*linear = (uint32_t)offset;
 	TRY(emu_need(emu, EMU_STATE_SEGMENTS));
+	*linear = (uint32_t)(s->base + offset);
 	if (!is_real(emu)) {
 		if (!(s->attributes & EMU_SEG_P))
 			return segment_fault(emu, segment);
@@ -142,7 +144,6 @@ static enum emu_result segment_linear_legacy(
 	} else if (last > s->limit && s->limit != 0xffffffffu) {
 		return segment_fault(emu, segment);
 	}
-	*linear = (uint32_t)(s->base + offset);
 	return EMU_DONE;
 }
 
@@ -151,6 +152,7 @@ static inline __attribute__((always_inline)) enum emu_result segment_linear(
 {
 	if (!is_long(emu))
 		return segment_linear_legacy(emu, segment, offset, size, access, linear);
+	*linear = offset;
 	if (segment >= EMU_FS) {
 		TRY(emu_need(emu, EMU_STATE_SEGMENTS));
 		offset += emu->cpu.seg[segment].base;
@@ -216,33 +218,21 @@ static bool is_misaligned(struct emu *emu, uint64_t linear, unsigned alignment)
 	       (alignment & (alignment - 1)) == 0;
 }
 
-static inline __attribute__((always_inline)) enum emu_result ref_checked(struct emu *emu, unsigned segment,
-	uint64_t offset, unsigned size, unsigned alignment, unsigned access, struct emu_ref *ref)
+enum emu_result emu_ref(
+	struct emu *emu, unsigned segment, uint64_t offset, unsigned size, unsigned access, struct emu_ref *ref)
 {
 	uint64_t linear;
 
 	TRY(segment_linear(emu, segment, offset, size, access, &linear));
 	if (emu->cpu.cpl == 3)
 		access |= EMU_ACCESS_USER;
-	if (__builtin_expect(emu->cpu.rflags & FLAG_AC, 0) && is_misaligned(emu, linear, alignment)) {
+	if (__builtin_expect(emu->cpu.rflags & FLAG_AC, 0) && is_misaligned(emu, linear, size)) {
 		/* Intel's processors look for page faults first. */
 		if (emu->config & EMU_CONFIG_INTEL)
 			TRY(ref_linear(emu, linear, size, access, ref));
 		return emu_fault_code(emu, VECTOR_AC, 0);
 	}
 	return ref_linear(emu, linear, size, access, ref);
-}
-
-enum emu_result emu_ref(
-	struct emu *emu, unsigned segment, uint64_t offset, unsigned size, unsigned access, struct emu_ref *ref)
-{
-	return ref_checked(emu, segment, offset, size, size, access, ref);
-}
-
-enum emu_result emu_ref_aligned(struct emu *emu, unsigned segment, uint64_t offset, unsigned size, unsigned alignment,
-	unsigned access, struct emu_ref *ref)
-{
-	return ref_checked(emu, segment, offset, size, alignment, access, ref);
 }
 
 static enum emu_result piece_read(struct emu *emu, const uint8_t *host, uint64_t gpa, unsigned size, uint8_t *data)

@@ -16,7 +16,7 @@
 	X(INVALID, none) X(GROUP, none) X(PREFIX, none) X(OTHER, none) X(X87, none) X(ESCAPE, none)                             \
 	/* The first eight are in the order of their encoding. */                                                               \
 	X(ADD, alu) X(OR, alu) X(ADC, alu) X(SBB, alu) X(AND, alu) X(SUB, alu) X(XOR, alu) X(CMP, alu)                          \
-	X(TEST, test) X(MOV, mov) X(MOVZX, movzx) X(MOVSX, movsx) X(MOVBE, movbe) X(MOVNTI, mov) X(XCHG, xchg)                  \
+	X(TEST, test) X(MOV, mov) X(MOVZX, movzx) X(MOVSX, movsx) X(MOVBE, movbe) X(MOVNTI, movnti) X(XCHG, xchg)                  \
 	X(XADD, xadd) X(CMPXCHG, cmpxchg) X(CMPXCHG8B, cmpxchg8b) X(INC, incdec) X(DEC, incdec) X(NOT, notneg)                  \
 	X(NEG, notneg) X(LEA, lea) X(CBW, cbw) X(CWD, cwd) X(BSWAP, bswap) X(XLAT, xlat) X(NOP, nop) X(PREFETCH, nop) X(PREFETCHW, prefetchw)           \
 	/* So are these eight. */                                                                                               \

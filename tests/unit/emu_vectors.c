@@ -401,6 +401,14 @@ bool vector_make(struct vector *v, const struct path *path, enum emu_mode mode)
 			linear = chance(50) ? 0x8000000000000000ull + linear : 0x0000800000000000ull - below(9);
 		if (!place(v, mode, linear))
 			return false;
+		/* The stack has to stay in the memory that both have, and a bit offset must not be an address. */
+		if (mode != EMU_MODE_PROT16 &&
+			(v->state.gpr[EMU_RSP] < HOST_BASE || v->state.gpr[EMU_RSP] >= HOST_BASE + HOST_SIZE) &&
+			v->insn.op >= OP_JCC && v->insn.op <= OP_LEAVE)
+			return false;
+		if (v->insn.op >= OP_BT && v->insn.op <= OP_BTC && v->insn.form == FORM_EG &&
+			(v->insn.reg == v->insn.base || v->insn.reg == v->insn.index))
+			return false;
 		if (mode != EMU_MODE_LONG)
 			for (unsigned i = 0; i < 16; i++)
 				v->state.gpr[i] = (uint32_t)v->state.gpr[i];

@@ -28,15 +28,18 @@ int64_t call_vcpu_create(struct cpu *cpu, struct thread *caller, struct regs *re
 	return call_new_handle(caller, &vcpu->object, GYRE_RIGHT_ALL);
 }
 
-/* The thread becomes the vCPU's; core_leave enters the guest. */
+/* The thread becomes the vCPU's, and this call's end is an exit of the guest. */
 int64_t call_vcpu_run(struct cpu *cpu, struct thread *caller, struct regs *regs)
 {
+	struct process *process = caller->process;
+	struct handle *entry = handle_entry(&process->handles, ARG1(regs));
 	struct vcpu *vcpu;
 	int error;
-	if ((error = handle_vcpu(caller->process, ARG1(regs), GYRE_RIGHT_RUN, &vcpu)) != 0)
-		return error;
+	if (entry == NULL || entry->object->type != GYRE_OBJECT_VCPU || !object_alive(entry->object))
+		return -GYRE_EHANDLE;
+	vcpu = container_of(entry->object, struct vcpu, object);
 	/* Guest RAM is read through this process's address space: no other process's thread may be standing on its tables instead. */
-	if (vcpu->process != caller->process)
+	if ((entry->rights & GYRE_RIGHT_RUN) == 0 || vcpu->process != process)
 		return -GYRE_EACCES;
 	if (vcpu->thread != NULL)
 		return -GYRE_EBUSY;
@@ -47,7 +50,9 @@ int64_t call_vcpu_run(struct cpu *cpu, struct thread *caller, struct regs *regs)
 	vcpu->has_run = true;
 	vcpu->thread = caller;
 	caller->vcpu = vcpu;
-	return CALL_LATER;
+	if (cpu->hazard != 0)
+		return CALL_LATER; /* core_leave has something more urgent, and comes to the guest then */
+	vcpu_enter(cpu, vcpu);
 }
 
 int64_t call_vcpu_kick(struct cpu *cpu, struct thread *caller, struct regs *regs)

@@ -52,8 +52,7 @@ int run_page_take(struct cpu *cpu, struct vcpu *vcpu)
 	(void)cpu;
 	if ((event & GYRE_EVENT_VALID) == 0)
 		event = 0;
-	if ((flags & ~GYRE_ENTRY_COMPLETED) != 0 || event != 0 || vcpu->event != 0 || vcpu->single ||
-		vcpu->activity != VCPU_RUNNING) {
+	if (__builtin_expect(((flags & ~GYRE_ENTRY_COMPLETED) | event) != 0 || vcpu->unusual != 0, 0)) {
 		if ((error = take_special(vcpu, flags, event)) < 0)
 			return error;
 	}

@@ -10,6 +10,7 @@
 #include "core/virt/vcpu_ops.h"
 #include "core/virt/virt.h"
 #include "core/virt/vm.h"
+#include "core/x86/entry.h"
 #include "core/x86/irq.h"
 #include "core/x86/lapic.h"
 #include "core/x86/msr.h"
@@ -256,23 +257,21 @@ void virt_leave(struct cpu *cpu)
 }
 
 /* ---- in and out ---- */
-static void leave_to_monitor(struct vcpu *vcpu, struct thread *thread, uint32_t kind)
+static inline void leave_to_monitor(struct vcpu *vcpu, struct thread *thread)
 {
 	struct gyre_vcpu_page *page = vcpu->page;
-	page->exit = kind;
+	page->exit = vcpu->exit.kind;
 	page->instruction_length = vcpu->exit.length;
 	page->d0 = vcpu->exit.d0;
 	page->d1 = vcpu->exit.d1;
 	page->d2 = vcpu->exit.d2;
 	thread->vcpu = NULL;
 	vcpu->thread = NULL;
-	thread->regs.rax = kind;
+	thread->regs.rax = vcpu->exit.kind;
 }
 
-void vcpu_enter(struct cpu *cpu, struct vcpu *vcpu)
+static __attribute__((noinline)) void load_all(struct cpu *cpu, struct vcpu *vcpu)
 {
-	struct thread *thread = cpu->thread;
-	enum vcpu_next next;
 	if (cpu->vcpu != vcpu)
 		load(cpu, vcpu);
 	if (cpu->fpu_owner != vcpu->fpu) {
@@ -280,23 +279,32 @@ void vcpu_enter(struct cpu *cpu, struct vcpu *vcpu)
 		vcpu->counters->fpu_loads++;
 		cpu_ts_set();
 	}
+}
+
+void vcpu_enter(struct cpu *cpu, struct vcpu *vcpu)
+{
+	if (__builtin_expect(cpu->vcpu != vcpu || cpu->fpu_owner != vcpu->fpu, 0))
+		load_all(cpu, vcpu);
 	/* Woken or not, only an event ends a halt. */
-	if (vcpu->activity != VCPU_RUNNING)
+	if (__builtin_expect(vcpu->unusual != 0, 0) && vcpu->activity != VCPU_RUNNING)
 		vcpu_hazard_set(vcpu, VCPU_HAZARD_EVENTS);
-	do {
-		if ((vcpu->hazard & (VCPU_HAZARD_KICK | VCPU_HAZARD_END)) != 0) {
-			vcpu_hazard_clear(vcpu, VCPU_HAZARD_KICK | VCPU_HAZARD_END);
-			vcpu_ops->fill(vcpu);
-			next = vcpu_to_monitor(vcpu, GYRE_EXIT_KICK, 0, 0, 0, 0);
-			break;
-		}
-		next = vcpu_ops->run(cpu, vcpu);
-	} while (next == VCPU_AGAIN || (next == VCPU_DUE && cpu->hazard == 0));
-	__atomic_store_n(&vcpu->in_guest, false, __ATOMIC_SEQ_CST);
-	if (next == VCPU_MONITOR) {
+	if (__builtin_expect(vcpu->hazard != 0, 0) && (vcpu->hazard & (VCPU_HAZARD_KICK | VCPU_HAZARD_END)) != 0) {
+		vcpu_hazard_clear(vcpu, VCPU_HAZARD_KICK | VCPU_HAZARD_END);
+		vcpu_to_monitor(vcpu, GYRE_EXIT_KICK, 0, 0, 0, 0);
+		vcpu_ops->fill(vcpu);
+		vcpu_left(cpu, vcpu, VCPU_MONITOR);
+	}
+	vcpu_ops->run(cpu, vcpu);
+}
+
+void vcpu_left(struct cpu *cpu, struct vcpu *vcpu, enum vcpu_next next)
+{
+	struct thread *thread = cpu->thread;
+	__atomic_store_n(&vcpu->in_guest, false, __ATOMIC_RELEASE);
+	if (__builtin_expect(next == VCPU_MONITOR, 1)) {
 		vcpu->counters->exits[vcpu->exit.kind & (GYRE_EXIT_KINDS - 1)]++;
 		barrier_before_user();
-		leave_to_monitor(vcpu, thread, vcpu->exit.kind);
+		leave_to_monitor(vcpu, thread);
 	} else if (next == VCPU_HALT) {
 		thread_block(cpu, thread, THREAD_HALTED);
 		/* A hazard that came from another processor just now found the thread running. */
@@ -305,14 +313,15 @@ void vcpu_enter(struct cpu *cpu, struct vcpu *vcpu)
 	} else if (next == VCPU_YIELD) {
 		sched_yield(cpu);
 	}
+	core_enter(cpu);
 }
 
 void vcpu_abandon(struct cpu *cpu, struct vcpu *vcpu, struct thread *thread)
 {
 	(void)cpu;
-	vcpu_ops->fill(vcpu);
 	vcpu_to_monitor(vcpu, GYRE_EXIT_KICK, 0, 0, 0, 0);
-	leave_to_monitor(vcpu, thread, GYRE_EXIT_KICK);
+	vcpu_ops->fill(vcpu);
+	leave_to_monitor(vcpu, thread);
 	if (!object_alive(&vcpu->object))
 		thread->regs.rax = (uint64_t)-GYRE_EDEAD;
 }

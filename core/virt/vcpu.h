@@ -149,6 +149,8 @@ static inline enum vcpu_next vcpu_to_monitor(
 
 /* ---- core/virt/vcpu.c ---- */
 int vcpu_create(struct process *creator, struct vm *vm, uint32_t apic_id, uint64_t address, struct vcpu **out);
+/* From the vendor's loop: what comes next is not the guest. Never returns. */
+_Noreturn void vcpu_left(struct cpu *cpu, struct vcpu *vcpu, enum vcpu_next next);
 void vcpu_wake(struct vcpu *vcpu); /* a hazard was set: its processor notices, its halt ends */
 struct vcpu *vcpu_of_lapic(struct vlapic *lapic);
 /* The processor is to hold another guest's state, or none. */

@@ -63,10 +63,10 @@ int vm_message(struct cpu *cpu, struct vm *vm, uint64_t address, uint64_t data);
 /* An event that is bound to a vcpu was signalled, or its thread is to be stopped: its run returns GYRE_EXIT_KICK, a halt ends. */
 void vcpu_kick(struct cpu *cpu, struct vcpu *vcpu);
 /*
- * Runs the guest of the current thread until its monitor is needed (the thread's rax holds the answer and thread->vcpu is NULL then) or something is due
+ * Does not return: it goes on with core_leave() on an empty stack. Runs the guest of the current thread until its monitor is needed (the thread's rax holds the answer and thread->vcpu is NULL then) or something is due
  * on this processor (cpu->hazard), or the guest halts (thread_block(THREAD_HALTED) was called).
  */
-void vcpu_enter(struct cpu *cpu, struct vcpu *vcpu);
+_Noreturn void vcpu_enter(struct cpu *cpu, struct vcpu *vcpu);
 /* The thread leaves vcpu_run from outside: it was stopped, killed, or its vcpu is destroyed. thread->vcpu is NULL afterwards; rax is -GYRE_EDEAD or KICK. */
 void vcpu_abandon(struct cpu *cpu, struct vcpu *vcpu, struct thread *thread);
 int vcpu_end(struct object *object, unsigned int *budget);

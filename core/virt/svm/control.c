@@ -80,6 +80,7 @@ static bool put_control(struct svm_vcpu *v, uint32_t number, uint64_t value)
 		vmcb_set_cr4(vmcb, now.cr4);
 		cpuid_table_cr4(v->vcpu.cpuid, now.cr4);
 	}
+	svm_mode_changed(v);
 	return true;
 }
 

@@ -4,7 +4,8 @@
  *
  * VMRUN and #VMEXIT switch RSP, RAX, RIP, RFLAGS, control registers, DR6 and DR7, and ES, CS, SS, DS. VMLOAD and VMSAVE switch FS, GS, TR, LDTR and the MSRs
  * of SYSCALL and SYSENTER: only where the host's are wanted, so not for an exit that is answered at once. The other general registers are switched here, from
- * and to the run page. Those that C preserves (RBP, R12 to R15) keep the guest's values while svm_exit() works: it sees them as its caller's.
+ * and to the run page. Those that C preserves (RBP, R12 to R15) keep the guest's values while svm_exit() works: it sees them as its caller's. Nobody waits
+ * for a return from here, so nothing of the core's own is saved: what was to be remembered is in the vcpu.
  *
  * From CLGI to STGI nothing interrupts: GIF is clear (VMRUN sets it for the guest, #VMEXIT clears it). IF is set at VMRUN, so that a physical interrupt
  * makes the guest leave.
@@ -20,21 +21,16 @@
 #define STACK_VMCB 16
 #define STACK_HOST 24
 
+/* name(vcpu, VMCB, host state, page, top of the stack): does not return. It leaves by svm_left(vcpu, next), on an empty stack. */
 	.macro SVM_ENTER name, barriers, exit
 	.globl \name
 	.balign 16
 \name:
-	push %rbp
-	push %rbx
-	push %r12
-	push %r13
-	push %r14
-	push %r15
+	mov %r8, %rsp
 	push %rdx
 	push %rsi
 	push %rcx
 	push %rdi
-	sub $8, %rsp
 	clgi
 	sti
 	mov %rdx, %rax
@@ -60,9 +56,9 @@
 	mov GPR(10)(%rdi), %r10
 	mov GPR(11)(%rdi), %r11
 	mov GPR(7)(%rdi), %rdi
-	mov 8 + STACK_VMCB(%rsp), %rax
+	mov STACK_VMCB(%rsp), %rax
 	vmrun %rax
-	mov 8 + STACK_PAGE(%rsp), %rax
+	mov STACK_PAGE(%rsp), %rax
 	mov %rcx, GPR(1)(%rax)
 	mov %rdx, GPR(2)(%rax)
 	mov %rbx, GPR(3)(%rax)
@@ -75,9 +71,9 @@
 	.if \barriers
 	BARRIERS_AT_EXIT
 	.endif
-	mov 8 + STACK_VCPU(%rsp), %rdi
+	mov STACK_VCPU(%rsp), %rdi
 	call \exit
-	mov 8 + STACK_PAGE(%rsp), %rdi
+	mov STACK_PAGE(%rsp), %rdi
 	test %eax, %eax
 	jz 1b
 	mov %rbp, GPR(5)(%rdi)
@@ -85,22 +81,17 @@
 	mov %r13, GPR(13)(%rdi)
 	mov %r14, GPR(14)(%rdi)
 	mov %r15, GPR(15)(%rdi)
-	mov %eax, %ebx
-	mov 8 + STACK_VMCB(%rsp), %rax
+	mov %eax, %esi
+	mov STACK_VMCB(%rsp), %rax
 	vmsave %rax
-	mov 8 + STACK_HOST(%rsp), %rax
+	mov STACK_HOST(%rsp), %rax
 	vmload %rax
 	cli
 	stgi
-	mov %ebx, %eax
-	add $40, %rsp
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbx
-	pop %rbp
-	ret
+	mov STACK_VCPU(%rsp), %rdi
+	xor %ebp, %ebp
+	call svm_left
+	ud2
 	.endm
 
 	.text

@@ -186,6 +186,7 @@ static enum msr_answer write_efer(struct svm_vcpu *v, uint64_t value)
 	if (!control_efer(&v->vcpu.policy, &now, value))
 		return ANSWER_FAULT;
 	vmcb_set_efer(vmcb, now.efer | EFER_SVME);
+	svm_mode_changed(v);
 	if (((old ^ now.efer) & GUEST_EFER_NXE) != 0)
 		vcpu_hazard_set(&v->vcpu, VCPU_HAZARD_FLUSH);
 	return ANSWER_DONE;

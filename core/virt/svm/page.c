@@ -11,20 +11,28 @@
 /* What a guest's RFLAGS can have: AMD's reserved bits are 0, bit 1 is 1. */
 #define GUEST_RFLAGS 0x3f7fd5ull
 
-static uint32_t mode_of(const struct vmcb *vmcb)
+/* CR0, CR4 or EFER were set: all ways of that pass here. */
+void svm_mode_changed(struct svm_vcpu *v)
 {
-	uint32_t attributes = vmcb->cs_.attributes, mode;
+	const struct vmcb *vmcb = v->vmcb;
 	uint64_t cr0 = vmcb->cr0_, cr4 = vmcb->cr4_, efer = vmcb->efer_;
-	mode = (cr0 & GUEST_CR0_PE ? GYRE_MODE_PE : 0) | (cr0 & GUEST_CR0_PAGING ? GYRE_MODE_PG : 0) |
-	       (cr0 & GUEST_CR0_WP ? GYRE_MODE_WP : 0);
+	uint32_t mode = (cr0 & GUEST_CR0_PE ? GYRE_MODE_PE : 0) | (cr0 & GUEST_CR0_PAGING ? GYRE_MODE_PG : 0) |
+			(cr0 & GUEST_CR0_WP ? GYRE_MODE_WP : 0);
 	mode |= (cr4 & GUEST_CR4_PAE_BIT ? GYRE_MODE_PAE : 0) | (cr4 & GUEST_CR4_PSE_BIT ? GYRE_MODE_PSE : 0) |
 		(cr4 & GUEST_CR4_SMEP ? GYRE_MODE_SMEP : 0) | (cr4 & GUEST_CR4_SMAP ? GYRE_MODE_SMAP : 0) |
 		(cr4 & GUEST_CR4_LA57_BIT ? GYRE_MODE_LA57 : 0) | (cr4 & GUEST_CR4_UMIP ? GYRE_MODE_UMIP : 0) |
 		(cr4 & GUEST_CR4_PKE ? GYRE_MODE_PKE : 0);
 	mode |= (efer & GUEST_EFER_LMA_BIT ? GYRE_MODE_LMA : 0) | (efer & GUEST_EFER_NXE ? GYRE_MODE_NXE : 0);
-	mode |= (attributes & 0x200 ? GYRE_MODE_CS_L : 0) | (attributes & 0x400 ? GYRE_MODE_CS_D : 0);
-	mode |= vmcb->ss_.attributes & 0x400 ? GYRE_MODE_SS_D : 0;
-	return mode | (uint32_t)vmcb->cpl_ << GYRE_MODE_CPL_SHIFT;
+	v->mode = mode;
+}
+
+/* With CS.L and CS.D as they stand beside each other in the attributes, and in the mode word. */
+static inline uint32_t mode_of(const struct svm_vcpu *v, const struct vmcb *vmcb)
+{
+	_Static_assert(GYRE_MODE_CS_L == 0x200 << 1 && GYRE_MODE_CS_D == 0x400 << 1 && GYRE_MODE_SS_D == 0x400 << 2,
+		"shifted into place");
+	return v->mode | (vmcb->cs_.attributes & 0x600u) << 1 | (vmcb->ss_.attributes & 0x400u) << 2 |
+	       (uint32_t)vmcb->cpl_ << GYRE_MODE_CPL_SHIFT;
 }
 
 /* The instruction's bytes, where the processor gives them. Some give zeros (erratum 1096): then none are given. */
@@ -48,23 +56,31 @@ void svm_fill(struct vcpu *vcpu)
 	struct svm_vcpu *v = svm_of(vcpu);
 	struct gyre_vcpu_page *page = vcpu->page;
 	const struct vmcb *vmcb = v->vmcb;
+	uint32_t interruptibility = (uint32_t)vmcb->interrupt_shadow & 1;
 	page->gpr[GYRE_RAX] = vmcb->rax;
 	page->gpr[GYRE_RSP] = vmcb->rsp;
 	page->rip = vmcb->rip;
-	page->rflags = v->step && !v->step_tf ? vmcb->rflags & ~(uint64_t)RFLAGS_TF : vmcb->rflags;
-	page->mode = mode_of(vmcb);
-	page->cs_base = vmcb->cs_.base;
-	page->cr0 = vmcb->cr0_;
-	page->cr2 = vmcb->cr2_;
-	page->cr3 = vmcb->cr3_;
-	page->cr4 = vmcb->cr4_;
+	page->rflags = vmcb->rflags;
+	page->mode = mode_of(v, vmcb);
 	page->event = vcpu->event;
-	page->event_error = vcpu->event_error;
-	page->event_length = vcpu->event_length;
-	page->interruptibility = (uint32_t)(vmcb->interrupt_shadow & 1) |
-				 (vcpu->nmi_blocked ? GYRE_INTERRUPTIBILITY_NMI : 0);
-	page->d3 = 0;
-	fill_bytes(v, page);
+	if (__builtin_expect(vcpu->unusual != 0 || v->step, 0)) {
+		page->event_error = vcpu->event_error;
+		page->event_length = vcpu->event_length;
+		interruptibility |= vcpu->nmi_blocked ? GYRE_INTERRUPTIBILITY_NMI : 0;
+		if (v->step && !v->step_tf)
+			page->rflags &= ~(uint64_t)RFLAGS_TF;
+	}
+	page->interruptibility = interruptibility;
+	v->interruptibility = interruptibility;
+	/* What an emulator wants, and a port access that is no string instruction does not. */
+	if (vcpu->exit.kind != GYRE_EXIT_IO || (vcpu->exit.d1 & GYRE_IO_STRING) != 0) {
+		page->cs_base = vmcb->cs_.base;
+		page->cr0 = vmcb->cr0_;
+		page->cr2 = vmcb->cr2_;
+		page->cr3 = vmcb->cr3_;
+		page->cr4 = vmcb->cr4_;
+		fill_bytes(v, page);
+	}
 }
 
 void svm_take(struct vcpu *vcpu, bool completed)
@@ -77,9 +93,11 @@ void svm_take(struct vcpu *vcpu, bool completed)
 	vmcb->rsp = page->gpr[GYRE_RSP];
 	vmcb->rip = page->rip;
 	vmcb->rflags = (page->rflags & GUEST_RFLAGS) | 2;
-	vmcb->interrupt_shadow = interruptibility & GYRE_INTERRUPTIBILITY_STI;
-	vcpu->nmi_blocked = (interruptibility & GYRE_INTERRUPTIBILITY_NMI) != 0;
-	if (v->step) {
+	if (__builtin_expect(interruptibility != v->interruptibility, 0)) {
+		vmcb->interrupt_shadow = interruptibility & GYRE_INTERRUPTIBILITY_STI;
+		vcpu->nmi_blocked = (interruptibility & GYRE_INTERRUPTIBILITY_NMI) != 0;
+	}
+	if (__builtin_expect(v->step, 0)) {
 		/* The step that was begun goes on: with what TF is now. */
 		v->step_tf = (vmcb->rflags & RFLAGS_TF) != 0;
 		vmcb->rflags |= RFLAGS_TF;

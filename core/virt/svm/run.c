@@ -29,69 +29,81 @@ void svm_flush_now(struct svm_vcpu *v)
 	v->vcpu.counters->asid_generations += choice.new_generation;
 }
 
-static void prepare(struct cpu *cpu, struct svm_vcpu *v)
+static inline void prepare(struct cpu *cpu, struct svm_vcpu *v)
 {
 	struct vcpu *vcpu = &v->vcpu;
-	struct asid_pool *pool = &svm_cpus[cpu->index].asids;
 	uint64_t generation;
 	/* In this order: who takes memory away counts first, and looks at in_guest then. */
-	if (!vcpu->in_guest)
-		__atomic_store_n(&vcpu->in_guest, true, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&vcpu->in_guest, true, __ATOMIC_SEQ_CST);
 	generation = __atomic_load_n(&vcpu->vm->tlb_generation, __ATOMIC_SEQ_CST);
-	if (generation != vcpu->tlb_seen) {
+	if (__builtin_expect(generation != vcpu->tlb_seen, 0)) {
 		vcpu_hazard_set(vcpu, VCPU_HAZARD_FLUSH);
 		__atomic_store_n(&vcpu->tlb_seen, generation, __ATOMIC_SEQ_CST);
 	}
-	if ((vcpu->hazard & VCPU_HAZARD_FLUSH) != 0 || v->asid.generation != pool->generation ||
-		v->asid.cpu != cpu->index || pool->flush_always)
+	/* A processor that takes this vcpu over has made its ASID's generation 0. */
+	if (__builtin_expect(vcpu->hazard != 0 || v->asid.generation != svm_cpus[cpu->index].asids.generation, 0))
 		svm_flush_now(v);
 }
 
-static uint32_t enter(struct cpu *cpu, struct svm_vcpu *v)
+static inline _Noreturn void enter(struct cpu *cpu, struct svm_vcpu *v)
 {
 	uint64_t host = svm_cpus[cpu->index].host_address;
-	if (v->vcpu.trace != NULL)
-		return svm_enter_traced(v, v->vmcb_address, host, v->vcpu.page);
+	if (__builtin_expect(v->vcpu.trace != NULL, 0))
+		svm_enter_traced(v, v->vmcb_address, host, v->vcpu.page, cpu->stack_top);
 	if ((barriers.set & (BARRIER_EXIT_RSB | BARRIER_EXIT_IBPB | BARRIER_ENTRY_VERW)) != 0)
-		return svm_enter_barriers(v, v->vmcb_address, host, v->vcpu.page);
-	return svm_enter(v, v->vmcb_address, host, v->vcpu.page);
+		svm_enter_barriers(v, v->vmcb_address, host, v->vcpu.page, cpu->stack_top);
+	svm_enter(v, v->vmcb_address, host, v->vcpu.page, cpu->stack_top);
 }
 
-enum vcpu_next svm_run(struct cpu *cpu, struct vcpu *vcpu)
+/* VCPU_AGAIN, or a reason not to enter. */
+static __attribute__((noinline)) enum vcpu_next due(struct cpu *cpu, struct svm_vcpu *v)
+{
+	struct vcpu *vcpu = &v->vcpu;
+	enum vcpu_next next;
+	if (cpu->hazard != 0)
+		return VCPU_DUE;
+	if (trace_full(vcpu))
+		return vcpu_to_monitor(vcpu, GYRE_EXIT_LOG_FULL, 0, 0, 0, 0);
+	if ((vcpu->hazard & VCPU_HAZARD_EVENTS) != 0 && (next = svm_events(v)) != VCPU_AGAIN)
+		return next;
+	return (vcpu->hazard & ~VCPU_HAZARD_FLUSH) != 0 ? VCPU_DUE : VCPU_AGAIN;
+}
+
+void svm_run(struct cpu *cpu, struct vcpu *vcpu)
 {
 	struct svm_vcpu *v = svm_of(vcpu);
 	enum vcpu_next next;
-	uint32_t left;
-	do {
-		next = VCPU_DUE;
-		if (cpu->hazard != 0)
-			break;
-		if (__builtin_expect(trace_full(vcpu), 0)) {
-			next = vcpu_to_monitor(vcpu, GYRE_EXIT_LOG_FULL, 0, 0, 0, 0);
-			break;
-		}
-		if (vcpu->hazard != 0 && (next = svm_events(v)) != VCPU_AGAIN)
-			break;
-		next = VCPU_DUE;
-		if ((vcpu->hazard & ~VCPU_HAZARD_FLUSH) != 0)
-			break;
-		prepare(cpu, v);
-		left = enter(cpu, v);
-		vcpu->counters->entries++;
+	if (__builtin_expect((vcpu->hazard | cpu->hazard) != 0 || vcpu->trace != NULL, 0)) {
+		next = due(cpu, v);
+		if (next == VCPU_MONITOR)
+			svm_fill(vcpu);
+		if (next != VCPU_AGAIN)
+			vcpu_left(cpu, vcpu, next);
+	}
+	prepare(cpu, v);
+	enter(cpu, v);
+}
+
+void svm_left(struct svm_vcpu *v, uint32_t left)
+{
+	struct vcpu *vcpu = &v->vcpu;
+	struct cpu *cpu = vcpu->cpu;
+	enum vcpu_next next = (enum vcpu_next)left;
+	vcpu->counters->entries++;
+	if (__builtin_expect(left != VCPU_MONITOR, 0)) {
 		if (left == SVM_SLOW) {
 			next = svm_exit_slow(cpu, v);
 			if (vcpu->trace != NULL)
 				svm_trace_end(v, next == VCPU_MONITOR ? vcpu->exit.kind : GYRE_EXIT_CORE_EXCEPTION);
-			continue;
-		}
-		next = (enum vcpu_next)left;
-		/* Only now can the interrupt be taken: the host's GS and TR are back. Without this the next entry would end at once, for ever. */
-		if (v->vmcb->exit_code == SVM_EXIT_INTR) {
+		} else if (v->vmcb->exit_code == SVM_EXIT_INTR) {
+			/* Only now can it be taken: the host's GS and TR are back. Without this the next entry would end at once, for ever. */
 			cpu_interrupt_window();
 			next = VCPU_AGAIN;
 		}
-	} while (next == VCPU_AGAIN);
+		if (next == VCPU_AGAIN)
+			svm_run(cpu, vcpu);
+	}
 	if (next == VCPU_MONITOR)
 		svm_fill(vcpu);
-	return next;
+	vcpu_left(cpu, vcpu, next);
 }

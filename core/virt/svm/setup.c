@@ -159,6 +159,7 @@ static int create(struct vcpu *vcpu)
 	v->vmcb = frame_virtual(frame);
 	v->vmcb_address = frame.value;
 	vmcb_init(v->vmcb, vcpu->vm->aspace.table.root.value);
+	svm_mode_changed(v);
 	return 0;
 }
 
@@ -181,9 +182,11 @@ static int policy(struct vcpu *vcpu, const struct gyre_vcpu_policy *policy)
 static void load(struct cpu *cpu, struct vcpu *vcpu)
 {
 	struct svm_vcpu *v = svm_of(vcpu);
-	/* What another processor cached is unknown to this one. */
-	if (v->asid.cpu != cpu->index || v->asid.generation == 0)
+	/* What another processor cached is unknown to this one, and its ASID's number means something else here. */
+	if (v->asid.cpu != cpu->index || v->asid.generation == 0) {
 		v->vmcb->clean = 0;
+		v->asid.generation = 0;
+	}
 	if ((v->vmcb->dr7_ & 0xff) != 0)
 		svm_debug_load(v);
 }

@@ -169,6 +169,7 @@ void svm_state_set(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint3
 		v->tpr_seen = (uint32_t)state->cr8;
 		vmcb_set_v_tpr(vmcb, (uint8_t)state->cr8);
 		cpuid_table_cr4(vcpu->cpuid, state->cr4);
+		svm_mode_changed(v);
 		vcpu_hazard_set(&v->vcpu, VCPU_HAZARD_FLUSH);
 	}
 	/* CR8 and the local APIC's TPR are one register: the APIC's, where that is set too, has all its bits. */

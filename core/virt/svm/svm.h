@@ -31,6 +31,8 @@ struct svm_vcpu {
 	bool iret_seen; /* NMIs stay blocked until RIP leaves iret_rip */
 	bool spurious;	/* the last nested fault had no cause: the TLB's entry was old */
 	uint64_t iret_rip, spurious_page;
+	uint32_t mode;		   /* GYRE_MODE_ bits that follow from control registers */
+	uint32_t interruptibility; /* as the page was told */
 	struct asid_holder asid;
 	uint32_t soft_event, soft_length; /* a software interrupt that was injected last, or 0 */
 	uint64_t soft_rip;
@@ -86,11 +88,13 @@ void vmcb_intercept_cr_writes(struct vmcb *vmcb, uint16_t bits, bool on);
 void vmcb_intercept_debug(struct vmcb *vmcb, bool on);
 
 /* ---- entry.S: GIF is set and IF clear before and after. Three forms: bare, with barriers, with those and the trace ---- */
-uint32_t svm_enter(struct svm_vcpu *v, uint64_t vmcb_address, uint64_t host_address, struct gyre_vcpu_page *page);
-uint32_t svm_enter_barriers(
-	struct svm_vcpu *v, uint64_t vmcb_address, uint64_t host_address, struct gyre_vcpu_page *page);
-uint32_t svm_enter_traced(
-	struct svm_vcpu *v, uint64_t vmcb_address, uint64_t host_address, struct gyre_vcpu_page *page);
+_Noreturn void svm_enter(struct svm_vcpu *v, uint64_t vmcb, uint64_t host, struct gyre_vcpu_page *page, uint64_t stack);
+_Noreturn void svm_enter_barriers(
+	struct svm_vcpu *v, uint64_t vmcb, uint64_t host, struct gyre_vcpu_page *page, uint64_t stack);
+_Noreturn void svm_enter_traced(
+	struct svm_vcpu *v, uint64_t vmcb, uint64_t host, struct gyre_vcpu_page *page, uint64_t stack);
+/* run.c: out of the guest, on an empty stack. */
+_Noreturn void svm_left(struct svm_vcpu *v, uint32_t next);
 
 /* ---- exit.c: from entry.S. VCPU_AGAIN enters again at once ---- */
 uint32_t svm_exit(struct svm_vcpu *v);
@@ -117,8 +121,9 @@ void svm_tpr_from_guest(struct svm_vcpu *v);
 void svm_step_begin(struct svm_vcpu *v, bool over_iret);
 
 /* ---- run.c, page.c, state.c ---- */
-enum vcpu_next svm_run(struct cpu *cpu, struct vcpu *vcpu);
+_Noreturn void svm_run(struct cpu *cpu, struct vcpu *vcpu);
 void svm_flush_now(struct svm_vcpu *v);
+void svm_mode_changed(struct svm_vcpu *v);
 void svm_take(struct vcpu *vcpu, bool completed);
 void svm_fill(struct vcpu *vcpu);
 void svm_state_get(struct vcpu *vcpu, uint32_t groups);

@@ -9,11 +9,21 @@
 #include "lib/format.h"
 #include "lib/string.h"
 
+/* Messages are short (the engine cuts them): a file is named without its folder. */
+static const char *base_name(const char *path)
+{
+	const char *name = path;
+	for (; *path; path++)
+		if (*path == '/' && path[1])
+			name = path + 1;
+	return name;
+}
+
 int boot_fail(struct boot *boot, uint32_t status, const char *format, ...)
 {
 	va_list arguments;
 	boot->status = status;
-	size_t used = gyre_snprintf(boot->text, sizeof boot->text, "%.80s: ", boot->vm->kernel.name);
+	size_t used = gyre_snprintf(boot->text, sizeof boot->text, "%.32s: ", base_name(boot->vm->kernel.name));
 	va_start(arguments, format);
 	gyre_vsnprintf(boot->text + used, sizeof boot->text - used, format, arguments);
 	va_end(arguments);
@@ -25,7 +35,7 @@ uint8_t *boot_arena(struct boot *boot, uint64_t bytes, uint64_t align, uint64_t 
 	uint64_t at = (boot->arena + align - 1) & ~(align - 1);
 	if (bytes > BOOT_ARENA_END - at || at > BOOT_ARENA_END) {
 		boot_fail(boot, GYRE_STATUS_FAILED,
-			"the command line and the modules' arguments are longer than 28 KiB together: shorten them");
+			"the command line and the modules' arguments exceed 28 KiB: shorten them");
 		return NULL;
 	}
 	boot->arena = at + bytes;
@@ -92,8 +102,7 @@ int boot_load(struct boot *boot)
 		error = boot_pvh(boot);
 	else
 		error = boot_fail(boot, GYRE_STATUS_FAILED,
-			"not a kernel that can be started: it is no bzImage, no Multiboot file and no ELF with a PVH "
-			"entry");
+			"not a kernel: it is no bzImage, no Multiboot file, no ELF with a PVH entry");
 	if (error < 0)
 		return error;
 	boot_tables(boot);

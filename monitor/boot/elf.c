@@ -59,7 +59,7 @@ static int load_segment(struct boot *boot, struct elf_kernel *kernel, const stru
 	const struct engine_file *file = &boot->vm->kernel;
 	if (segment->file_bytes > segment->memory_bytes)
 		return boot_fail(
-			boot, GYRE_STATUS_FAILED, "damaged ELF file: a segment is larger in the file than in memory");
+			boot, GYRE_STATUS_FAILED, "damaged ELF: a segment is larger in the file than in memory");
 	if (!segment->memory_bytes)
 		return 0;
 	uint8_t *host = memory_at(boot->memory, segment->physical, segment->memory_bytes);
@@ -68,9 +68,8 @@ static int load_segment(struct boot *boot, struct elf_kernel *kernel, const stru
 		host = NULL;
 	if (!host || segment->physical < BOOT_KERNEL_LOWEST)
 		return boot_fail(boot, GYRE_STATUS_FAILED,
-			"a segment at 0x%llx of 0x%llx bytes does not lie in the VM's RAM (%llu MiB, from 64 KiB on): "
-			"give it more memory, or link it elsewhere",
-			(unsigned long long)segment->physical, (unsigned long long)segment->memory_bytes,
+			"0x%llx bytes at 0x%llx are outside the VM's RAM (64 KiB to %llu MiB): see --memory",
+			(unsigned long long)segment->memory_bytes, (unsigned long long)segment->physical,
 			(unsigned long long)(boot->memory->bytes >> 20));
 	memcpy(host, file->data + segment->offset, segment->file_bytes);
 	memset(host + segment->file_bytes, 0, segment->memory_bytes - segment->file_bytes);
@@ -88,8 +87,7 @@ int elf_load(struct boot *boot, struct elf_kernel *kernel)
 	*kernel = (struct elf_kernel){.bits = data[4] == 2 ? 64 : 32, .low = UINT64_MAX};
 	unsigned is64 = kernel->bits == 64;
 	if (data[4] < 1 || data[4] > 2 || data[5] != 1 || file->bytes < (is64 ? 64 : 52))
-		return boot_fail(boot, GYRE_STATUS_FAILED,
-			"damaged ELF file: its first bytes name no class and byte order that exist here");
+		return boot_fail(boot, GYRE_STATUS_FAILED, "damaged ELF: no class and byte order that exist here");
 	uint16_t type = boot_u16(data + 16), machine = boot_u16(data + 18);
 	if (machine != (is64 ? EM_X86_64 : EM_386) || type != 2)
 		return boot_fail(boot, GYRE_STATUS_FAILED, "an ELF file, but no x86 executable (type %u, machine %u)",
@@ -99,15 +97,14 @@ int elf_load(struct boot *boot, struct elf_kernel *kernel)
 	unsigned size = boot_u16(data + (is64 ? 54 : 42)), count = boot_u16(data + (is64 ? 56 : 44));
 	if (size < (is64 ? 56u : 32u) || count == 0 || count > SEGMENTS_MOST || table > file->bytes ||
 		(uint64_t)size * count > file->bytes - table)
-		return boot_fail(
-			boot, GYRE_STATUS_FAILED, "damaged ELF file: its program headers do not lie in the file");
+		return boot_fail(boot, GYRE_STATUS_FAILED, "damaged ELF: its program headers are not in the file");
 	for (unsigned i = 0; i < count; i++) {
 		struct segment segment = segment_at(data + table + (uint64_t)i * size, kernel->bits);
 		if (segment.type != PT_LOAD && segment.type != PT_NOTE)
 			continue;
 		if (segment.offset > file->bytes || segment.file_bytes > file->bytes - segment.offset)
 			return boot_fail(boot, GYRE_STATUS_FAILED,
-				"damaged ELF file: segment %u ends behind the file's end (is it truncated?)", i);
+				"damaged ELF: segment %u ends behind the file's end (truncated?)", i);
 		if (segment.type == PT_NOTE) {
 			if (!kernel->has_pvh)
 				find_note(kernel, data + segment.offset, segment.file_bytes, segment.align);

@@ -66,25 +66,23 @@ static int parse(struct boot *boot, struct linux_image *image)
 	unsigned version = boot_u16(data + HDR_VERSION), sectors = data[HDR_SETUP_SECTS] ? data[HDR_SETUP_SECTS] : 4;
 	if (version < 0x020c)
 		return boot_fail(boot, GYRE_STATUS_FAILED,
-			"a Linux kernel of boot protocol %u.%02u: 64-bit kernels from 3.8 on (2.12) can be started",
-			version >> 8, version & 255);
+			"a Linux kernel of boot protocol %u.%02u: take one of 2.12 or later", version >> 8,
+			version & 255);
 	if (!(boot_u16(data + HDR_XLOADFLAGS) & XLF_KERNEL_64))
-		return boot_fail(boot, GYRE_STATUS_FAILED,
-			"a 32-bit Linux kernel, which cannot be started here: take an x86-64 one");
+		return boot_fail(
+			boot, GYRE_STATUS_FAILED, "a 32-bit Linux kernel, which cannot be started: take an x86-64 one");
 	if (!(data[HDR_LOADFLAGS] & LOADED_HIGH))
 		return boot_fail(boot, GYRE_STATUS_FAILED, "a zImage, which is loaded low: take a bzImage");
 	uint64_t setup = (uint64_t)(sectors + 1) * 512, size = (uint64_t)boot_u32(data + HDR_SYSSIZE) * 16;
 	if (setup >= file->bytes)
 		return boot_fail(boot, GYRE_STATUS_FAILED,
-			"damaged kernel: its header says that it has %u setup sectors, the file ends before (is it "
-			"truncated?)",
-			sectors);
+			"damaged kernel: the file ends in its %u setup sectors (truncated?)", sectors);
 	image->payload = data + setup;
 	image->payload_bytes = file->bytes - setup;
 	/* The size is in paragraphs, and the last one may be short; files may have a signature behind. */
 	if (size < 0x210 || size > ((image->payload_bytes + 15) & ~15ull))
 		return boot_fail(boot, GYRE_STATUS_FAILED,
-			"damaged kernel: its header says %llu bytes, the file has %llu (is it truncated?)",
+			"damaged kernel: %llu bytes by its header, %llu in the file (truncated?)",
 			(unsigned long long)size, (unsigned long long)image->payload_bytes);
 	image->init_size = boot_u32(data + HDR_INIT_SIZE);
 	image->cmdline_most = boot_u32(data + HDR_CMDLINE_SIZE);
@@ -109,7 +107,7 @@ static int place(struct boot *boot, struct linux_image *image)
 			return 0;
 	}
 	return boot_fail(boot, GYRE_STATUS_FAILED,
-		"the kernel needs %llu MiB of RAM from 0x%llx on, the VM has %llu MiB in all: give it more (--memory)",
+		"needs %llu MiB of RAM from 0x%llx on, the VM has %llu in all: use more --memory",
 		mib(image->init_size), (unsigned long long)image->load, mib(boot->memory->bytes));
 }
 
@@ -121,10 +119,9 @@ static int load_initrds(struct boot *boot, const struct linux_image *image, uint
 	if (image->initrd_most + 1 < top)
 		top = image->initrd_most + 1;
 	if (top < low || bytes > top - low || bytes > UINT32_MAX)
-		return boot_fail(boot, GYRE_STATUS_FAILED,
-			"the initrds have %llu MiB, and the VM has room for %llu beside the kernel: give it more "
-			"memory (--memory)",
-			mib(bytes), top < low ? 0ull : (unsigned long long)((top - low) >> 20));
+		return boot_fail(boot, GYRE_STATUS_LACKS,
+			"the initrds have %llu MiB, there is room for %llu: give the VM more memory", mib(bytes),
+			top < low ? 0ull : (unsigned long long)((top - low) >> 20));
 	uint64_t gpa = (top - bytes) & ~0xfffull;
 	if (gpa < low)
 		gpa = low;
@@ -188,7 +185,7 @@ int boot_linux(struct boot *boot)
 		return error;
 	if (strlen(boot->vm->append) > image.cmdline_most)
 		return boot_fail(boot, GYRE_STATUS_FAILED,
-			"the command line has %llu characters, the kernel takes %llu: shorten --append",
+			"the command line has %llu characters, it takes %llu: shorten --append",
 			(unsigned long long)strlen(boot->vm->append), (unsigned long long)image.cmdline_most);
 	uint8_t *zero = memory_at(boot->memory, BOOT_ZERO_PAGE, 4096);
 	uint8_t *host = memory_at(boot->memory, image.load, image.init_size);

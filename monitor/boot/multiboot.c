@@ -40,8 +40,7 @@ static int load_kludge(struct boot *boot, uint64_t at, uint64_t *entry, uint64_t
 {
 	const struct engine_file *file = &boot->vm->kernel;
 	if (file->bytes - at < 32)
-		return boot_fail(
-			boot, GYRE_STATUS_FAILED, "damaged kernel: its Multiboot header goes beyond the file's end");
+		return boot_fail(boot, GYRE_STATUS_FAILED, "damaged kernel: its header goes beyond the file's end");
 	const uint8_t *header = file->data + at;
 	uint64_t header_address = boot_u32(header + 12), load = boot_u32(header + 16), load_end = boot_u32(header + 20),
 		 bss_end = boot_u32(header + 24);
@@ -49,13 +48,12 @@ static int load_kludge(struct boot *boot, uint64_t at, uint64_t *entry, uint64_t
 	/* Where in the file the load address is: as far before the header as its address is below the header's. */
 	if (load > header_address || header_address - load > at)
 		return boot_fail(boot, GYRE_STATUS_FAILED,
-			"damaged kernel: its Multiboot header says that it is loaded from before the file's start");
+			"damaged kernel: it is loaded from before the file's start, says its header");
 	uint64_t offset = at - (header_address - load), bytes = file->bytes - offset;
 	if (load_end) {
 		if (load_end < load || load_end - load > bytes)
 			return boot_fail(boot, GYRE_STATUS_FAILED,
-				"damaged kernel: its Multiboot header says 0x%llx bytes, the file has 0x%llx (is it "
-				"truncated?)",
+				"damaged kernel: 0x%llx bytes by its header, 0x%llx in the file (truncated?)",
 				(unsigned long long)(load_end - load), (unsigned long long)bytes);
 		bytes = load_end - load;
 	}
@@ -65,8 +63,7 @@ static int load_kludge(struct boot *boot, uint64_t at, uint64_t *entry, uint64_t
 	uint8_t *host = memory_at(boot->memory, load, *high - load);
 	if (!host || load < BOOT_KERNEL_LOWEST || (load<MEMORY_HIGH && * high> MEMORY_EBDA))
 		return boot_fail(boot, GYRE_STATUS_FAILED,
-			"it is to be loaded at 0x%llx to 0x%llx, which does not lie in the VM's RAM (%llu MiB): give "
-			"it more memory (--memory)",
+			"0x%llx to 0x%llx is outside the VM's RAM (64 KiB to %llu MiB): see --memory",
 			(unsigned long long)load, (unsigned long long)*high,
 			(unsigned long long)(boot->memory->bytes >> 20));
 	memcpy(host, file->data + offset, bytes);
@@ -82,15 +79,14 @@ static int load_elf(struct boot *boot, uint64_t *entry, uint64_t *high)
 	struct elf_kernel kernel;
 	if (!elf_is(boot->vm->kernel.data, boot->vm->kernel.bytes))
 		return boot_fail(boot, GYRE_STATUS_FAILED,
-			"it has a Multiboot header, but is no ELF file and its header does not say where it is loaded");
+			"no ELF file, and its Multiboot header does not say where it is loaded");
 	int error = elf_load(boot, &kernel);
 	if (error < 0)
 		return error;
 	*entry = kernel.entry;
 	*high = kernel.high;
 	if (kernel.entry < kernel.low || kernel.entry >= kernel.high || kernel.entry >= MEMORY_4G)
-		return boot_fail(boot, GYRE_STATUS_FAILED,
-			"damaged ELF file: its entry 0x%llx is outside what it loads",
+		return boot_fail(boot, GYRE_STATUS_FAILED, "damaged ELF: its entry 0x%llx is outside what it loads",
 			(unsigned long long)kernel.entry);
 	return 0;
 }
@@ -107,10 +103,9 @@ static int load_modules(struct boot *boot, uint64_t high, uint64_t *list)
 		uint64_t text;
 		at = (at + 0xfff) & ~0xfffull;
 		if (at >= top || file->bytes > top - at)
-			return boot_fail(boot, GYRE_STATUS_FAILED,
-				"module %.60s of %llu KiB does not fit into the VM's memory behind the kernel: give it "
-				"more (--memory)",
-				file->name, (unsigned long long)((file->bytes + 1023) >> 10));
+			return boot_fail(boot, GYRE_STATUS_LACKS,
+				"module %.24s of %llu KiB does not fit in: give the VM more memory", file->name,
+				(unsigned long long)((file->bytes + 1023) >> 10));
 		memcpy(memory_at(boot->memory, at, file->bytes ? file->bytes : 1), file->data, file->bytes);
 		if (boot_string(boot, file->name, file->arguments, &text) < 0)
 			return -1;

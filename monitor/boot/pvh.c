@@ -29,9 +29,8 @@ static int load_initrds(struct boot *boot, uint64_t low, uint64_t *gpa, uint64_t
 		low = MEMORY_HIGH;
 	low = (low + 0xfff) & ~0xfffull;
 	if (low >= top || *bytes > top - low)
-		return boot_fail(boot, GYRE_STATUS_FAILED,
-			"the initrds have %llu MiB, and the VM has room for %llu beside the kernel: give it more "
-			"memory (--memory)",
+		return boot_fail(boot, GYRE_STATUS_LACKS,
+			"the initrds have %llu MiB, there is room for %llu: give the VM more memory",
 			mib(*bytes + 0xfffff), low < top ? mib(top - low) : 0);
 	*gpa = (top - *bytes) & ~0xfffull;
 	uint8_t *host = memory_at(boot->memory, *gpa, *bytes);
@@ -53,12 +52,11 @@ int boot_pvh(struct boot *boot)
 		return error;
 	if (!kernel.has_pvh)
 		return boot_fail(boot, GYRE_STATUS_FAILED,
-			"an ELF file that says neither by a PVH note nor by a Multiboot header how it is started (a "
-			"Linux kernel needs CONFIG_PVH)");
+			"an ELF without PVH note or Multiboot header (Linux needs CONFIG_PVH)");
 	if (!memory_at(boot->memory, kernel.pvh_entry, 1) || kernel.pvh_entry < kernel.low ||
 		kernel.pvh_entry >= kernel.high)
-		return boot_fail(boot, GYRE_STATUS_FAILED,
-			"damaged ELF file: its PVH entry 0x%x is outside what it loads", kernel.pvh_entry);
+		return boot_fail(boot, GYRE_STATUS_FAILED, "damaged ELF: its PVH entry 0x%x is outside what it loads",
+			kernel.pvh_entry);
 	if ((error = load_initrds(boot, kernel.high, &initrd, &initrd_bytes)) < 0 ||
 		(error = boot_string(boot, boot->vm->append, "", &cmdline)) < 0)
 		return error;

@@ -188,11 +188,11 @@ static enum emu_decoded decode_vex(struct decoder copy, struct emu_insn *insn, u
 	const uint8_t *p = d->code + d->at;
 	const struct emu_opcode *line = NULL;
 	unsigned map, prefix, wide = 0, raw_vvvv;
-	bool immediate, modrm = true;
+	bool immediate, modrm = true, invalid;
 
 	insn->encoding = escape == 0x62 ? EMU_ENC_EVEX : escape == 0x8f ? EMU_ENC_XOP : EMU_ENC_VEX;
-	if (insn->rex || insn->prefixes & (EMU_PREFIX_66 | EMU_PREFIX_F2 | EMU_PREFIX_F3 | EMU_PREFIX_LOCK))
-		return refuse(d, EMU_DECODE_INVALID);
+	/* Reported at the end only: a processor first fetches all of the instruction. */
+	invalid = insn->rex || insn->prefixes & (EMU_PREFIX_66 | EMU_PREFIX_F2 | EMU_PREFIX_F3 | EMU_PREFIX_LOCK);
 	if (escape == 0xc5) {
 		map = 1;
 		insn->rex = (uint8_t)(~p[0] >> 5 & 4);
@@ -234,10 +234,8 @@ static enum emu_decoded decode_vex(struct decoder copy, struct emu_insn *insn, u
 	}
 	if (escape == 0xc4 || escape == 0xc5)
 		line = emu_vex_line(map, insn->opcode, prefix, d->code[d->at] >> 3 & 7);
-	if (line && line->op == OP_INVALID)
-		return refuse(d, EMU_DECODE_INVALID);
-	if (line && insn->vector_length) /* these exist for L = 0 only; RORX and MULX too */
-		return refuse(d, EMU_DECODE_INVALID);
+	if (line && (line->op == OP_INVALID || insn->vector_length)) /* these exist for L = 0 only; RORX and MULX too */
+		invalid = true;
 	insn->entry = line ? line : &opcode_other;
 	insn->op = insn->entry->op;
 	insn->form = insn->entry->form;
@@ -245,12 +243,12 @@ static enum emu_decoded decode_vex(struct decoder copy, struct emu_insn *insn, u
 	if (modrm)
 		decode_modrm(d, insn, F_MODRM);
 	if (line && line->op == OP_RORX && raw_vvvv != 0)
-		return refuse(d, EMU_DECODE_INVALID);
+		invalid = true;
 	if (escape == 0x8f && map == 10)
 		d->at += 4;
 	if (immediate)
 		insn->imm = d->code[d->at++];
-	return finish(d, insn);
+	return invalid ? refuse(d, EMU_DECODE_INVALID) : finish(d, insn);
 }
 
 /* Prefixes. Returns the first byte of the opcode, which is consumed; 256 if there are more than fit. */

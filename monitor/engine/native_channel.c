@@ -106,6 +106,9 @@ void engine_end(uint32_t reason, uint32_t code, const char *text)
 	if ((native.start->vm_flags & GYRE_VM_COUNTERS) != 0)
 		for (uint32_t i = 0; i < native.vcpus; i++)
 			channel_send(GYRE_FRAME_COUNTERS, native.counters[i], sizeof(*native.counters[i]), NULL, 0);
+	/* What the report has no room for. */
+	if (strlen(text) >= sizeof(native.channel->end_text))
+		engine_log(text);
 	gyre_strlcpy(native.channel->end_text, text, sizeof(native.channel->end_text));
 	endpoint_call(native.start->endpoint, &message);
 	thread_exit();

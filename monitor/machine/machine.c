@@ -120,9 +120,7 @@ static void choose_level(struct machine *machine)
 		refuse(GYRE_STATUS_USAGE, "this version gives a VM one processor: leave --cpus out");
 	if (level_make(&machine->level, &request, missing, sizeof missing) < 0) {
 		gyre_snprintf(text, sizeof text,
-			"this machine's processor is below the level portable-1, it lacks %s: use another machine, or "
-			"--level host",
-			missing);
+			"the level portable-1 needs a processor with %s: use another, or --level host", missing);
 		refuse(GYRE_STATUS_LACKS, text);
 	}
 	machine->level.policy.tsc_offset = (int64_t)machine->clock.offset;
@@ -131,7 +129,7 @@ static void choose_level(struct machine *machine)
 static void build_processor(struct machine *machine)
 {
 	if (engine_vcpu_create(&machine->vcpu, 0) < 0)
-		refuse(GYRE_STATUS_LACKS, "no virtual processor can be made: the machine has too little memory left");
+		refuse(GYRE_STATUS_LACKS, "no virtual processor can be made: too little memory is left");
 	if (machine->vcpu.page->abi != GYRE_VCPU_ABI)
 		refuse(GYRE_STATUS_FAILED, "the monitor and the core are not of the same version: build both anew");
 	if (engine_vcpu_policy(&machine->vcpu, &machine->level.policy, machine->level.cpuid, machine->level.entries) <
@@ -163,11 +161,10 @@ void machine_start(struct machine *machine, const struct engine_vm *vm)
 	clock_init(&machine->clock, vm->tsc_khz);
 	choose_level(machine);
 	if (memory_layout(&machine->memory, vm->ram, vm->memory, machine->level.policy.physical_bits) < 0)
-		refuse(GYRE_STATUS_LACKS, "the VM's memory has to be a multiple of 2 MiB that its address width has "
-					  "room for: change --memory");
-	if (memory_map_all(&machine->memory) < 0)
 		refuse(GYRE_STATUS_LACKS,
-			"the VM's memory cannot be mapped: the machine has too little left for page tables");
+			"the VM's memory is no multiple of 2 MiB, or more than its address width: see --memory");
+	if (memory_map_all(&machine->memory) < 0)
+		refuse(GYRE_STATUS_LACKS, "the VM's memory cannot be mapped: too little is left for page tables");
 	build_processor(machine); /* after the memory: the engine tells the core where code can be read */
 	build_devices(machine);
 	emulator_init(machine);

@@ -106,7 +106,7 @@ DefinitionBlock ("", "DSDT", 2, "GYRE", "GYREPC", 1)
 			}
 		}
 
-		/* Ports of the board itself. */
+		/* What is the board's own and no other table names. */
 		Device (MBRD)
 		{
 			Name (_HID, EisaId ("PNP0C02"))
@@ -115,8 +115,6 @@ DefinitionBlock ("", "DSDT", 2, "GYRE", "GYREPC", 1)
 			{
 				IO (Decode16, 0x0061, 0x0061, 1, 1)
 				IO (Decode16, 0x0092, 0x0092, 1, 1)
-				IO (Decode16, 0x0600, 0x0600, 1, 0x0c)
-				Memory32Fixed (ReadOnly, 0xfec00000, 0x00001000)
 				Memory32Fixed (ReadOnly, 0xfee00000, 0x00001000)
 			})
 		}

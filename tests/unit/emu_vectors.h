@@ -16,6 +16,7 @@ struct path {
 	uint8_t map, opcode;
 	int8_t reg, mod, rm, prefix; /* -1: any; mod: 0 memory, 1 register; prefix: 0 none, 1 66, 2 F3, 3 F2 */
 	bool vex;
+	uint32_t flags; /* of the line and the groups above it */
 	const struct emu_opcode *line;
 };
 
@@ -24,6 +25,7 @@ struct vector {
 	struct host_state state;
 	struct emu_insn insn;
 	enum emu_decoded decoded;
+	bool stepped;	      /* by TF; else by a breakpoint behind the instruction */
 	uint32_t code_offset; /* from HOST_BASE */
 	uint64_t operand;     /* linear address of the ModRM operand, if there is one */
 };

@@ -321,7 +321,7 @@ static const char *run(struct vector *v, const struct path *path, enum emu_mode 
 		memory_put(vector_segment(v->state.es, mode == EMU_MODE_LONG, EMU_ES).base + v->state.gpr[7], data, 8);
 	if (v->operand)
 		memory_put(v->operand, data, 16);
-	memory_put(HOST_BASE + v->code_offset, v->code, 15);
+	memory_put(HOST_BASE + v->code_offset, v->code, 16);
 	if (with_xmm)
 		for (unsigned i = 0; i < 16; i++)
 			for (unsigned j = 0; j < 16; j += 8)
@@ -340,6 +340,10 @@ static const char *run(struct vector *v, const struct path *path, enum emu_mode 
 		emu.cpu.seg[i] = vector_segment(selectors[i], mode == EMU_MODE_LONG, i);
 	}
 	host = host_run(&after, with_xmm);
+	if (!v->stepped && host.vector == VECTOR_BP) {
+		host.vector = 1;
+		after.rip--;
+	}
 	do {
 		result = emu_step(&emu);
 	} while (result == EMU_RETRY);
@@ -361,6 +365,14 @@ static unsigned scale(void)
 	return value > 0 ? (unsigned)value : 1;
 }
 
+static bool exists(const struct path *path, enum emu_mode mode)
+{
+	if (mode == EMU_MODE_LONG)
+		return !(path->flags & F_N64) &&
+		       !(path->map == 0 && path->opcode >> 4 == 4); /* there 40 to 4F are REX */
+	return !(path->flags & F_O64) && path->line->form != FORM_GE32;
+}
+
 /* In the child: all paths of one mode. The number of failures, at most 100. */
 static int run_mode(enum emu_mode mode)
 {
@@ -375,7 +387,7 @@ static int run_mode(enum emu_mode mode)
 		return 101;
 	}
 	for (unsigned i = 0; i < count; i++) {
-		unsigned done = 0, completed = 0, differ = 0, tries;
+		unsigned done = 0, differ = 0, tries;
 		char name[64];
 
 		path_name(&paths[i], name);
@@ -393,11 +405,9 @@ static int run_mode(enum emu_mode mode)
 			if (run(&vector, &paths[i], mode, &shown))
 				differ++;
 		}
-		(void)completed;
 		if (differ)
 			fprintf(stderr, "mode %d: %s: %u of %u differ\n", mode, name, differ, done);
-		/* A path that never gives a valid instruction does not exist in this mode (or the host refused it too). */
-		if (done > 0 && done < VECTORS * scale()) {
+		if (done < VECTORS * scale() && exists(&paths[i], mode)) {
 			fprintf(stderr, "mode %d: %s: only %u vectors\n", mode, name, done);
 			failures++;
 		}
@@ -408,17 +418,28 @@ static int run_mode(enum emu_mode mode)
 	return failures > 100 ? 100 : (int)failures;
 }
 
+/* A child for each mode, all at once: a child has its own FS, GS and memory, and its death is a failed test. */
+static pid_t children[EMU_MODE_LONG + 1];
+
+static int children_start(void **state)
+{
+	(void)state;
+	for (enum emu_mode mode = EMU_MODE_PROT16; mode <= EMU_MODE_LONG; mode++) {
+		children[mode] = fork();
+		if (children[mode] == 0) {
+			alarm(100 * scale()); /* ends a child that hangs */
+			_exit(run_mode(mode));
+		}
+	}
+	return 0;
+}
+
 static void agrees_in(enum emu_mode mode)
 {
 	int status;
-	pid_t child = fork();
 
-	assert_true(child >= 0);
-	if (child == 0) {
-		alarm(60 * scale()); /* ends a child that hangs */
-		_exit(run_mode(mode));
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(children[mode] > 0);
+	assert_int_equal(waitpid(children[mode], &status, 0), children[mode]);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
@@ -448,5 +469,5 @@ int main(void)
 		cmocka_unit_test(agrees_with_the_processor_in_32_bit_mode),
 		cmocka_unit_test(agrees_with_the_processor_in_16_bit_mode),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, children_start, NULL);
 }

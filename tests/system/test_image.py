@@ -67,7 +67,7 @@ def test_image(gyre, parts, tmp_path):
     assert first[5] == 0 and second[5] == 0
     assert text_at(table, text, first[6]) == "quiet x=y" and second[6] == 0
     assert text_at(table, text, first[7]) == str(parts / "kernel")
-    assert first[8] == 1 and first[9] == 1 and text_at(table, text, first[10]) == "mod one"
+    assert first[8] == 1 and first[9] == 1 and text_at(table, text, first[10]) == f"{parts}/initrd mod one"
     assert second[8] == 0 and first[25:27] == (0xFFFFFFFF, 0xFFFFFFFF)
 
 

@@ -63,7 +63,8 @@ m.ready()
 m.say("first console \x1b[1m\r\n\xff".encode("latin-1"))
 m.frame(CONSOLE, 1, "second \x1b[31mcon")
 m.frame(CONSOLE, 1, "sole\r\nno end")
-m.end_vm(1, 16, "triple fault", 3)
+m.log("triple fault at a place with a long name\n", vm=1)
+m.end_vm(1, 16, "triple fault at", 3)
 m.end_vm(0, 0, "powered off")
 m.end(0)
 """
@@ -71,8 +72,8 @@ m.end(0)
     assert result.returncode == 0
     assert result.stdout == "first console \x1b[1m\n�"
     lines = result.stderr.splitlines()
-    expected = ["core: hello", "core: half a line", "root: mine", "two: monitor's word", "two: second console", "two: no end"]
-    assert lines == expected + ["two: triple fault", "one: powered off"]
+    expected = ["core: hello", "core: half a line", "root: mine", "two: monitor's word", "two: second console"]
+    assert lines == expected + ["two: triple fault at a place with a long name", "two: no end", "one: powered off"]
 
 
 @pytest.mark.parametrize(

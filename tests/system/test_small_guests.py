@@ -43,13 +43,15 @@ def test_without_the_test_device_there_is_no_exit_port(gyre, kernel):
 def test_triple_fault(boot):
     result = boot("triple", "--no-reboot")
     assert result.returncode == 16 and result.stdout.count(NAME) == 1
-    assert "triple fault" in result.stderr
+    assert re.search("triple.fault", result.stderr)
 
 
 @pytest.mark.parametrize("what", ["triple", "reset-kbd", "reset-cf9"])
 def test_a_reset_starts_the_vm_again(boot, what):
     result = boot(what, seconds=6)
-    assert result.returncode == 14 and result.stdout.count(NAME) >= 3, result.stderr
+    # A guest that does nothing but triple-fault is given up after some starts.
+    assert result.returncode in ((14, 16) if what == "triple" else (14,)), result.stderr
+    assert result.stdout.count(NAME) >= 3, result.stderr
 
 
 @pytest.mark.parametrize("what", ["reset-kbd", "reset-cf9"])

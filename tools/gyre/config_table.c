@@ -37,6 +37,17 @@ static uint32_t file_add(struct config_table *table, const char *path)
 	return table->files++;
 }
 
+/* What a Multiboot module is told: as a kernel's command line, it begins with the file's name. */
+static uint32_t module_text(struct text_area *text, const struct vm_initrd *initrd)
+{
+	char *line = initrd->arguments ? text_format("%s %s", initrd->name, initrd->arguments)
+				       : text_copy(initrd->name);
+	uint32_t offset = text_add(text, line);
+
+	free(line);
+	return offset;
+}
+
 static void vm_entry(struct config_table *table, struct text_area *text, struct gyre_config_vm *entry,
 	const struct vm_description *vm, uint32_t vm_flags)
 {
@@ -52,7 +63,7 @@ static void vm_entry(struct config_table *table, struct text_area *text, struct 
 	entry->initrds = vm->initrds;
 	for (unsigned i = 0; i < vm->initrds; i++) {
 		entry->initrd[i].file = file_add(table, vm->initrd[i].file);
-		entry->initrd[i].arguments = text_add(text, vm->initrd[i].arguments);
+		entry->initrd[i].arguments = module_text(text, &vm->initrd[i]);
 	}
 	for (unsigned i = vm->initrds; i < GYRE_CONFIG_INITRDS; i++)
 		entry->initrd[i].file = GYRE_NO_FILE;

@@ -153,6 +153,7 @@ bool vm_add_initrd(
 		return false;
 	}
 	vm->initrd[vm->initrds].file = path;
+	vm->initrd[vm->initrds].name = text_copy(file);
 	vm->initrd[vm->initrds++].arguments = arguments && *arguments ? text_copy(arguments) : NULL;
 	vm->given |= 1u << VM_KEY_INITRD;
 	return true;

@@ -16,6 +16,7 @@
 
 struct vm_initrd {
 	char *file;	 /* path, from where the command runs */
+	char *name;	 /* as it was given */
 	char *arguments; /* or NULL */
 };
 

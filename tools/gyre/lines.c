@@ -24,6 +24,7 @@ static void put_line(struct lines *lines)
 	if (terminal_is_raw())
 		stream_add(lines->out, "\r", 1);
 	stream_add(lines->out, "\n", 1);
+	lines->last = lines->length;
 	lines->length = 0;
 	lines->since = 0;
 	lines->in_escape = false;
@@ -58,4 +59,11 @@ void lines_flush(struct lines *lines, double seconds)
 {
 	if (lines->length && seconds_now() - lines->since >= seconds)
 		put_line(lines);
+}
+
+bool lines_begin_last(const struct lines *lines, const char *text)
+{
+	size_t length = strlen(text);
+
+	return length && !lines->length && length <= lines->last && !memcmp(lines->text, text, length);
 }

@@ -13,8 +13,8 @@ struct lines {
 	struct stream *out;
 	/* Lines that begin with one of these, zero-ended list, carry their name already. */
 	const char *const *own;
-	char text[1024];
-	size_t length;
+	char text[1024]; /* its bytes stay after it was put out */
+	size_t length, last;
 	bool in_escape; /* inside ESC [ ... */
 	double since;	/* when its first byte came; 0: empty */
 };
@@ -22,5 +22,7 @@ struct lines {
 void lines_add(struct lines *lines, const void *bytes, size_t length);
 /* Puts out what has no line end yet, if it has waited `seconds`. */
 void lines_flush(struct lines *lines, double seconds);
+/* Whether the line that was put out last begins with this text, which is not empty. */
+bool lines_begin_last(const struct lines *lines, const char *text);
 
 #endif

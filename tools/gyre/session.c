@@ -185,8 +185,12 @@ static void take_exit(struct session *session, unsigned vm, const uint8_t *data,
 	lines_flush(&view->console, 0);
 	view->ended = true;
 	view->end = end;
-	lines_add(&view->log, end.text, strlen(end.text));
+	/* A text that the frame had no room for was logged whole before. */
 	lines_flush(&view->log, 0);
+	if (!lines_begin_last(&view->log, end.text)) {
+		lines_add(&view->log, end.text, strlen(end.text));
+		lines_flush(&view->log, 0);
+	}
 }
 
 static void take_trace(struct session *session, unsigned vm, const uint8_t *data, size_t length)

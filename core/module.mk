@@ -9,5 +9,5 @@ $(GEN)/core/x86/font.c: tools/build/font.py $(B)/debs/console-setup-linux.stamp 
 	$(Q)mkdir -p $(@D)
 	$(Q)$(PYTHON) tools/build/font.py $(CORE_FONT) $@
 
-# No frame pointer where exits are answered: RBP is the guest's there, and a backtrace ends at it.
-CFLAGS_core/virt/svm/exit.c := -fomit-frame-pointer
+# No frame pointer on the way into a guest and out of it: each exit begins on an empty stack, so a backtrace has nothing to follow.
+$(foreach f,core/virt/run.c core/virt/svm/exit.c core/virt/svm/run.c core/virt/svm/page.c,$(eval CFLAGS_$(f) := -fomit-frame-pointer))

@@ -48,11 +48,13 @@ void core_call(struct cpu *cpu, struct regs *regs)
 #ifdef GYRE_TEST_CORE
 	call_counts[number < 64 ? number : 63]++;
 #endif
-	/* The two that are made most, at once. */
+	/* Those that are made most, at once. */
 	if (number == GYRE_CALL_endpoint_call)
 		endpoint_call(cpu, cpu->thread);
 	else if (number == GYRE_CALL_endpoint_reply_wait)
 		endpoint_reply_wait(cpu, cpu->thread);
+	else if (number == GYRE_CALL_vcpu_run)
+		regs->rax = (uint64_t)call_vcpu_run(cpu, cpu->thread, regs); /* returns only if it is refused */
 	else
 		call_any(cpu, regs, number);
 }

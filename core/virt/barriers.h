@@ -58,6 +58,8 @@ struct barriers {
 	uint32_t msr; /* that IBPB is written to: PRED_CMD, or the stand-in */
 	uint32_t value;
 	uint16_t selector; /* for VERW */
+	bool before_user;  /* IBPB, where it was not done at the exit already */
+	bool at_entry;	   /* the entry code with barriers is to be used */
 	bool forced;
 };
 extern struct barriers barriers;
@@ -71,7 +73,7 @@ void barriers_init(uint32_t (*of_model)(uint32_t family, uint32_t model), uint32
 void barrier_ibpb(void);
 static inline void barrier_before_user(void)
 {
-	if ((barriers.set & (BARRIER_USER_IBPB | BARRIER_EXIT_IBPB)) == BARRIER_USER_IBPB)
+	if (barriers.before_user)
 		barrier_ibpb();
 }
 static inline void barrier_before_switch(void)

@@ -28,33 +28,6 @@ int64_t call_vcpu_create(struct cpu *cpu, struct thread *caller, struct regs *re
 	return call_new_handle(caller, &vcpu->object, GYRE_RIGHT_ALL);
 }
 
-/* The thread becomes the vCPU's, and this call's end is an exit of the guest. */
-int64_t call_vcpu_run(struct cpu *cpu, struct thread *caller, struct regs *regs)
-{
-	struct process *process = caller->process;
-	struct handle *entry = handle_entry(&process->handles, ARG1(regs));
-	struct vcpu *vcpu;
-	int error;
-	if (entry == NULL || entry->object->type != GYRE_OBJECT_VCPU || !object_alive(entry->object))
-		return -GYRE_EHANDLE;
-	vcpu = container_of(entry->object, struct vcpu, object);
-	/* Guest RAM is read through this process's address space: no other process's thread may be standing on its tables instead. */
-	if ((entry->rights & GYRE_RIGHT_RUN) == 0 || vcpu->process != process)
-		return -GYRE_EACCES;
-	if (vcpu->thread != NULL)
-		return -GYRE_EBUSY;
-	if (!vcpu->policy_set)
-		return -GYRE_EINVAL;
-	if ((error = run_page_take(cpu, vcpu)) < 0)
-		return error;
-	vcpu->has_run = true;
-	vcpu->thread = caller;
-	caller->vcpu = vcpu;
-	if (cpu->hazard != 0)
-		return CALL_LATER; /* core_leave has something more urgent, and comes to the guest then */
-	vcpu_enter(cpu, vcpu);
-}
-
 int64_t call_vcpu_kick(struct cpu *cpu, struct thread *caller, struct regs *regs)
 {
 	struct vcpu *vcpu;
@@ -181,7 +154,7 @@ int64_t call_vcpu_state_set(struct cpu *cpu, struct thread *caller, struct regs 
 	int error;
 	if ((error = state_common(caller, regs, GYRE_RIGHT_MANAGE, &vcpu)) != 0)
 		return error;
-	if (!vcpu->policy_set)
+	if (vcpu->runner == NULL)
 		return -GYRE_EINVAL;
 	/* One copy, which is checked and used. */
 	memcpy(&state, vcpu->state, sizeof(state));

@@ -68,7 +68,7 @@ int vcpu_policy_set(
 		return -GYRE_EINVAL;
 	if (policy->tsc_khz != tsc_khz || (policy->xcr0_allowed & ~fpu_xcr0_supported()) != 0)
 		return -GYRE_ENOTSUP;
-	if (vcpu->has_run)
+	if (vcpu->counters->entries != 0)
 		return -GYRE_EBUSY;
 	if ((error = vcpu_ops->policy(vcpu, policy)) < 0)
 		return error;
@@ -81,6 +81,6 @@ int vcpu_policy_set(
 	vcpu->lapic.tsc_khz = tsc_khz;
 	vcpu->tsc_offset = (uint64_t)policy->tsc_offset;
 	vlapic_tsc_changed(&vcpu->lapic, vcpu->tsc_offset);
-	vcpu->policy_set = true;
+	vcpu->runner = vcpu->process;
 	return 0;
 }

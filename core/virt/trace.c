@@ -41,6 +41,7 @@ int trace_set(struct vcpu *vcpu, bool on)
 	struct gyre_trace_header *ring = vcpu->trace_pages;
 	if (!on) {
 		vcpu->trace = NULL;
+		vcpu_hazard_clear(vcpu, VCPU_HAZARD_TRACE);
 		return 0;
 	}
 	if (ring->magic != GYRE_TRACE_MAGIC) {
@@ -52,5 +53,6 @@ int trace_set(struct vcpu *vcpu, bool on)
 	}
 	ring->tail = ring->head;
 	vcpu->trace = ring;
+	vcpu_hazard_set(vcpu, VCPU_HAZARD_TRACE);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/virt/vcpu.c: the life of a vCPU, and the way in and out of its guest.
+ * core/virt/vcpu.c: the life of a vCPU, and which one's state a processor holds.
  */
 #include "core/mem/memory.h"
 #include "core/obj/event.h"
@@ -10,7 +10,6 @@
 #include "core/virt/vcpu_ops.h"
 #include "core/virt/virt.h"
 #include "core/virt/vm.h"
-#include "core/x86/entry.h"
 #include "core/x86/irq.h"
 #include "core/x86/lapic.h"
 #include "core/x86/msr.h"
@@ -238,6 +237,17 @@ static void load(struct cpu *cpu, struct vcpu *vcpu)
 		msr_write(MSR_TSC_AUX, vcpu->tsc_aux);
 }
 
+void vcpu_load(struct cpu *cpu, struct vcpu *vcpu)
+{
+	if (cpu->vcpu != vcpu)
+		load(cpu, vcpu);
+	if (cpu->fpu_owner != vcpu->fpu) {
+		fpu_enter(cpu, vcpu->fpu);
+		vcpu->counters->fpu_loads++;
+		cpu_ts_set();
+	}
+}
+
 void vcpu_unload(struct cpu *cpu)
 {
 	struct vcpu *vcpu = cpu->vcpu;
@@ -254,74 +264,4 @@ void virt_leave(struct cpu *cpu)
 {
 	if (cpu->vcpu != NULL)
 		vcpu_unload(cpu);
-}
-
-/* ---- in and out ---- */
-static inline void leave_to_monitor(struct vcpu *vcpu, struct thread *thread)
-{
-	struct gyre_vcpu_page *page = vcpu->page;
-	page->exit = vcpu->exit.kind;
-	page->instruction_length = vcpu->exit.length;
-	page->d0 = vcpu->exit.d0;
-	page->d1 = vcpu->exit.d1;
-	page->d2 = vcpu->exit.d2;
-	thread->vcpu = NULL;
-	vcpu->thread = NULL;
-	thread->regs.rax = vcpu->exit.kind;
-}
-
-static __attribute__((noinline)) void load_all(struct cpu *cpu, struct vcpu *vcpu)
-{
-	if (cpu->vcpu != vcpu)
-		load(cpu, vcpu);
-	if (cpu->fpu_owner != vcpu->fpu) {
-		fpu_enter(cpu, vcpu->fpu);
-		vcpu->counters->fpu_loads++;
-		cpu_ts_set();
-	}
-}
-
-void vcpu_enter(struct cpu *cpu, struct vcpu *vcpu)
-{
-	if (__builtin_expect(cpu->vcpu != vcpu || cpu->fpu_owner != vcpu->fpu, 0))
-		load_all(cpu, vcpu);
-	/* Woken or not, only an event ends a halt. */
-	if (__builtin_expect(vcpu->unusual != 0, 0) && vcpu->activity != VCPU_RUNNING)
-		vcpu_hazard_set(vcpu, VCPU_HAZARD_EVENTS);
-	if (__builtin_expect(vcpu->hazard != 0, 0) && (vcpu->hazard & (VCPU_HAZARD_KICK | VCPU_HAZARD_END)) != 0) {
-		vcpu_hazard_clear(vcpu, VCPU_HAZARD_KICK | VCPU_HAZARD_END);
-		vcpu_to_monitor(vcpu, GYRE_EXIT_KICK, 0, 0, 0, 0);
-		vcpu_ops->fill(vcpu);
-		vcpu_left(cpu, vcpu, VCPU_MONITOR);
-	}
-	vcpu_ops->run(cpu, vcpu);
-}
-
-void vcpu_left(struct cpu *cpu, struct vcpu *vcpu, enum vcpu_next next)
-{
-	struct thread *thread = cpu->thread;
-	__atomic_store_n(&vcpu->in_guest, false, __ATOMIC_RELEASE);
-	if (__builtin_expect(next == VCPU_MONITOR, 1)) {
-		vcpu->counters->exits[vcpu->exit.kind & (GYRE_EXIT_KINDS - 1)]++;
-		barrier_before_user();
-		leave_to_monitor(vcpu, thread);
-	} else if (next == VCPU_HALT) {
-		thread_block(cpu, thread, THREAD_HALTED);
-		/* A hazard that came from another processor just now found the thread running. */
-		if ((__atomic_load_n(&vcpu->hazard, __ATOMIC_SEQ_CST) & ~VCPU_HAZARD_FLUSH) != 0)
-			thread_wake(cpu, thread);
-	} else if (next == VCPU_YIELD) {
-		sched_yield(cpu);
-	}
-	core_enter(cpu);
-}
-
-void vcpu_abandon(struct cpu *cpu, struct vcpu *vcpu, struct thread *thread)
-{
-	(void)cpu;
-	vcpu_to_monitor(vcpu, GYRE_EXIT_KICK, 0, 0, 0, 0);
-	vcpu_ops->fill(vcpu);
-	leave_to_monitor(vcpu, thread);
-	if (!object_alive(&vcpu->object))
-		thread->regs.rax = (uint64_t)-GYRE_EDEAD;
 }

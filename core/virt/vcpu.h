@@ -27,10 +27,11 @@ struct gyre_trace_header;
  * vcpu->hazard: what is due before the next entry; tested once, there. Any processor may set a bit (atomically) and then call vcpu_wake(); the owner
  * clears a bit before it looks at what the bit stands for.
  */
-#define VCPU_HAZARD_EVENTS 0x1u /* look at the local APIC, NMIs, lines, events to inject again */
-#define VCPU_HAZARD_KICK   0x2u /* return GYRE_EXIT_KICK */
-#define VCPU_HAZARD_END	   0x4u /* the thread is to leave for good */
-#define VCPU_HAZARD_FLUSH  0x8u /* what the TLB has of the guest is void. The vendor's alone */
+#define VCPU_HAZARD_EVENTS 0x1u	 /* look at the local APIC, NMIs, lines, events to inject again */
+#define VCPU_HAZARD_KICK   0x2u	 /* return GYRE_EXIT_KICK */
+#define VCPU_HAZARD_END	   0x4u	 /* the thread is to leave for good */
+#define VCPU_HAZARD_TRACE  0x10u /* stays while the trace is on: every entry takes the way that knows of it */
+#define VCPU_HAZARD_FLUSH  0x8u	 /* what the TLB has of the guest is void. The vendor's alone */
 
 enum vcpu_activity { VCPU_RUNNING, VCPU_HALTED, VCPU_WAITS_FOR_SIPI, VCPU_SHUT_DOWN };
 
@@ -41,13 +42,6 @@ enum vcpu_next {
 	VCPU_MONITOR, /* vcpu->exit is for the monitor */
 	VCPU_HALT,    /* the guest halted, and nothing wakes it yet */
 	VCPU_YIELD,   /* the guest spins, or says that it waits for another: another thread may run */
-};
-
-/* An exit for the monitor, until it is written to the page. */
-struct vcpu_exit {
-	uint32_t kind; /* enum gyre_exit */
-	uint32_t length;
-	uint64_t d0, d1, d2;
 };
 
 /* What the level gives the guest; from the CPUID table when the policy is set. */
@@ -68,7 +62,7 @@ struct vcpu {
 			uint8_t activity; /* enum vcpu_activity */
 			bool single;	  /* GYRE_ENTRY_SINGLE: return after one instruction */
 			bool nmi_blocked;
-			bool pv_kicked; /* a halt that comes now is not one: KVM_HC_KICK_CPU came first */
+			bool step; /* the vendor's: TF is the core's, look again after one instruction */
 		};
 		uint64_t unusual; /* all of the above at once: 0 most of the time */
 	};
@@ -77,11 +71,13 @@ struct vcpu {
 	struct vm *vm;
 	struct gyre_trace_header *trace; /* NULL: off */
 	struct cpuid_table *cpuid;
-	struct vcpu_exit exit;
+	uint32_t exit_kind; /* of the last exit to the monitor */
+	bool exit_plain;    /* the page needs no more than registers for it */
 	struct fetch_cache fetch;
 	struct vlapic lapic;
 	/* ---- injection ---- */
 	uint32_t nmi_pending; /* 0, 1, 2 */
+	bool pv_kicked;	      /* a halt that comes now is not one: KVM_HC_KICK_CPU came first. Set by others, too */
 	/* ---- state that no vendor's hardware keeps ---- */
 	uint64_t dr[4];
 	bool dr_loaded; /* the processor holds them */
@@ -91,7 +87,7 @@ struct vcpu {
 	/* ---- policy ---- */
 	struct gyre_vcpu_policy policy;
 	struct vcpu_offers offers;
-	bool policy_set, has_run;
+	struct process *runner; /* whose threads may run it: the process, once the policy is set */
 	/* ---- its place among others ---- */
 	struct thread *thread;	 /* inside vcpu_run of it, or NULL */
 	struct process *process; /* that made it: whose address space its windows are of */
@@ -102,8 +98,7 @@ struct vcpu {
 	struct deadline timer;
 	uint32_t number; /* its APIC id */
 	/* ---- translations: core/virt/vm.c ---- */
-	uint64_t tlb_seen; /* vm->tlb_generation at the last entry */
-	bool in_guest;	   /* its processor may use translations of the VM; others look at it */
+	bool in_guest; /* its processor may use translations of the VM; others look at it */
 };
 
 #define VCPU_OFFSET_PAGE 56 /* core/virt's assembly */
@@ -140,29 +135,37 @@ static inline void vcpu_exception_error(struct vcpu *vcpu, uint32_t vector, uint
 	vcpu_event_set(vcpu, GYRE_EVENT_VALID | GYRE_EVENT_EXCEPTION | GYRE_EVENT_ERROR | vector, error);
 }
 
+/* The exit is the monitor's: what it is, straight into the page. The vendor fills in the rest when it leaves. */
 static inline enum vcpu_next vcpu_to_monitor(
 	struct vcpu *vcpu, uint32_t kind, uint32_t length, uint64_t d0, uint64_t d1, uint64_t d2)
 {
-	vcpu->exit = (struct vcpu_exit){kind, length, d0, d1, d2};
+	struct gyre_vcpu_page *page = vcpu->page;
+	page->exit = kind;
+	page->instruction_length = length;
+	page->d0 = d0;
+	page->d1 = d1;
+	page->d2 = d2;
+	vcpu->exit_kind = kind;
+	vcpu->exit_plain = false;
 	return VCPU_MONITOR;
 }
 
 /* ---- core/virt/vcpu.c ---- */
 int vcpu_create(struct process *creator, struct vm *vm, uint32_t apic_id, uint64_t address, struct vcpu **out);
-/* From the vendor's loop: what comes next is not the guest. Never returns. */
-_Noreturn void vcpu_left(struct cpu *cpu, struct vcpu *vcpu, enum vcpu_next next);
 void vcpu_wake(struct vcpu *vcpu); /* a hazard was set: its processor notices, its halt ends */
 struct vcpu *vcpu_of_lapic(struct vlapic *lapic);
-/* The processor is to hold another guest's state, or none. */
+/* The processor gets this guest's state, its FPU's too; it is to hold another's, or none. */
+void vcpu_load(struct cpu *cpu, struct vcpu *vcpu);
 void vcpu_unload(struct cpu *cpu);
 
 /* ---- core/virt/policy.c ---- */
 int vcpu_policy_set(
 	struct vcpu *vcpu, const struct gyre_vcpu_policy *policy, struct gyre_cpuid_entry *entries, uint32_t count);
 
-/* ---- core/virt/run_page.c ---- */
-/* What the page asks for on entry, checked. -GYRE_EINVAL: nothing has changed. */
-int run_page_take(struct cpu *cpu, struct vcpu *vcpu);
+/* ---- core/virt/run.c ---- */
+/* From the vendor's loop: what comes next is not the guest. Neither returns. */
+_Noreturn void vcpu_left(struct cpu *cpu, struct vcpu *vcpu, enum vcpu_next next);
+_Noreturn void vcpu_left_to_monitor(struct cpu *cpu, struct vcpu *vcpu);
 
 /* ---- core/virt/inject.c ---- */
 /* What the guest's processor can take now, as the vendor sees it. */

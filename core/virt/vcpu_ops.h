@@ -32,13 +32,13 @@ struct vcpu_ops {
 	void (*load)(struct cpu *cpu, struct vcpu *vcpu);
 	void (*unload)(struct cpu *cpu, struct vcpu *vcpu);
 
-	/* RIP, RFLAGS (and CR2 with a page fault to inject) from the page. completed: the shadow ends, a single step is owed. */
-	void (*take)(struct vcpu *vcpu, bool completed);
 	/*
 	 * Runs the guest, and does not return: when something of enum vcpu_next other than VCPU_AGAIN is due, it calls vcpu_left() on an empty stack.
 	 * Only VCPU_MONITOR has filled the page, but for what vcpu->exit says.
 	 */
 	void (*run)(struct cpu *cpu, struct vcpu *vcpu) __attribute__((noreturn));
+	/* The same from the page: RIP, RFLAGS, RSP, RAX, and CR2 with a page fault to inject. completed: the shadow ends, a single step is owed. */
+	void (*start)(struct cpu *cpu, struct vcpu *vcpu, bool completed) __attribute__((noreturn));
 	/* Fills the page as for an exit, without one. */
 	void (*fill)(struct vcpu *vcpu);
 

@@ -2,8 +2,8 @@
 /*
  * core/virt/vm.c: the part of a VM that is about processors: messages to its local APICs, and the translations that its vCPUs may hold.
  *
- * A generation counts what was taken from the guest-physical memory. A vCPU that enters compares it with the one it saw last, and drops its translations
- * when it is behind (core/virt/svm/asid.c for one vendor). Who takes memory away waits until every processor that is inside the guest has left it.
+ * Who takes guest-physical memory away marks every vCPU of the VM (VCPU_HAZARD_FLUSH) and then waits until each processor that is inside its guest has
+ * left it or has seen the mark. A vCPU says that it is in its guest first, and looks at its hazards then.
  */
 #include "core/virt/vm.h"
 #include "core/virt/vcpu.h"
@@ -19,15 +19,16 @@ static void flush(struct aspace *aspace, uint64_t first_page, uint64_t pages)
 	struct cpu *cpu = cpu_current();
 	(void)first_page;
 	(void)pages;
-	__atomic_add_fetch(&vm->tlb_generation, 1, __ATOMIC_SEQ_CST);
+	for (uint32_t i = 0; i < vm->bus.count; i++)
+		vcpu_hazard_set(vcpu_of_lapic(vm->bus.member[i]), VCPU_HAZARD_FLUSH);
 	for (uint32_t i = 0; i < vm->bus.count; i++) {
 		struct vcpu *vcpu = vcpu_of_lapic(vm->bus.member[i]);
 		if (vcpu->cpu == cpu || !__atomic_load_n(&vcpu->in_guest, __ATOMIC_SEQ_CST))
 			continue;
-		/* Its wake interrupt makes it leave the guest; before it enters again it sees the generation. Bounded by the length of an exit. */
+		/* Its wake interrupt makes it leave the guest. Bounded by the length of an exit. */
 		lapic_ipi(vcpu->cpu->apic_id, VECTOR_WAKE);
 		while (__atomic_load_n(&vcpu->in_guest, __ATOMIC_SEQ_CST) &&
-			__atomic_load_n(&vcpu->tlb_seen, __ATOMIC_SEQ_CST) < vm->tlb_generation)
+			(__atomic_load_n(&vcpu->hazard, __ATOMIC_SEQ_CST) & VCPU_HAZARD_FLUSH) != 0)
 			cpu_pause();
 	}
 }
@@ -43,7 +44,6 @@ int virt_vm_init(struct vm *vm)
 {
 	vm->bus.count = 0;
 	vm->bus.rotate = 0;
-	vm->tlb_generation = 1;
 	return 0;
 }
 

@@ -37,8 +37,6 @@ struct vm {
 	struct list vcpus; /* vcpu.in_vm: core/virt */
 	uint32_t vcpu_count;
 	struct vlapic_bus bus; /* the local APICs of its vcpus */
-	uint64_t
-		tlb_generation; /* counts what was taken from its guest-physical memory; anybody, under the aspace's lock */
 };
 HANDLE_FIND(handle_vm, vm, GYRE_OBJECT_VM)
 

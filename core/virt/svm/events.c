@@ -68,9 +68,9 @@ static void want_window(struct vmcb *vmcb, bool want)
 
 void svm_step_begin(struct svm_vcpu *v, bool over_iret)
 {
-	if (v->step)
+	if (v->vcpu.step)
 		return;
-	v->step = true;
+	v->vcpu.step = true;
 	v->step_over_iret = over_iret;
 	v->step_tf = (v->vmcb->rflags & RFLAGS_TF) != 0;
 	v->vmcb->rflags |= RFLAGS_TF;

@@ -106,7 +106,7 @@ static __attribute__((noinline)) uint32_t finish_slow(struct svm_vcpu *v)
 		return next;
 	if ((vcpu->hazard & VCPU_HAZARD_FLUSH) != 0)
 		svm_flush_now(v);
-	return (vcpu->hazard | vcpu->cpu->hazard) != 0 ? VCPU_DUE : VCPU_AGAIN;
+	return ((vcpu->hazard & ~VCPU_HAZARD_TRACE) | vcpu->cpu->hazard) != 0 ? VCPU_DUE : VCPU_AGAIN;
 }
 
 /* The last thing before an entry: is anything due? */
@@ -295,22 +295,35 @@ static HANDLER exit_hypercall(struct svm_vcpu *v, struct vmcb *vmcb)
 }
 
 /* APM vol. 2, "IOIO Intercepts": exit_info_2 is the RIP of the next instruction, always. */
+static inline uint32_t io_to_monitor(struct svm_vcpu *v, const struct vmcb *vmcb)
+{
+	uint32_t info = (uint32_t)vmcb->exit_info_1;
+	/* Its string and REP bits are one up from the page's. */
+	_Static_assert(
+		SVM_IO_IN == GYRE_IO_IN && SVM_IO_STRING == GYRE_IO_STRING << 1 && SVM_IO_REP == GYRE_IO_REP << 1, "");
+	vcpu_to_monitor(&v->vcpu, GYRE_EXIT_IO, (uint32_t)(vmcb->exit_info_2 - vmcb->rip), SVM_IO_PORT(info),
+		(info & SVM_IO_IN) | (info >> 1 & (GYRE_IO_STRING | GYRE_IO_REP)) | (info & 0x70) << 4,
+		vmcb->exit_info_2);
+	v->vcpu.exit_plain = (info & SVM_IO_STRING) == 0;
+	return VCPU_MONITOR;
+}
+
+static HANDLER exit_port_write(struct svm_vcpu *v, struct vmcb *vmcb)
+{
+	uint32_t info = (uint32_t)vmcb->exit_info_1, size = SVM_IO_SIZE(info);
+	uint32_t value = (uint32_t)vmcb->rax & (uint32_t)((1ull << 8 * size) - 1);
+	if (!vm_doorbell(v->vcpu.cpu, v->vcpu.vm, (uint16_t)SVM_IO_PORT(info), size, value))
+		return io_to_monitor(v, vmcb);
+	svm_count(v, GYRE_EXIT_CORE_DOORBELL);
+	svm_skip(v, vmcb, (uint32_t)(vmcb->exit_info_2 - vmcb->rip));
+	return finish(v);
+}
+
 static HANDLER exit_io(struct svm_vcpu *v, struct vmcb *vmcb)
 {
-	uint32_t info = (uint32_t)vmcb->exit_info_1, size = SVM_IO_SIZE(info), flags = size << 8;
-	if ((info & (SVM_IO_IN | SVM_IO_STRING)) == 0 && v->vcpu.vm->doorbell_count != 0) {
-		uint32_t value = (uint32_t)vmcb->rax & (uint32_t)((1ull << 8 * size) - 1);
-		if (vm_doorbell(v->vcpu.cpu, v->vcpu.vm, (uint16_t)SVM_IO_PORT(info), size, value)) {
-			svm_count(v, GYRE_EXIT_CORE_DOORBELL);
-			svm_skip(v, vmcb, (uint32_t)(vmcb->exit_info_2 - vmcb->rip));
-			return finish(v);
-		}
-	}
-	flags |= (info & SVM_IO_IN) != 0 ? GYRE_IO_IN : 0;
-	flags |= (info & SVM_IO_STRING) != 0 ? GYRE_IO_STRING : 0;
-	flags |= (info & SVM_IO_REP) != 0 ? GYRE_IO_REP : 0;
-	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_IO, (uint32_t)(vmcb->exit_info_2 - vmcb->rip), SVM_IO_PORT(info),
-		flags, vmcb->exit_info_2);
+	if ((vmcb->exit_info_1 & (SVM_IO_IN | SVM_IO_STRING)) == 0 && v->vcpu.vm->doorbell_count != 0)
+		return exit_port_write(v, vmcb);
+	return io_to_monitor(v, vmcb);
 }
 
 /* A mapping with the right was there all the time: once this may be an old entry of the TLB, which the fault itself has removed; twice it is not. */
@@ -491,6 +504,6 @@ uint32_t svm_exit_traced(struct svm_vcpu *v)
 	next = svm_exit(v);
 	if (next == SVM_SLOW)
 		return next; /* the loop knows the kind when it is done */
-	kind = next == VCPU_MONITOR ? v->vcpu.exit.kind : kind_of(code, write);
+	kind = next == VCPU_MONITOR ? v->vcpu.exit_kind : kind_of(code, write);
 	return svm_trace_end(v, kind) || next != VCPU_AGAIN ? next : VCPU_DUE;
 }

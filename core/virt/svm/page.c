@@ -8,9 +8,6 @@
 #include "core/x86/string.h"
 #include "core/x86/trap.h"
 
-/* What a guest's RFLAGS can have: AMD's reserved bits are 0, bit 1 is 1. */
-#define GUEST_RFLAGS 0x3f7fd5ull
-
 /* CR0, CR4 or EFER were set: all ways of that pass here. */
 void svm_mode_changed(struct svm_vcpu *v)
 {
@@ -61,19 +58,19 @@ void svm_fill(struct vcpu *vcpu)
 	page->gpr[GYRE_RSP] = vmcb->rsp;
 	page->rip = vmcb->rip;
 	page->rflags = vmcb->rflags;
-	page->mode = mode_of(v, vmcb);
 	page->event = vcpu->event;
-	if (__builtin_expect(vcpu->unusual != 0 || v->step, 0)) {
+	if (__builtin_expect(vcpu->unusual != 0, 0)) {
 		page->event_error = vcpu->event_error;
 		page->event_length = vcpu->event_length;
 		interruptibility |= vcpu->nmi_blocked ? GYRE_INTERRUPTIBILITY_NMI : 0;
-		if (v->step && !v->step_tf)
+		if (vcpu->step && !v->step_tf)
 			page->rflags &= ~(uint64_t)RFLAGS_TF;
 	}
 	page->interruptibility = interruptibility;
 	v->interruptibility = interruptibility;
-	/* What an emulator wants, and a port access that is no string instruction does not. */
-	if (vcpu->exit.kind != GYRE_EXIT_IO || (vcpu->exit.d1 & GYRE_IO_STRING) != 0) {
+	/* What an emulator wants, and a plain access to a port does not. */
+	if (!vcpu->exit_plain) {
+		page->mode = mode_of(v, vmcb);
 		page->cs_base = vmcb->cs_.base;
 		page->cr0 = vmcb->cr0_;
 		page->cr2 = vmcb->cr2_;
@@ -83,27 +80,17 @@ void svm_fill(struct vcpu *vcpu)
 	}
 }
 
-void svm_take(struct vcpu *vcpu, bool completed)
+void svm_take_odd(struct svm_vcpu *v, uint32_t interruptibility)
 {
-	struct svm_vcpu *v = svm_of(vcpu);
-	struct gyre_vcpu_page *page = vcpu->page;
+	struct vcpu *vcpu = &v->vcpu;
 	struct vmcb *vmcb = v->vmcb;
-	uint32_t interruptibility = __atomic_load_n(&page->interruptibility, __ATOMIC_RELAXED);
-	vmcb->rax = page->gpr[GYRE_RAX];
-	vmcb->rsp = page->gpr[GYRE_RSP];
-	vmcb->rip = page->rip;
-	vmcb->rflags = (page->rflags & GUEST_RFLAGS) | 2;
-	if (__builtin_expect(interruptibility != v->interruptibility, 0)) {
-		vmcb->interrupt_shadow = interruptibility & GYRE_INTERRUPTIBILITY_STI;
-		vcpu->nmi_blocked = (interruptibility & GYRE_INTERRUPTIBILITY_NMI) != 0;
-	}
-	if (__builtin_expect(v->step, 0)) {
+	vmcb->interrupt_shadow = interruptibility & GYRE_INTERRUPTIBILITY_STI;
+	vcpu->nmi_blocked = (interruptibility & GYRE_INTERRUPTIBILITY_NMI) != 0;
+	if (vcpu->step) {
 		/* The step that was begun goes on: with what TF is now. */
 		v->step_tf = (vmcb->rflags & RFLAGS_TF) != 0;
 		vmcb->rflags |= RFLAGS_TF;
 	}
-	if (vcpu->event != 0 && GYRE_EVENT_VECTOR(vcpu->event) == TRAP_PAGE_FAULT && page->cr2 != vmcb->cr2_)
-		vmcb_set_cr2(vmcb, page->cr2);
-	if (completed)
-		svm_skip(v, vmcb, 0);
+	if (vcpu->event != 0 && GYRE_EVENT_VECTOR(vcpu->event) == TRAP_PAGE_FAULT && vcpu->page->cr2 != vmcb->cr2_)
+		vmcb_set_cr2(vmcb, vcpu->page->cr2);
 }

@@ -158,6 +158,7 @@ static int create(struct vcpu *vcpu)
 		return -GYRE_ENOMEM;
 	v->vmcb = frame_virtual(frame);
 	v->vmcb_address = frame.value;
+	v->vmcb->tlb_control = svm_features.tlb_control;
 	vmcb_init(v->vmcb, vcpu->vm->aspace.table.root.value);
 	svm_mode_changed(v);
 	return 0;
@@ -187,6 +188,10 @@ static void load(struct cpu *cpu, struct vcpu *vcpu)
 		v->vmcb->clean = 0;
 		v->asid.generation = 0;
 	}
+	/* Others may have used up the generation meanwhile. */
+	if (v->asid.generation != svm_cpus[cpu->index].asids.generation)
+		vcpu_hazard_set(vcpu, VCPU_HAZARD_FLUSH);
+	v->host_address = svm_cpus[cpu->index].host_address;
 	if ((v->vmcb->dr7_ & 0xff) != 0)
 		svm_debug_load(v);
 }
@@ -210,7 +215,7 @@ const struct vcpu_ops svm_vcpu_ops = {
 	.policy = policy,
 	.load = load,
 	.unload = unload,
-	.take = svm_take,
+	.start = svm_start,
 	.run = svm_run,
 	.fill = svm_fill,
 	.state_get = svm_state_get,

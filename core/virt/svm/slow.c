@@ -33,10 +33,10 @@ static bool monitor_wants(const struct svm_vcpu *v, uint32_t vector)
 static bool step_ends(struct svm_vcpu *v)
 {
 	struct vmcb *vmcb = v->vmcb;
-	bool ours = v->step && (vmcb->dr6_ & DR6_BS) != 0;
+	bool ours = v->vcpu.step && (vmcb->dr6_ & DR6_BS) != 0;
 	if (!ours)
 		return false;
-	v->step = false;
+	v->vcpu.step = false;
 	/* After IRET, TF is what the guest's stack had. */
 	if (!v->step_over_iret && !v->step_tf)
 		vmcb->rflags &= ~(uint64_t)RFLAGS_TF;

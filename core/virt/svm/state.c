@@ -199,7 +199,7 @@ void svm_state_set(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint3
 		vmcb_set_dr7(vmcb, (state->dr7 & 0xffff2fff) | 0x400);
 	}
 	if ((groups & GYRE_STATE_ACTIVITY) != 0) {
-		v->step = false;
+		v->vcpu.step = false;
 		v->iret_seen = false;
 	}
 }

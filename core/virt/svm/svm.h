@@ -24,9 +24,8 @@
 struct svm_vcpu {
 	struct vcpu vcpu;
 	struct vmcb *vmcb;
-	uint64_t vmcb_address;
-	uint32_t tpr_seen; /* what V_TPR was set to: another value is the guest's, by CR8 */
-	bool step;	   /* TF is ours: look again after one instruction */
+	uint64_t vmcb_address, host_address; /* physical; the host's is that of the processor that holds this vcpu */
+	uint32_t tpr_seen;		     /* what V_TPR was set to: another value is the guest's, by CR8 */
 	bool step_over_iret, step_tf;
 	bool iret_seen; /* NMIs stay blocked until RIP leaves iret_rip */
 	bool spurious;	/* the last nested fault had no cause: the TLB's entry was old */
@@ -122,9 +121,9 @@ void svm_step_begin(struct svm_vcpu *v, bool over_iret);
 
 /* ---- run.c, page.c, state.c ---- */
 _Noreturn void svm_run(struct cpu *cpu, struct vcpu *vcpu);
-void svm_flush_now(struct svm_vcpu *v);
+void svm_flush_now(struct svm_vcpu *v); /* for VCPU_HAZARD_FLUSH: an ASID of this processor, and nothing old under it */
 void svm_mode_changed(struct svm_vcpu *v);
-void svm_take(struct vcpu *vcpu, bool completed);
+_Noreturn void svm_start(struct cpu *cpu, struct vcpu *vcpu, bool completed);
 void svm_fill(struct vcpu *vcpu);
 void svm_state_get(struct vcpu *vcpu, uint32_t groups);
 int svm_state_check(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint32_t groups);
@@ -146,6 +145,24 @@ static inline void svm_skip(struct svm_vcpu *v, struct vmcb *vmcb, uint32_t leng
 static inline void svm_count(struct svm_vcpu *v, uint32_t kind)
 {
 	v->vcpu.counters->exits[kind]++;
+}
+
+/* RIP, RFLAGS and what else a monitor may have changed, from the page. */
+void svm_take_odd(struct svm_vcpu *v, uint32_t interruptibility);
+#define SVM_GUEST_RFLAGS 0x3f7fd5ull /* what a guest's RFLAGS can have: the other bits are 0, and bit 1 is 1 */
+static inline void svm_take(struct svm_vcpu *v, bool completed)
+{
+	struct gyre_vcpu_page *page = v->vcpu.page;
+	struct vmcb *vmcb = v->vmcb;
+	uint32_t interruptibility = __atomic_load_n(&page->interruptibility, __ATOMIC_RELAXED);
+	vmcb->rax = page->gpr[GYRE_RAX];
+	vmcb->rsp = page->gpr[GYRE_RSP];
+	vmcb->rip = page->rip;
+	vmcb->rflags = (page->rflags & SVM_GUEST_RFLAGS) | 2;
+	if (__builtin_expect(interruptibility != v->interruptibility || v->vcpu.unusual != 0, 0))
+		svm_take_odd(v, interruptibility);
+	if (completed)
+		svm_skip(v, vmcb, 0);
 }
 
 #endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/virt/run.c: the way from a monitor into its guest and back, which every exit that the monitor answers takes twice. bench/exit counts it.
+ *
+ * The run page can change at any time: each field is read once, checked, and then used. Nothing here trusts it: a monitor can break its own guest,
+ * and nothing else. Nothing returns through the guest: its exit begins on an empty stack, and ends where a call's return would.
+ */
+#include "core/obj/call.h"
+#include "core/virt/barriers.h"
+#include "core/virt/vcpu_ops.h"
+#include "core/virt/vm.h"
+#include "core/x86/entry.h"
+
+#define ENTRY_FLAGS                                                                                                    \
+	(GYRE_ENTRY_COMPLETED | GYRE_ENTRY_EXTINT | GYRE_ENTRY_APIC_WRITE | GYRE_ENTRY_APIC_READ | GYRE_ENTRY_SINGLE | \
+		GYRE_ENTRY_NO_RUN)
+
+#define FETCH_ONCE(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
+
+/* Anything out of the ordinary: -GYRE_EINVAL where it makes no sense. */
+static __attribute__((noinline)) int take_special(struct vcpu *vcpu, uint32_t flags, uint32_t event)
+{
+	struct gyre_vcpu_page *page = vcpu->page;
+	uint32_t error = FETCH_ONCE(page->event_error), length = FETCH_ONCE(page->event_length);
+	uint32_t vector = FETCH_ONCE(page->extint_vector), offset = FETCH_ONCE(page->apic_register),
+		 gpr = FETCH_ONCE(page->apic_gpr);
+	if ((flags & ~ENTRY_FLAGS) != 0 || ((flags & GYRE_ENTRY_EXTINT) != 0 && (vector > 255 || event != 0)))
+		return -GYRE_EINVAL;
+	if ((flags & (GYRE_ENTRY_APIC_WRITE | GYRE_ENTRY_APIC_READ)) != 0 && (offset > 0xfff || gpr >= GYRE_GPRS))
+		return -GYRE_EINVAL;
+	if (inject_check(event, error, length) < 0)
+		return -GYRE_EINVAL;
+	if ((flags & GYRE_ENTRY_APIC_WRITE) != 0)
+		vlapic_mmio_write(&vcpu->lapic, offset, FETCH_ONCE(page->apic_value));
+	if ((flags & GYRE_ENTRY_APIC_READ) != 0)
+		page->gpr[gpr] = vlapic_mmio_read(&vcpu->lapic, offset);
+	if ((flags & GYRE_ENTRY_EXTINT) != 0)
+		vcpu_event_set(vcpu, GYRE_EVENT_VALID | GYRE_EVENT_INTERRUPT | vector, 0);
+	else if (event != 0)
+		vcpu_event_set(vcpu, event, error);
+	else
+		vcpu->event = 0;
+	vcpu->event_length = (flags & GYRE_ENTRY_EXTINT) != 0 ? 0 : length;
+	vcpu->single = (flags & GYRE_ENTRY_SINGLE) != 0;
+	if ((flags & GYRE_ENTRY_NO_RUN) != 0)
+		vcpu_hazard_set(vcpu, VCPU_HAZARD_KICK);
+	if (vcpu->activity != VCPU_RUNNING)
+		vcpu_hazard_set(vcpu, VCPU_HAZARD_EVENTS);
+	return 0;
+}
+
+static __attribute__((noinline)) void line_changed(struct vcpu *vcpu, uint32_t line)
+{
+	vlapic_lint0(&vcpu->lapic, line);
+	vcpu_hazard_set(vcpu, VCPU_HAZARD_EVENTS);
+}
+
+/* What the page asks for on entry. -GYRE_EINVAL: nothing has changed. *completed: the monitor did the instruction. */
+static inline int take(struct vcpu *vcpu, bool *completed)
+{
+	struct gyre_vcpu_page *page = vcpu->page;
+	uint32_t flags = FETCH_ONCE(page->entry_flags), event = FETCH_ONCE(page->event),
+		 line = FETCH_ONCE(page->extint_line);
+	int error;
+	if ((event & GYRE_EVENT_VALID) == 0)
+		event = 0;
+	if (__builtin_expect(((flags & ~GYRE_ENTRY_COMPLETED) | event) != 0 || vcpu->unusual != 0, 0)) {
+		if ((error = take_special(vcpu, flags, event)) < 0)
+			return error;
+	}
+	if (__builtin_expect((line != 0) != (vcpu->lapic.lint0_line != 0), 0))
+		line_changed(vcpu, line);
+	if (flags != 0)
+		page->entry_flags = 0;
+	*completed = (flags & GYRE_ENTRY_COMPLETED) != 0;
+	return 0;
+}
+
+static __attribute__((noinline)) int64_t refusal(
+	const struct process *process, const struct handle *entry, const struct vcpu *vcpu)
+{
+	/* Guest RAM is read through the creator's address space: no other process's thread may be standing on its tables instead. */
+	if ((entry->rights & GYRE_RIGHT_RUN) == 0 || vcpu->process != process)
+		return -GYRE_EACCES;
+	return vcpu->runner == NULL ? -GYRE_EINVAL : -GYRE_EBUSY;
+}
+
+/* The thread becomes the vCPU's, and this call's end is an exit of the guest. */
+int64_t call_vcpu_run(struct cpu *cpu, struct thread *caller, struct regs *regs)
+{
+	struct process *process = caller->process;
+	struct handle *entry = handle_entry(&process->handles, ARG1(regs));
+	struct vcpu *vcpu;
+	bool completed;
+	int error;
+	if (entry == NULL || entry->object->type != GYRE_OBJECT_VCPU || !object_alive(entry->object))
+		return -GYRE_EHANDLE;
+	vcpu = container_of(entry->object, struct vcpu, object);
+	if ((entry->rights & GYRE_RIGHT_RUN) == 0 || vcpu->runner != process || vcpu->thread != NULL)
+		return refusal(process, entry, vcpu);
+	if ((error = take(vcpu, &completed)) < 0)
+		return error;
+	vcpu->thread = caller;
+	caller->vcpu = vcpu;
+	if (__builtin_expect(cpu->vcpu != vcpu || cpu->fpu_owner != vcpu->fpu, 0))
+		vcpu_load(cpu, vcpu);
+	vcpu_ops->start(cpu, vcpu, completed);
+}
+
+/* The thread's turn has come, and it is inside of vcpu_run. */
+void vcpu_enter(struct cpu *cpu, struct vcpu *vcpu)
+{
+	if (__builtin_expect(cpu->vcpu != vcpu || cpu->fpu_owner != vcpu->fpu, 0))
+		vcpu_load(cpu, vcpu);
+	/* Woken or not, only an event ends a halt. */
+	if (vcpu->activity != VCPU_RUNNING)
+		vcpu_hazard_set(vcpu, VCPU_HAZARD_EVENTS);
+	if (__builtin_expect((vcpu->hazard & (VCPU_HAZARD_KICK | VCPU_HAZARD_END)) != 0, 0)) {
+		vcpu_hazard_clear(vcpu, VCPU_HAZARD_KICK | VCPU_HAZARD_END);
+		vcpu_to_monitor(vcpu, GYRE_EXIT_KICK, 0, 0, 0, 0);
+		vcpu_ops->fill(vcpu);
+		vcpu_left_to_monitor(cpu, vcpu);
+	}
+	vcpu_ops->run(cpu, vcpu);
+}
+
+static inline void leave_to_monitor(struct vcpu *vcpu, struct thread *thread)
+{
+	thread->vcpu = NULL;
+	vcpu->thread = NULL;
+	thread->regs.rax = vcpu->exit_kind;
+}
+
+void vcpu_left_to_monitor(struct cpu *cpu, struct vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->in_guest, false, __ATOMIC_RELEASE);
+	vcpu->counters->exits[vcpu->exit_kind]++;
+	barrier_before_user();
+	leave_to_monitor(vcpu, cpu->thread);
+	core_enter(cpu);
+}
+
+void vcpu_left(struct cpu *cpu, struct vcpu *vcpu, enum vcpu_next next)
+{
+	struct thread *thread = cpu->thread;
+	if (next == VCPU_MONITOR)
+		vcpu_left_to_monitor(cpu, vcpu);
+	__atomic_store_n(&vcpu->in_guest, false, __ATOMIC_SEQ_CST);
+	if (next == VCPU_HALT) {
+		thread_block(cpu, thread, THREAD_HALTED);
+		/* A hazard that came from another processor just now found the thread running. */
+		if ((__atomic_load_n(&vcpu->hazard, __ATOMIC_SEQ_CST) & ~(VCPU_HAZARD_FLUSH | VCPU_HAZARD_TRACE)) != 0)
+			thread_wake(cpu, thread);
+	} else if (next == VCPU_YIELD) {
+		sched_yield(cpu);
+	}
+	core_enter(cpu);
+}
+
+void vcpu_abandon(struct cpu *cpu, struct vcpu *vcpu, struct thread *thread)
+{
+	(void)cpu;
+	vcpu_to_monitor(vcpu, GYRE_EXIT_KICK, 0, 0, 0, 0);
+	vcpu_ops->fill(vcpu);
+	leave_to_monitor(vcpu, thread);
+	if (!object_alive(&vcpu->object))
+		thread->regs.rax = (uint64_t)-GYRE_EDEAD;
+}

@@ -54,7 +54,7 @@ void core_call(struct cpu *cpu, struct regs *regs)
 	else if (number == GYRE_CALL_endpoint_reply_wait)
 		endpoint_reply_wait(cpu, cpu->thread);
 	else if (number == GYRE_CALL_vcpu_run)
-		regs->rax = (uint64_t)call_vcpu_run(cpu, cpu->thread, regs); /* returns only if it is refused */
+		vcpu_run_call(cpu, regs);
 	else
 		call_any(cpu, regs, number);
 }

@@ -49,14 +49,20 @@ static __attribute__((noinline)) int take_special(struct vcpu *vcpu, uint32_t fl
 	return 0;
 }
 
-static __attribute__((noinline)) void line_changed(struct vcpu *vcpu, uint32_t line)
+static __attribute__((noinline)) int64_t refuse(const struct process *process, const struct handle *entry)
 {
-	vlapic_lint0(&vcpu->lapic, line);
-	vcpu_hazard_set(vcpu, VCPU_HAZARD_EVENTS);
+	struct vcpu *vcpu;
+	if (entry == NULL || entry->object->type != GYRE_OBJECT_VCPU || !object_alive(entry->object))
+		return -GYRE_EHANDLE;
+	vcpu = container_of(entry->object, struct vcpu, object);
+	/* Guest RAM is read through the creator's address space: no other process's thread may be standing on its tables instead. */
+	if ((entry->rights & GYRE_RIGHT_RUN) == 0 || vcpu->process != process)
+		return -GYRE_EACCES;
+	return vcpu->runner == NULL ? -GYRE_EINVAL : -GYRE_EBUSY;
 }
 
-/* What the page asks for on entry. -GYRE_EINVAL: nothing has changed. *completed: the monitor did the instruction. */
-static inline int take(struct vcpu *vcpu, bool *completed)
+/* The whole of what call_vcpu_run() has a short form of. */
+static __attribute__((noinline)) int64_t run_unusual(struct cpu *cpu, struct thread *caller, struct vcpu *vcpu)
 {
 	struct gyre_vcpu_page *page = vcpu->page;
 	uint32_t flags = FETCH_ONCE(page->entry_flags), event = FETCH_ONCE(page->event),
@@ -64,47 +70,53 @@ static inline int take(struct vcpu *vcpu, bool *completed)
 	int error;
 	if ((event & GYRE_EVENT_VALID) == 0)
 		event = 0;
-	if (__builtin_expect(((flags & ~GYRE_ENTRY_COMPLETED) | event) != 0 || vcpu->unusual != 0, 0)) {
+	if (((flags & ~GYRE_ENTRY_COMPLETED) | event) != 0 || vcpu->unusual != 0) {
 		if ((error = take_special(vcpu, flags, event)) < 0)
 			return error;
 	}
-	if (__builtin_expect((line != 0) != (vcpu->lapic.lint0_line != 0), 0))
-		line_changed(vcpu, line);
-	if (flags != 0)
-		page->entry_flags = 0;
-	*completed = (flags & GYRE_ENTRY_COMPLETED) != 0;
-	return 0;
-}
-
-static __attribute__((noinline)) int64_t refusal(
-	const struct process *process, const struct handle *entry, const struct vcpu *vcpu)
-{
-	/* Guest RAM is read through the creator's address space: no other process's thread may be standing on its tables instead. */
-	if ((entry->rights & GYRE_RIGHT_RUN) == 0 || vcpu->process != process)
-		return -GYRE_EACCES;
-	return vcpu->runner == NULL ? -GYRE_EINVAL : -GYRE_EBUSY;
+	if (line != vcpu->line_seen) {
+		vcpu->line_seen = line;
+		vlapic_lint0(&vcpu->lapic, line);
+		vcpu_hazard_set(vcpu, VCPU_HAZARD_EVENTS);
+	}
+	page->entry_flags = 0;
+	vcpu->thread = caller;
+	caller->vcpu = vcpu;
+	vcpu_load(cpu, vcpu);
+	vcpu_ops->start(cpu, vcpu, (flags & GYRE_ENTRY_COMPLETED) != 0);
 }
 
 /* The thread becomes the vCPU's, and this call's end is an exit of the guest. */
 int64_t call_vcpu_run(struct cpu *cpu, struct thread *caller, struct regs *regs)
 {
-	struct process *process = caller->process;
-	struct handle *entry = handle_entry(&process->handles, ARG1(regs));
+	struct handle *entry = handle_entry(&caller->process->handles, ARG1(regs));
+	struct gyre_vcpu_page *page;
 	struct vcpu *vcpu;
-	bool completed;
-	int error;
+	uint32_t flags;
 	if (entry == NULL || entry->object->type != GYRE_OBJECT_VCPU || !object_alive(entry->object))
-		return -GYRE_EHANDLE;
+		return refuse(caller->process, entry);
 	vcpu = container_of(entry->object, struct vcpu, object);
-	if ((entry->rights & GYRE_RIGHT_RUN) == 0 || vcpu->runner != process || vcpu->thread != NULL)
-		return refusal(process, entry, vcpu);
-	if ((error = take(vcpu, &completed)) < 0)
-		return error;
+	if ((entry->rights & GYRE_RIGHT_RUN) == 0 || vcpu->runner != caller->process || vcpu->thread != NULL)
+		return refuse(caller->process, entry);
+	page = vcpu->page;
+	flags = FETCH_ONCE(page->entry_flags);
+	if (__builtin_expect((flags & ~GYRE_ENTRY_COMPLETED) != 0 ||
+				     (FETCH_ONCE(page->event) & GYRE_EVENT_VALID) != 0 || vcpu->unusual != 0 ||
+				     FETCH_ONCE(page->extint_line) != vcpu->line_seen || cpu->vcpu != vcpu ||
+				     cpu->fpu_owner != vcpu->fpu,
+		    0))
+		return run_unusual(cpu, caller, vcpu);
+	if (flags != 0)
+		page->entry_flags = 0;
 	vcpu->thread = caller;
 	caller->vcpu = vcpu;
-	if (__builtin_expect(cpu->vcpu != vcpu || cpu->fpu_owner != vcpu->fpu, 0))
-		vcpu_load(cpu, vcpu);
-	vcpu_ops->start(cpu, vcpu, completed);
+	vcpu_ops->start(cpu, vcpu, flags != 0);
+}
+
+/* The same, from where calls are told apart: the result is put where a call's is. */
+void vcpu_run_call(struct cpu *cpu, struct regs *regs)
+{
+	regs->rax = (uint64_t)call_vcpu_run(cpu, cpu->thread, regs);
 }
 
 /* The thread's turn has come, and it is inside of vcpu_run. */
@@ -137,6 +149,8 @@ void vcpu_left_to_monitor(struct cpu *cpu, struct vcpu *vcpu)
 	vcpu->counters->exits[vcpu->exit_kind]++;
 	barrier_before_user();
 	leave_to_monitor(vcpu, cpu->thread);
+	if (__builtin_expect(cpu->hazard == 0, 1))
+		core_resume(cpu);
 	core_enter(cpu);
 }
 

@@ -76,6 +76,7 @@ struct vcpu {
 	struct fetch_cache fetch;
 	struct vlapic lapic;
 	/* ---- injection ---- */
+	uint32_t line_seen;   /* page->extint_line, as it was at the last entry */
 	uint32_t nmi_pending; /* 0, 1, 2 */
 	bool pv_kicked;	      /* a halt that comes now is not one: KVM_HC_KICK_CPU came first. Set by others, too */
 	/* ---- state that no vendor's hardware keeps ---- */

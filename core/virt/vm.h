@@ -13,6 +13,7 @@
 struct vcpu;
 struct cpu;
 struct thread;
+struct regs;
 
 #define VM_DOORBELL_BUCKETS 16
 #define VM_VCPUS_MAX	    VLAPIC_BUS_MAX
@@ -67,6 +68,8 @@ void vcpu_kick(struct cpu *cpu, struct vcpu *vcpu);
 _Noreturn void vcpu_enter(struct cpu *cpu, struct vcpu *vcpu);
 /* The thread leaves vcpu_run from outside: it was stopped, killed, or its vcpu is destroyed. thread->vcpu is NULL afterwards; rax is -GYRE_EDEAD or KICK. */
 void vcpu_abandon(struct cpu *cpu, struct vcpu *vcpu, struct thread *thread);
+/* The call vcpu_run: regs are the current thread's. Returns only if it is refused. */
+void vcpu_run_call(struct cpu *cpu, struct regs *regs);
 int vcpu_end(struct object *object, unsigned int *budget);
 
 #endif

@@ -82,6 +82,7 @@ syscall_entry:
 leave:
 	mov %rbx, %rdi
 	call core_leave
+resume:
 	mov CPU_REGS(%rbx), %rsp
 	cmpq $REGS_TRAP_SYSCALL, REGS_TRAP(%rsp)
 	jne leave_all
@@ -136,6 +137,12 @@ core_enter:
 	mov CPU_STACK_TOP(%rbx), %rsp
 	xor %ebp, %ebp
 	jmp leave
+
+/* core_resume(cpu): the current thread goes on in its process, and nothing is due before. */
+	.globl core_resume
+core_resume:
+	mov %rdi, %rbx
+	jmp resume
 
 /* Exceptions and interrupts that have no stack of their own. On the stack: vector, error, RIP, CS, RFLAGS, RSP, SS. */
 	.balign 16

@@ -25,6 +25,8 @@ void core_leave(struct cpu *cpu); /* core/sched: cpu->regs is what to resume, a 
 
 /* Leaves for ring 3 for the first time, or from a place from which there is no return. Runs core_leave first, on an empty stack. */
 _Noreturn void core_enter(struct cpu *cpu);
+/* The same without core_leave, for who has seen that it has nothing to do. */
+_Noreturn void core_resume(struct cpu *cpu);
 
 /* For the idle loop: until an interrupt has been dispatched. Interrupts are off again afterwards. */
 static inline void cpu_idle_wait(void)

@@ -295,17 +295,24 @@ static HANDLER exit_hypercall(struct svm_vcpu *v, struct vmcb *vmcb)
 }
 
 /* APM vol. 2, "IOIO Intercepts": exit_info_2 is the RIP of the next instruction, always. */
-static inline uint32_t io_to_monitor(struct svm_vcpu *v, const struct vmcb *vmcb)
+static inline uint32_t io_plain(struct svm_vcpu *v, const struct vmcb *vmcb)
 {
 	uint32_t info = (uint32_t)vmcb->exit_info_1;
-	/* Its string and REP bits are one up from the page's. */
-	_Static_assert(
-		SVM_IO_IN == GYRE_IO_IN && SVM_IO_STRING == GYRE_IO_STRING << 1 && SVM_IO_REP == GYRE_IO_REP << 1, "");
+	_Static_assert(SVM_IO_IN == GYRE_IO_IN, "as in the page");
 	vcpu_to_monitor(&v->vcpu, GYRE_EXIT_IO, (uint32_t)(vmcb->exit_info_2 - vmcb->rip), SVM_IO_PORT(info),
+		(info & SVM_IO_IN) | (info & 0x70) << 4, vmcb->exit_info_2);
+	v->vcpu.exit_plain = true;
+	return VCPU_MONITOR;
+}
+
+static HANDLER exit_io_string(struct svm_vcpu *v, const struct vmcb *vmcb)
+{
+	uint32_t info = (uint32_t)vmcb->exit_info_1;
+	_Static_assert(
+		SVM_IO_STRING == GYRE_IO_STRING << 1 && SVM_IO_REP == GYRE_IO_REP << 1, "one up from the page's");
+	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_IO, (uint32_t)(vmcb->exit_info_2 - vmcb->rip), SVM_IO_PORT(info),
 		(info & SVM_IO_IN) | (info >> 1 & (GYRE_IO_STRING | GYRE_IO_REP)) | (info & 0x70) << 4,
 		vmcb->exit_info_2);
-	v->vcpu.exit_plain = (info & SVM_IO_STRING) == 0;
-	return VCPU_MONITOR;
 }
 
 static HANDLER exit_port_write(struct svm_vcpu *v, struct vmcb *vmcb)
@@ -313,7 +320,7 @@ static HANDLER exit_port_write(struct svm_vcpu *v, struct vmcb *vmcb)
 	uint32_t info = (uint32_t)vmcb->exit_info_1, size = SVM_IO_SIZE(info);
 	uint32_t value = (uint32_t)vmcb->rax & (uint32_t)((1ull << 8 * size) - 1);
 	if (!vm_doorbell(v->vcpu.cpu, v->vcpu.vm, (uint16_t)SVM_IO_PORT(info), size, value))
-		return io_to_monitor(v, vmcb);
+		return io_plain(v, vmcb);
 	svm_count(v, GYRE_EXIT_CORE_DOORBELL);
 	svm_skip(v, vmcb, (uint32_t)(vmcb->exit_info_2 - vmcb->rip));
 	return finish(v);
@@ -321,9 +328,11 @@ static HANDLER exit_port_write(struct svm_vcpu *v, struct vmcb *vmcb)
 
 static HANDLER exit_io(struct svm_vcpu *v, struct vmcb *vmcb)
 {
-	if ((vmcb->exit_info_1 & (SVM_IO_IN | SVM_IO_STRING)) == 0 && v->vcpu.vm->doorbell_count != 0)
+	if ((vmcb->exit_info_1 & SVM_IO_STRING) != 0)
+		return exit_io_string(v, vmcb);
+	if ((vmcb->exit_info_1 & SVM_IO_IN) == 0 && v->vcpu.vm->doorbell_count != 0)
 		return exit_port_write(v, vmcb);
-	return io_to_monitor(v, vmcb);
+	return io_plain(v, vmcb);
 }
 
 /* A mapping with the right was there all the time: once this may be an old entry of the TLB, which the fault itself has removed; twice it is not. */

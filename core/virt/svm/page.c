@@ -48,49 +48,48 @@ static void fill_bytes(struct svm_vcpu *v, struct gyre_vcpu_page *page)
 	}
 }
 
-void svm_fill(struct vcpu *vcpu)
+void svm_fill_rest(struct svm_vcpu *v, uint32_t interruptibility)
 {
-	struct svm_vcpu *v = svm_of(vcpu);
+	struct vcpu *vcpu = &v->vcpu;
 	struct gyre_vcpu_page *page = vcpu->page;
 	const struct vmcb *vmcb = v->vmcb;
-	uint32_t interruptibility = (uint32_t)vmcb->interrupt_shadow & 1;
-	page->gpr[GYRE_RAX] = vmcb->rax;
-	page->gpr[GYRE_RSP] = vmcb->rsp;
-	page->rip = vmcb->rip;
-	page->rflags = vmcb->rflags;
-	page->event = vcpu->event;
-	if (__builtin_expect(vcpu->unusual != 0, 0)) {
+	if (vcpu->unusual != 0) {
 		page->event_error = vcpu->event_error;
 		page->event_length = vcpu->event_length;
 		interruptibility |= vcpu->nmi_blocked ? GYRE_INTERRUPTIBILITY_NMI : 0;
+		page->interruptibility = interruptibility;
+		v->interruptibility = interruptibility;
 		if (vcpu->step && !v->step_tf)
 			page->rflags &= ~(uint64_t)RFLAGS_TF;
 	}
-	page->interruptibility = interruptibility;
-	v->interruptibility = interruptibility;
-	/* What an emulator wants, and a plain access to a port does not. */
-	if (!vcpu->exit_plain) {
-		page->mode = mode_of(v, vmcb);
-		page->cs_base = vmcb->cs_.base;
-		page->cr0 = vmcb->cr0_;
-		page->cr2 = vmcb->cr2_;
-		page->cr3 = vmcb->cr3_;
-		page->cr4 = vmcb->cr4_;
-		fill_bytes(v, page);
-	}
+	page->mode = mode_of(v, vmcb);
+	page->cs_base = vmcb->cs_.base;
+	page->cr0 = vmcb->cr0_;
+	page->cr2 = vmcb->cr2_;
+	page->cr3 = vmcb->cr3_;
+	page->cr4 = vmcb->cr4_;
+	fill_bytes(v, page);
 }
 
-void svm_take_odd(struct svm_vcpu *v, uint32_t interruptibility)
+void svm_fill(struct vcpu *vcpu)
+{
+	svm_fill_page(svm_of(vcpu));
+}
+
+void svm_take_rest(struct svm_vcpu *v, bool completed)
 {
 	struct vcpu *vcpu = &v->vcpu;
 	struct vmcb *vmcb = v->vmcb;
-	vmcb->interrupt_shadow = interruptibility & GYRE_INTERRUPTIBILITY_STI;
+	uint32_t interruptibility = __atomic_load_n(&vcpu->page->interruptibility, __ATOMIC_RELAXED);
+	vmcb->interrupt_shadow = completed ? 0 : interruptibility & GYRE_INTERRUPTIBILITY_STI;
 	vcpu->nmi_blocked = (interruptibility & GYRE_INTERRUPTIBILITY_NMI) != 0;
+	if (vcpu->event != 0 && GYRE_EVENT_VECTOR(vcpu->event) == TRAP_PAGE_FAULT && vcpu->page->cr2 != vmcb->cr2_)
+		vmcb_set_cr2(vmcb, vcpu->page->cr2);
+	if (completed)
+		svm_skip(v, vmcb, 0);
 	if (vcpu->step) {
 		/* The step that was begun goes on: with what TF is now. */
 		v->step_tf = (vmcb->rflags & RFLAGS_TF) != 0;
 		vmcb->rflags |= RFLAGS_TF;
 	}
-	if (vcpu->event != 0 && GYRE_EVENT_VECTOR(vcpu->event) == TRAP_PAGE_FAULT && vcpu->page->cr2 != vmcb->cr2_)
-		vmcb_set_cr2(vmcb, vcpu->page->cr2);
 }

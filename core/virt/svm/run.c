@@ -44,7 +44,7 @@ static enum vcpu_next due(struct cpu *cpu, struct svm_vcpu *v)
 	return (vcpu->hazard & ~VCPU_HAZARD_TRACE) != 0 ? VCPU_DUE : VCPU_AGAIN;
 }
 
-static inline _Noreturn void enter(struct cpu *cpu, struct svm_vcpu *v)
+static inline __attribute__((always_inline)) _Noreturn void enter(struct cpu *cpu, struct svm_vcpu *v)
 {
 	if (barriers.at_entry)
 		svm_enter_barriers(v, v->vmcb_address, v->host_address, v->vcpu.page, cpu->stack_top);
@@ -64,7 +64,7 @@ static __attribute__((noinline)) _Noreturn void run_slow(struct cpu *cpu, struct
 	enter(cpu, v);
 }
 
-static inline _Noreturn void run(struct cpu *cpu, struct svm_vcpu *v)
+static inline __attribute__((always_inline)) _Noreturn void run(struct cpu *cpu, struct svm_vcpu *v)
 {
 	/* In this order: who takes memory away sets a hazard first, and looks at in_guest then. */
 	__atomic_store_n(&v->vcpu.in_guest, true, __ATOMIC_SEQ_CST);
@@ -78,9 +78,16 @@ void svm_run(struct cpu *cpu, struct vcpu *vcpu)
 	run(cpu, svm_of(vcpu));
 }
 
+static __attribute__((noinline)) _Noreturn void start_odd(struct cpu *cpu, struct svm_vcpu *v, bool completed)
+{
+	svm_take_rest(v, completed);
+	run(cpu, v);
+}
+
 void svm_start(struct cpu *cpu, struct vcpu *vcpu, bool completed)
 {
-	svm_take(svm_of(vcpu), completed);
+	if (__builtin_expect(!svm_take_page(svm_of(vcpu), completed), 0))
+		start_odd(cpu, svm_of(vcpu), completed);
 	run(cpu, svm_of(vcpu));
 }
 
@@ -111,6 +118,6 @@ void svm_left(struct svm_vcpu *v, uint32_t left)
 	v->vcpu.counters->entries++;
 	if (__builtin_expect(left != VCPU_MONITOR, 0))
 		left_slow(v, left);
-	svm_fill(&v->vcpu);
+	svm_fill_page(v);
 	vcpu_left_to_monitor(v->vcpu.cpu, &v->vcpu);
 }

@@ -147,22 +147,43 @@ static inline void svm_count(struct svm_vcpu *v, uint32_t kind)
 	v->vcpu.counters->exits[kind]++;
 }
 
-/* RIP, RFLAGS and what else a monitor may have changed, from the page. */
-void svm_take_odd(struct svm_vcpu *v, uint32_t interruptibility);
-#define SVM_GUEST_RFLAGS 0x3f7fd5ull /* what a guest's RFLAGS can have: the other bits are 0, and bit 1 is 1 */
-static inline void svm_take(struct svm_vcpu *v, bool completed)
+/*
+ * Between the VMCB and the run page. What an emulator wants, and a plain access to a port does not, is filled in by a function of its own.
+ */
+void svm_fill_rest(struct svm_vcpu *v, uint32_t interruptibility);
+static inline __attribute__((always_inline)) void svm_fill_page(struct svm_vcpu *v)
 {
 	struct gyre_vcpu_page *page = v->vcpu.page;
+	const struct vmcb *vmcb = v->vmcb;
+	uint32_t interruptibility = (uint32_t)vmcb->interrupt_shadow & 1;
+	page->gpr[GYRE_RAX] = vmcb->rax;
+	page->gpr[GYRE_RSP] = vmcb->rsp;
+	page->rip = vmcb->rip;
+	page->rflags = vmcb->rflags;
+	page->event = v->vcpu.event;
+	page->interruptibility = interruptibility;
+	v->interruptibility = interruptibility;
+	if (!v->vcpu.exit_plain || __builtin_expect(v->vcpu.unusual != 0, 0))
+		svm_fill_rest(v, interruptibility);
+}
+
+#define SVM_GUEST_RFLAGS 0x3f7fd5ull /* what a guest's RFLAGS can have: the other bits are 0, and bit 1 is 1 */
+void svm_take_rest(struct svm_vcpu *v, bool completed);
+/* False: svm_take_rest() is to follow. */
+static inline __attribute__((always_inline)) bool svm_take_page(struct svm_vcpu *v, bool completed)
+{
+	const struct gyre_vcpu_page *page = v->vcpu.page;
 	struct vmcb *vmcb = v->vmcb;
-	uint32_t interruptibility = __atomic_load_n(&page->interruptibility, __ATOMIC_RELAXED);
 	vmcb->rax = page->gpr[GYRE_RAX];
 	vmcb->rsp = page->gpr[GYRE_RSP];
 	vmcb->rip = page->rip;
 	vmcb->rflags = (page->rflags & SVM_GUEST_RFLAGS) | 2;
-	if (__builtin_expect(interruptibility != v->interruptibility || v->vcpu.unusual != 0, 0))
-		svm_take_odd(v, interruptibility);
-	if (completed)
-		svm_skip(v, vmcb, 0);
+	if (completed) {
+		vmcb->interrupt_shadow = 0;
+		if ((vmcb->rflags & (RFLAGS_TF | RFLAGS_RF)) != 0)
+			return false;
+	}
+	return page->interruptibility == v->interruptibility && v->vcpu.unusual == 0;
 }
 
 #endif

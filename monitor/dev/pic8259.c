@@ -21,10 +21,12 @@ static const uint8_t elcr_allowed[2] = {0xf8, 0xde}; /* not the timer's, keyboar
 /* The input of highest priority among those in set, or -1. */
 static int pic_first(const struct pic_chip_state *chip, uint8_t set)
 {
-	for (int i = 1; i <= 8; i++)
-		if (set >> ((chip->lowest + i) & 7) & 1)
-			return (chip->lowest + i) & 7;
-	return -1;
+	if (!set)
+		return -1;
+	/* Turned so that the highest priority is bit 0. */
+	unsigned highest = (chip->lowest + 1u) & 7;
+	unsigned turned = (set | (unsigned)set << 8) >> highest & 0xff;
+	return (int)((highest + (unsigned)__builtin_ctz(turned)) & 7);
 }
 
 static int pic_priority(const struct pic_chip_state *chip, int input)

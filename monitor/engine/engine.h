@@ -101,6 +101,8 @@ int engine_msi(uint64_t address, uint32_t data);
 /* A guest's OUT of size bytes to port (with value match; ~0: any) becomes the event ENGINE_EVENT_DOORBELL(bell), bell < ENGINE_DOORBELLS;
  * the guest runs on. bell < 0 removes it. */
 #define ENGINE_DOORBELLS 32
+#define ENGINE_DOORBELL_UNHEARD                                                                                        \
+	ENGINE_DOORBELLS /* as a bell: the event is signalled, and nobody waits for it (measurements) */
 int engine_doorbell(uint16_t port, uint32_t size, uint64_t match, int bell);
 
 /* ---- events ---- */

@@ -233,8 +233,12 @@ int engine_msi(uint64_t address, uint32_t data)
 
 int engine_doorbell(uint16_t port, uint32_t size, uint64_t match, int bell)
 {
-	if (bell >= ENGINE_DOORBELLS)
+	if (bell > ENGINE_DOORBELL_UNHEARD)
 		return -GYRE_EINVAL;
+	if (bell == ENGINE_DOORBELL_UNHEARD) {
+		long event = event_create();
+		return event < 0 ? (int)event : (int)vm_doorbell(native.vm, port, size, match, (handle_t)event, 0);
+	}
 	if (bell < 0)
 		return (int)vm_doorbell(native.vm, port, size, match, 0, 0);
 	return (int)vm_doorbell(

@@ -423,9 +423,12 @@ static inline void step(struct machine *machine, struct gyre_vcpu_page *page)
 	int exit = engine_run(&machine->vcpu);
 	if (exit == GYRE_EXIT_IO && !(page->d1 & GYRE_IO_STRING))
 		io_exit(machine, page);
-	else if (exit == GYRE_EXIT_MEMORY)
-		memory_exit(machine);
-	else
+	else if (exit == GYRE_EXIT_MEMORY) {
+		/* From 3 to 4 GiB there are devices. */
+		if (page->d0 - MEMORY_HOLE >= MEMORY_4G - MEMORY_HOLE || (page->event & GYRE_EVENT_VALID) ||
+			(page->d1 & GYRE_ACCESS_WALK) || !memory_fast(machine))
+			memory_exit(machine);
+	} else
 		answer_exit(machine, exit);
 	if (__builtin_expect(machine->request != MACHINE_RUN, 0))
 		answer_request(machine);

@@ -39,6 +39,23 @@ struct machine_cpu {
 	uint64_t pv_system, pv_wall; /* the two paravirtual clock MSRs */
 };
 
+/* An instruction that was seen at a device before: memory_fast.c. */
+#define FAST_SLOTS 16u /* a power of two */
+#define FAST_BYTES 16u
+#define FAST_EMPTY 0xffffffffu /* no mode word */
+struct fast_mov {
+	uint32_t length, reg, write, immediate, value;
+};
+struct fast_slot {
+	uint64_t rip, cr3, cr4;
+	uint32_t mode; /* FAST_EMPTY: none */
+	struct fast_mov mov;
+	const uint64_t *entry[4]; /* the page-table entries that lead to it, and what they held */
+	uint64_t value[4];
+	const uint64_t *code; /* where it is, at any alignment, and what was there */
+	uint64_t bytes[FAST_BYTES / 8];
+};
+
 struct machine {
 	const struct engine_vm *vm;
 	struct engine_vcpu vcpu;
@@ -68,6 +85,7 @@ struct machine {
 	uint32_t request, request_code;
 	/* the emulator's run at the moment */
 	struct emu emu;
+	struct fast_slot fast[FAST_SLOTS];
 	uint64_t emu_apic; /* gpa of a local APIC access that is to be done on entry, or 0 */
 	int emu_apic_known;
 	uint32_t emu_apic_value;

@@ -179,6 +179,8 @@ void emulator_init(struct machine *machine)
 		emu->window[i] = (struct emu_window){range->host, range->gpa, range->bytes};
 	}
 	emu_reconfigured(emu);
+	for (unsigned i = 0; i < FAST_SLOTS; i++)
+		machine->fast[i].mode = FAST_EMPTY;
 }
 
 /* What the page knows. In long mode EFER's other bits do not matter to what is emulated; else it is asked for. */
@@ -365,8 +367,6 @@ void memory_exit(struct machine *machine)
 	uint32_t unusual = (access & (GYRE_ACCESS_EXECUTE | GYRE_ACCESS_WALK)) | (page->event & GYRE_EVENT_VALID);
 	/* From 3 to 4 GiB there are devices, and the test device's RAM. */
 	int device = gpa - MEMORY_HOLE < MEMORY_4G - MEMORY_HOLE && gpa < TESTDEV_RAM;
-	if (__builtin_expect(!unusual && device, 1) && memory_fast(machine))
-		return;
 	if (!device && !(access & GYRE_ACCESS_PRESENT) && machine_ram(machine, gpa & ~0xfffull, 4096)) {
 		memory_missing(machine, gpa & ~0xfffull); /* its mapping was dropped */
 		return;

@@ -188,6 +188,111 @@ static void the_local_apic_is_done_on_entry(void **state)
 	assert_int_equal(page->rip, CODE + 2);
 }
 
+#define TABLES 0x400000ull
+
+/* 64-bit mode with CODE mapped to itself by a page of 2 MiB. */
+static void long_mode(void)
+{
+	memset(ram + TABLES, 0, 3 * 4096);
+	boot_put64(ram + TABLES, (TABLES + 0x1000) | 0x23);
+	boot_put64(ram + TABLES + 0x1000, (TABLES + 0x2000) | 0x23);
+	boot_put64(ram + TABLES + 0x2000 + 8 * (CODE >> 21), CODE | 0xe3);
+	page->mode = GYRE_MODE_PE | GYRE_MODE_PG | GYRE_MODE_PAE | GYRE_MODE_LMA | GYRE_MODE_CS_L;
+	page->cr0 = 0x80000011, page->cr3 = TABLES, page->cr4 = 0x20;
+	page->rip = CODE;
+	page->event = 0;
+	page->entry_flags = 0;
+}
+
+/* Whatever the fast path takes, it takes as the decoder does. */
+static void the_fast_path_agrees_with_the_decoder(void **state)
+{
+	(void)state;
+	static const uint8_t opcodes[] = {0x89, 0x8b, 0xc7, 0x88, 0x8a, 0x03, 0x87};
+	unsigned taken = 0;
+	long_mode();
+	page->d0 = 0xd0000000;
+	for (unsigned rex = 0x3f; rex < 0x50; rex++) /* 0x3f: none */
+		for (unsigned o = 0; o < sizeof(opcodes); o++)
+			for (unsigned modrm = 0; modrm < 256; modrm++)
+				for (unsigned sib = 0; sib < 256; sib += 37) {
+					uint8_t code[16] = {0};
+					unsigned at = 0;
+					if (rex != 0x3f)
+						code[at++] = (uint8_t)rex;
+					code[at++] = opcodes[o], code[at++] = (uint8_t)modrm, code[at++] = (uint8_t)sib;
+					for (; at < 16; at++)
+						code[at] = (uint8_t)(at * 17);
+					memcpy(ram + CODE, code, 16);
+					struct emu_insn insn;
+					enum emu_decoded decoded = emu_decode(EMU_MODE_LONG, 0, code, 15, &insn);
+					page->rip = CODE;
+					page->entry_flags = 0;
+					page->d1 = opcodes[o] == 0x89 || opcodes[o] == 0xc7 || opcodes[o] == 0x88
+							   ? GYRE_ACCESS_WRITE
+							   : 0;
+					if (!memory_fast(&machine)) {
+						assert_int_equal(page->rip, CODE);
+						continue;
+					}
+					taken++;
+					assert_int_equal(decoded, EMU_DECODE_OK);
+					assert_int_equal(insn.size, 4);
+					assert_true(insn.memory);
+					assert_int_equal(page->rip, CODE + insn.length);
+					const struct fast_mov *mov =
+						&machine.fast[(CODE ^ CODE >> 4) & (FAST_SLOTS - 1)].mov;
+					if (mov->immediate)
+						assert_int_equal(mov->value, (uint32_t)insn.imm);
+					else
+						assert_int_equal(mov->reg, insn.reg);
+				}
+	assert_true(taken > 10000);
+}
+
+static void the_fast_path_sees_what_changed(void **state)
+{
+	(void)state;
+	long_mode();
+	page->d0 = 0xfec00010, page->d1 = 0;
+	page->gpr[GYRE_RCX] = 0xfec00010;
+	memcpy(ram + CODE, "\x8b\x11", 2); /* mov edx, [rcx] */
+	bus_mmio_write(&machine.bus, IOAPIC_BASE, 4, &(uint32_t){1});
+	assert_int_equal(memory_fast(&machine), 1);
+	assert_int_equal(page->gpr[GYRE_RDX], 0x170020);
+	page->rip = CODE;
+	ram[CODE + 1] = 0x19; /* mov ebx, [rcx] */
+	assert_int_equal(memory_fast(&machine), 1);
+	assert_int_equal(page->gpr[GYRE_RBX], 0x170020);
+	page->rip = CODE;
+	ram[CODE] = 0x89; /* a store where a load exited: another processor was here */
+	assert_int_equal(memory_fast(&machine), 0);
+	assert_int_equal(page->rip, CODE);
+	ram[CODE] = 0x8b;
+	page->rip = CODE;
+	assert_int_equal(memory_fast(&machine), 1);
+	/* the code's page goes elsewhere */
+	boot_put64(ram + TABLES + 0x2000 + 8 * (CODE >> 21), 0x600000 | 0xe3);
+	memcpy(ram + 0x600000, "\x8b\x31", 2); /* mov esi, [rcx] */
+	page->gpr[GYRE_RSI] = 0;
+	page->rip = CODE;
+	assert_int_equal(memory_fast(&machine), 1);
+	assert_int_equal(page->gpr[GYRE_RSI], 0x170020);
+	/* and is gone for users */
+	page->mode |= 3 << GYRE_MODE_CPL_SHIFT;
+	page->rip = CODE;
+	assert_int_equal(memory_fast(&machine), 0);
+}
+
+static void an_empty_slot_fits_no_mode(void **state)
+{
+	(void)state;
+	page->mode = 0, page->rip = 0, page->cr3 = 0, page->cr4 = 0;
+	page->d0 = 0xd0000000, page->d1 = 0;
+	assert_int_equal(memory_fast(&machine), 0);
+	assert_int_equal(memory_fast(&machine), 0);
+}
+
 static int apic_says(struct engine_vcpu *vcpu)
 {
 	static int calls;
@@ -479,6 +584,9 @@ int main(void)
 		cmocka_unit_test_setup(ports_reach_their_devices, setup),
 		cmocka_unit_test_setup(memory_reaches_its_devices, setup),
 		cmocka_unit_test_setup(the_local_apic_is_done_on_entry, setup),
+		cmocka_unit_test_setup(the_fast_path_agrees_with_the_decoder, setup),
+		cmocka_unit_test_setup(the_fast_path_sees_what_changed, setup),
+		cmocka_unit_test_setup(an_empty_slot_fits_no_mode, setup),
 		cmocka_unit_test_setup(other_instructions_on_the_local_apic_work_too, setup),
 		cmocka_unit_test_setup(strings_of_ports_go_to_memory, setup),
 		cmocka_unit_test_setup(unknown_msrs_are_faults, setup),

@@ -26,7 +26,7 @@ int64_t call_machine_info(struct cpu *cpu, struct thread *caller, struct regs *r
 		.virtualization = virt_reason == GYRE_VIRT_OK ? GYRE_VIRT_YES : GYRE_VIRT_NONE,
 		.virt_reason = virt_reason,
 		.physical_bits = cpu_features.physical_bits,
-		.apic_timer_khz = tsc_khz,
+		.apic_timer_khz = lapic_timer_khz,
 		.features = virt_features,
 		.objects_live = objects_live,
 		.handles_live = handles_live,

@@ -168,6 +168,6 @@ int64_t call_thread_yield(struct cpu *cpu, struct thread *caller, struct regs *r
 {
 	(void)caller;
 	(void)regs;
-	sched_yield(cpu);
+	sched_pass(cpu);
 	return 0;
 }

@@ -9,7 +9,7 @@
 #include "core/virt/vm.h"
 #include "core/x86/log.h"
 
-#ifdef GYRE_TEST_CORE
+#if defined(GYRE_TEST_CORE) || defined(GYRE_UNIT_TEST)
 
 /* What is counted over all processes, to be compared with the totals. */
 struct sums {
@@ -183,6 +183,11 @@ static void check_queues(struct sums *sums, struct cpu *cpu)
 }
 
 static uint64_t ram_pages; /* at the first check, and ever after */
+
+void check_reset(void)
+{
+	ram_pages = 0;
+}
 
 int check_invariants(struct cpu *cpu)
 {

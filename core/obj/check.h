@@ -9,5 +9,7 @@ struct cpu;
 
 /* 0, or -GYRE_EIO with a line in the log for each thing that is wrong. Long: for tests. */
 int check_invariants(struct cpu *cpu);
+/* Another machine begins: for unit tests. */
+void check_reset(void);
 
 #endif

@@ -170,7 +170,7 @@ struct thread *sched_choose(struct cpu *cpu)
 	return next == NULL ? NULL : next->top;
 }
 
-void sched_yield(struct cpu *cpu)
+void sched_pass(struct cpu *cpu)
 {
 	if (cpu->sched.current != NULL)
 		cpu->sched.current->slice_left = 0;

@@ -23,7 +23,7 @@ void thread_wake(struct cpu *cpu, struct thread *thread);
 
 /* Its context's place in the queues follows from its fields: call after changing priority, budget or top. */
 void sched_update(struct cpu *cpu, struct sched_context *context);
-void sched_yield(struct cpu *cpu);
+void sched_pass(struct cpu *cpu);
 /* Chooses what runs and makes it current; NULL: idle. Counts time. */
 struct thread *sched_choose(struct cpu *cpu);
 void sched_account(struct cpu *cpu);

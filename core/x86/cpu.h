@@ -87,11 +87,18 @@ extern struct cpu *cpus[CPU_MAX];
 extern uint32_t cpu_count;
 
 /* The processor that runs this, wherever GS points. */
+#ifdef GYRE_UNIT_TEST
+extern struct cpu *unit_cpu; /* a test's */
+#endif
 static inline struct cpu *cpu_current(void)
 {
+#ifdef GYRE_UNIT_TEST
+	return unit_cpu;
+#else
 	uint64_t rsp;
 	__asm__("mov %%rsp, %0" : "=r"(rsp));
 	return *(struct cpu **)((rsp | (CPU_STACK_BYTES - 1)) - 7);
+#endif
 }
 
 /* Makes a thread's registers the ones that the next return restores and the next entry fills. */

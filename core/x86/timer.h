@@ -18,12 +18,20 @@ extern uint32_t tsc_khz;	 /* measured, the same on every processor */
 extern uint64_t tsc_hz;		 /* the same, finer */
 extern uint32_t lapic_timer_khz; /* of the local APIC\'s timer, undivided */
 
+#ifdef GYRE_UNIT_TEST
+extern uint64_t unit_tsc; /* a test's */
+static inline uint64_t tsc_read(void)
+{
+	return unit_tsc;
+}
+#else
 static inline uint64_t tsc_read(void)
 {
 	uint32_t low, high;
 	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
 	return (uint64_t)high << 32 | low;
 }
+#endif
 
 /* Measures TSC and local APIC timer against HPET, PM timer or PIT. Panics when there is no second clock at all. */
 void timer_calibrate(struct cpu *cpu, const struct acpi_info *acpi);

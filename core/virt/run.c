@@ -166,7 +166,7 @@ void vcpu_left(struct cpu *cpu, struct vcpu *vcpu, enum vcpu_next next)
 		if ((__atomic_load_n(&vcpu->hazard, __ATOMIC_SEQ_CST) & ~(VCPU_HAZARD_FLUSH | VCPU_HAZARD_TRACE)) != 0)
 			thread_wake(cpu, thread);
 	} else if (next == VCPU_YIELD) {
-		sched_yield(cpu);
+		sched_pass(cpu);
 	}
 	core_enter(cpu);
 }

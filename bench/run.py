@@ -27,7 +27,7 @@ EXITS = [
     ("port-read", "port read answered by a device model", "port_read_device", "port_read_device", 300),
     ("pm-timer-read", "PM timer read", "pm_timer_read", "pm_timer_read", None),
     ("mmio-read", "MMIO read, decoded (peer: HPET)", "mmio_read_ioapic", "mmio_read_hpet", 800),
-    ("msr-read", "MSR read (TSC_ADJUST)", "msr_read_tsc_adjust", "msr_read_tsc_adjust", None),
+    ("msr-read", "MSR read (APIC base)", "msr_read_apic_base", "msr_read_apic_base", None),
     ("self-ipi-x2apic", "self IPI with its EOI, x2APIC", "self_ipi_x2apic", "self_ipi_x2apic", 800),
     ("self-ipi-xapic", "self IPI with its EOI, xAPIC", "self_ipi_xapic", "self_ipi_xapic", 2400),
     ("dirty-fault", "write fault of the dirty log", "dirty_fault", None, 700),
@@ -73,7 +73,7 @@ class Bench:
         vm = ["--vm", "bench", "--kernel", f"{self.guests}/bench.elf", "--memory", "256M", "--test-device"]
         counters = os.path.join(self.work, f"counters-{barriers}.json")
         output = self.emulate(
-            "the exit bench", vm, ["--icount", "--core-option", f"barriers={barriers}", "--core-option", "nrip=off", "--counters", counters]
+            "the exit bench", vm, ["--icount", "--core-option", f"barriers={barriers}", "--core-option", "nrip=off", "--core-option", "measure=ipc", "--counters", counters]
         )
         with open(counters) as file:
             return guest_rows(output), json.load(file)
@@ -142,8 +142,8 @@ class Bench:
             ratio = f"{value / peer:.3f}" if peer else ""
             late = bound is not None and value > bound
             missed += [row["name"]] if late else []
-            print(f"{row['title']:44} {value:>12,} {peer if peer is None else format(peer, ','):>12} {ratio:>7} {bound or '':>8}"
-                  .replace("None", "    ") + f" {row['unit']}{'  OVER THE BOUND' if late else ''}")
+            cells = f"{row['title']:44} {value:>12,} {'' if peer is None else format(peer, ','):>12} {ratio:>7} {'' if bound is None else bound:>8}"
+            print(f"{cells} {row['unit']}{'  OVER THE BOUND' if late else ''}")
         print(f"{len(missed)} rows over their bound{': ' + ', '.join(missed) if missed else ''}")
         with open(os.path.join(self.build, "bench.json"), "w") as out:
             json.dump([{key: row[key] for key in ("name", "machine", "value", "unit", "peer", "bound")} for row in self.rows], out, indent=1)

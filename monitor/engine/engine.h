@@ -130,6 +130,8 @@ size_t engine_console_write(const uint8_t *data, size_t bytes);
 size_t engine_console_read(uint8_t *data, size_t bytes);
 /* One line for people, without the newline; bounded to 240 bytes by the engine. */
 void engine_log(const char *line);
+/* The guest's first instruction is next. An emulator that counts instructions sees a marker here and at engine_end (bench/plugin/count.c). */
+void engine_mark(void);
 /* Random bytes: how many were given. */
 size_t engine_random(void *data, size_t bytes);
 /* The VM has ended. reason: enum gyre_end_reason; code: of a debug exit the guest's value, of GYRE_END_REFUSED the command's exit code

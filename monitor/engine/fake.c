@@ -223,6 +223,10 @@ size_t engine_random(void *data, size_t bytes)
 	return bytes;
 }
 
+void engine_mark(void)
+{
+}
+
 void engine_end(uint32_t reason, uint32_t code, const char *text)
 {
 	fake.reason = reason;

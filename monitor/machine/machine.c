@@ -451,5 +451,6 @@ void monitor_main(const struct engine_vm *vm)
 {
 	static struct machine machine;
 	machine_start(&machine, vm);
+	engine_mark();
 	machine_run(&machine);
 }

@@ -20,8 +20,8 @@ struct testdev_state {
 
 /* What the machine does for it. */
 struct testdev_host {
-	struct line lines;			    /* by number of the interrupt */
-	struct control control;			    /* debug exit */
+	struct line lines;			      /* by number of the interrupt */
+	struct control control;			      /* debug exit */
 	void (*remap)(void *context, uint64_t gpa);   /* drops the mapping of a page */
 	void (*dirty)(void *context, uint32_t value); /* 1 starts the dirty log, 2 takes it, 0 ends it */
 	void *context;

@@ -83,15 +83,15 @@ class Bench:
         out = os.path.join(self.work, "boot.txt")
         vm = ["--vm", "debian", "--kernel", f"{self.guests}/vmlinuz", "--initrd", f"{self.guests}/initramfs.cpio.gz"]
         vm += ["--append", BOOT_APPEND, "--memory", "256M"]
-        self.emulate("the boot", vm, ["--core-option", "barriers=heaviest"], ["-plugin", f"{self.plugin},out={out}"])
+        self.emulate("the boot", vm, ["--icount", "--core-option", "barriers=heaviest"], ["-plugin", f"{self.plugin},out={out}"])
         first, last = marks(out)[:2]
         return last[0] - first[0], last[1] - first[1], last[2] - first[2]
 
     def boot_bare(self):
         out = os.path.join(self.work, "bare.txt")
-        run([peer_kvm.QEMU, "-accel", "tcg", "-cpu", "EPYC,-svm", "-M", "pc", "-m", "256", "-nodefaults", "-display", "none",
+        run([peer_kvm.QEMU, "-accel", "tcg", "-cpu", "EPYC,-svm", "-M", "pc", "-m", "256", "-display", "none",
              "-serial", "stdio", "-no-reboot", "-kernel", f"{self.guests}/vmlinuz", "-initrd", f"{self.guests}/initramfs.cpio.gz",
-             "-append", BOOT_APPEND, "-plugin", f"{self.plugin},out={out}"], "the bare boot")
+             "-append", BOOT_APPEND, "-icount", "shift=0,sleep=off", "-plugin", f"{self.plugin},out={out}"], "the bare boot")
         return marks(out)[-1][0]
 
     def peer_exits(self):
@@ -99,7 +99,7 @@ class Bench:
 
     def peer_boot(self):
         out = os.path.join(self.work, "peer.txt")
-        run(peer_kvm.command(self.build, "boot", False, f"{self.plugin},out={out}"), "KVM's boot")
+        run(peer_kvm.command(self.build, "boot", True, f"{self.plugin},out={out}"), "KVM's boot")
         first, last = marks(out)[:2]
         return last[0] - first[0], last[1] - first[1], last[2] - first[2]
 

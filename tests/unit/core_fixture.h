@@ -20,6 +20,7 @@
 #include "core/obj/process.h"
 #include "core/sched/endpoint.h"
 #include "core/virt/vm.h"
+#include "core/x86/timer.h"
 #include "gyre/calls.h"
 
 #define POOL_FRAMES 4096

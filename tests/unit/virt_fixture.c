@@ -12,6 +12,7 @@ struct svm_features svm_features;
 struct svm_cpu svm_cpus[CPU_MAX];
 struct cpu_features cpu_features;
 struct barriers barriers;
+uint64_t unit_tsc;
 
 struct vcpu *vcpu_of_lapic(struct vlapic *lapic)
 {

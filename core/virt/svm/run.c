@@ -13,21 +13,6 @@ static bool trace_full(const struct vcpu *vcpu)
 	return vcpu->trace != NULL && vcpu->trace->head - vcpu->trace->tail >= vcpu->trace->capacity;
 }
 
-/* Right before an entry: an ASID of this processor, and a flush if what the TLB has is void. */
-void svm_flush_now(struct svm_vcpu *v)
-{
-	struct cpu *cpu = v->vcpu.cpu;
-	struct asid_choice choice = asid_choose(
-		&svm_cpus[cpu->index].asids, &v->asid, cpu->index, (v->vcpu.hazard & VCPU_HAZARD_FLUSH) != 0);
-	if ((v->vcpu.hazard & VCPU_HAZARD_FLUSH) != 0)
-		vcpu_hazard_clear(&v->vcpu, VCPU_HAZARD_FLUSH);
-	if (choice.changed)
-		vmcb_set_asid(v->vmcb, v->asid.asid);
-	v->vmcb->tlb_control = choice.tlb_control;
-	v->vcpu.counters->tlb_flushes += choice.flushed;
-	v->vcpu.counters->asid_generations += choice.new_generation;
-}
-
 /* VCPU_AGAIN, or a reason not to enter. */
 static enum vcpu_next due(struct cpu *cpu, struct svm_vcpu *v)
 {

@@ -1,18 +1,152 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* monitor/emu/exec_segment.c: segment registers and far transfers. Protected mode's far forms have no semantics yet. */
+/*
+ * monitor/emu/exec_segment.c: segment registers, descriptors, and far transfers.
+ *
+ * Protected mode as in SDM vol. 2 (MOV, JMP, CALL, RET, IRET) and vol. 3, chapter "Protection": code segments of the same privilege, and
+ * returns to less privilege. Gates, task switches and returns to virtual-8086 mode are unsupported. New segments are made in copies, and
+ * taken over when nothing can fail any more.
+ */
 #include "monitor/emu/exec.h"
 
-static enum emu_result load_segment(struct emu *emu, unsigned segment, unsigned selector)
+/* Bits of a descriptor's upper half, and where struct emu_segment has them. */
+static unsigned descriptor_attributes(uint64_t descriptor)
 {
-	struct emu_segment *s = &emu->cpu.seg[segment];
+	return (unsigned)(descriptor >> 40 & 0xff) | (unsigned)(descriptor >> 52 & 0xf) << 8;
+}
 
-	TRY(emu_need(emu, EMU_STATE_SEGMENTS));
-	if (!is_real(emu))
-		return EMU_UNSUPPORTED;
-	s->selector = (uint16_t)selector;
-	s->base = (uint64_t)(selector & 0xffff) << 4;
-	emu->changed |= EMU_STATE_SEGMENTS;
+static struct emu_segment segment_from(unsigned selector, uint64_t descriptor)
+{
+	struct emu_segment s = {
+		.selector = (uint16_t)selector,
+		.attributes = (uint16_t)descriptor_attributes(descriptor),
+		.limit = (uint32_t)(descriptor & 0xffff) | (uint32_t)(descriptor >> 32 & 0xf0000),
+		.base = (descriptor >> 16 & 0xffffff) | (descriptor >> 32 & 0xff000000),
+	};
+
+	if (s.attributes & EMU_SEG_G)
+		s.limit = s.limit << 12 | 0xfff;
+	return s;
+}
+
+static unsigned dpl(const struct emu_segment *s)
+{
+	return s->attributes >> EMU_SEG_DPL_SHIFT & 3;
+}
+
+static bool is_code(const struct emu_segment *s)
+{
+	return (s->attributes & (EMU_SEG_S | EMU_SEG_CODE)) == (EMU_SEG_S | EMU_SEG_CODE);
+}
+
+static enum emu_result selector_fault(struct emu *emu, unsigned vector, unsigned selector)
+{
+	return emu_fault_code(emu, vector, selector & 0xfffc);
+}
+
+/* The descriptor of a selector that is not null. */
+static enum emu_result descriptor_read(
+	struct emu *emu, unsigned selector, uint64_t *descriptor, struct emu_segment *segment)
+{
+	uint64_t base, limit;
+	struct emu_ref ref;
+
+	TRY(emu_need(emu, EMU_STATE_TABLES));
+	base = selector & 4 ? emu->cpu.ldtr.base : emu->cpu.gdtr.base;
+	limit = selector & 4 ? emu->cpu.ldtr.limit : emu->cpu.gdtr.limit;
+	if ((selector & 4 && !(emu->cpu.ldtr.attributes & EMU_SEG_P)) || (selector | 7) > limit)
+		return selector_fault(emu, VECTOR_GP, selector);
+	base += selector & 0xfff8;
+	if (!(emu->cpu.efer & EFER_LMA))
+		base = (uint32_t)base;
+	TRY(emu_ref_linear(emu, base, 8, EMU_ACCESS_IMPLICIT, &ref));
+	TRY(emu_ref_read(emu, &ref, descriptor));
+	*segment = segment_from(selector, *descriptor);
 	return EMU_DONE;
+}
+
+/* Sets the accessed flag in the table. What happens to a descriptor meanwhile makes the instruction start again. */
+static enum emu_result descriptor_accessed(
+	struct emu *emu, unsigned selector, uint64_t descriptor, struct emu_segment *segment)
+{
+	uint64_t base = (selector & 4 ? emu->cpu.ldtr.base : emu->cpu.gdtr.base) + (selector & 0xfff8);
+	struct emu_ref ref;
+
+	if (segment->attributes & EMU_SEG_ACCESSED)
+		return EMU_DONE;
+	if (!(emu->cpu.efer & EFER_LMA))
+		base = (uint32_t)base;
+	TRY(emu_ref_linear(emu, base, 8, EMU_ACCESS_IMPLICIT | EMU_ACCESS_WRITE, &ref));
+	TRY(emu_ref_update(emu, &ref, true, descriptor, descriptor | 1ull << 40));
+	segment->attributes |= EMU_SEG_ACCESSED;
+	return EMU_DONE;
+}
+
+/* A stack segment for this privilege. */
+static enum emu_result prepare_stack(
+	struct emu *emu, unsigned selector, unsigned cpl, bool to_long, struct emu_segment *s)
+{
+	uint64_t descriptor;
+
+	if ((selector & 0xfffc) == 0) {
+		if (!to_long || cpl == 3 || (selector & 3) != cpl)
+			return emu_fault_code(emu, VECTOR_GP, 0);
+		*s = (struct emu_segment){
+			.selector = (uint16_t)selector, .attributes = (uint16_t)(cpl << EMU_SEG_DPL_SHIFT)};
+		return EMU_DONE;
+	}
+	TRY(descriptor_read(emu, selector, &descriptor, s));
+	if ((selector & 3) != cpl ||
+		(s->attributes & (EMU_SEG_S | EMU_SEG_CODE | EMU_SEG_WRITE)) != (EMU_SEG_S | EMU_SEG_WRITE) ||
+		dpl(s) != cpl)
+		return selector_fault(emu, VECTOR_GP, selector);
+	if (!(s->attributes & EMU_SEG_P))
+		return selector_fault(emu, VECTOR_SS, selector);
+	return descriptor_accessed(emu, selector, descriptor, s);
+}
+
+/* DS, ES, FS, GS. */
+static enum emu_result prepare_data(struct emu *emu, unsigned selector, struct emu_segment *s)
+{
+	unsigned cpl = emu->cpu.cpl;
+	uint64_t descriptor;
+
+	if ((selector & 0xfffc) == 0) {
+		*s = (struct emu_segment){.selector = (uint16_t)selector};
+		return EMU_DONE;
+	}
+	TRY(descriptor_read(emu, selector, &descriptor, s));
+	if (!(s->attributes & EMU_SEG_S) || (is_code(s) && !(s->attributes & EMU_SEG_WRITE)))
+		return selector_fault(emu, VECTOR_GP, selector);
+	/* Conforming code may be read from every privilege. */
+	if (!(is_code(s) && s->attributes & EMU_SEG_EXPAND) && ((selector & 3) > dpl(s) || cpl > dpl(s)))
+		return selector_fault(emu, VECTOR_GP, selector);
+	if (!(s->attributes & EMU_SEG_P))
+		return selector_fault(emu, VECTOR_NP, selector);
+	return descriptor_accessed(emu, selector, descriptor, s);
+}
+
+static enum emu_result prepare_segment(struct emu *emu, unsigned number, unsigned selector, struct emu_segment *s)
+{
+	TRY(emu_need(emu, EMU_STATE_SEGMENTS));
+	if (is_real(emu)) {
+		*s = emu->cpu.seg[number]; /* limit and attributes stay what they were */
+		s->selector = (uint16_t)selector;
+		s->base = (uint64_t)(selector & 0xffff) << 4;
+		return EMU_DONE;
+	}
+	if (number == EMU_SS)
+		return prepare_stack(emu, selector, emu->cpu.cpl, is_long(emu), s);
+	return prepare_data(emu, selector, s);
+}
+
+static void segment_commit(struct emu *emu, unsigned number, const struct emu_segment *s)
+{
+	emu->cpu.seg[number] = *s;
+	emu->changed |= EMU_STATE_SEGMENTS;
+	if (number == EMU_CS) {
+		emu->cpu.mode = (uint8_t)emu_mode_of(&emu->cpu);
+		emu->events |= EMU_EVENT_MODE;
+	}
 }
 
 enum emu_result exec_movfromseg(struct emu *emu, const struct emu_insn *insn)
@@ -23,11 +157,14 @@ enum emu_result exec_movfromseg(struct emu *emu, const struct emu_insn *insn)
 
 enum emu_result exec_movtoseg(struct emu *emu, const struct emu_insn *insn)
 {
+	unsigned number = insn->reg & 7;
+	struct emu_segment s;
 	uint64_t selector;
 
 	TRY(e_read(emu, insn, 2, &selector));
-	TRY(load_segment(emu, insn->reg & 7, (unsigned)selector));
-	if ((insn->reg & 7) == EMU_SS)
+	TRY(prepare_segment(emu, number, (unsigned)selector, &s));
+	segment_commit(emu, number, &s);
+	if (number == EMU_SS)
 		emu->events |= EMU_EVENT_SHADOW_SS;
 	return EMU_DONE;
 }
@@ -46,50 +183,99 @@ enum emu_result exec_pushseg(struct emu *emu, const struct emu_insn *insn)
 
 enum emu_result exec_popseg(struct emu *emu, const struct emu_insn *insn)
 {
+	unsigned number = insn->form - FORM_ES, width;
 	uint64_t pointer, selector;
-	unsigned width;
+	struct emu_segment s;
 
 	TRY(stack_begin(emu, &width, &pointer));
 	TRY(stack_pop(emu, width, &pointer, insn->size, &selector));
-	TRY(load_segment(emu, insn->form - FORM_ES, (unsigned)selector & 0xffff));
+	TRY(prepare_segment(emu, number, (unsigned)selector & 0xffff, &s));
 	stack_commit(emu, width, pointer);
-	if (insn->form == FORM_SS)
+	segment_commit(emu, number, &s);
+	if (number == EMU_SS)
 		emu->events |= EMU_EVENT_SHADOW_SS;
 	return EMU_DONE;
 }
 
-/* A far pointer in memory: the offset, then the selector. */
-static enum emu_result far_pointer(struct emu *emu, const struct emu_insn *insn, uint64_t *offset, unsigned *selector)
+/* A far pointer in memory: the offset, then the selector, which are two operands. */
+static enum emu_result far_pointer(
+	struct emu *emu, const struct emu_insn *insn, unsigned size, uint64_t *offset, unsigned *selector)
 {
-	uint8_t data[10] = {0};
-	struct emu_ref ref;
+	uint64_t address = effective_address(emu, insn), value;
+	struct emu_ref first, second;
 
-	TRY(e_ref(emu, insn, insn->size + 2u, 0, &ref));
-	TRY(emu_ref_read_bytes(emu, &ref, data));
-	__builtin_memcpy(offset, data, 8);
-	*offset &= size_mask(insn->size);
-	*selector = data[insn->size] | (unsigned)data[insn->size + 1] << 8;
+	TRY(emu_ref(emu, insn->segment, address, size, 0, &first));
+	TRY(emu_ref(emu, insn->segment, (address + size) & size_mask(insn->address_size), 2, 0, &second));
+	TRY(emu_ref_read(emu, &first, offset));
+	TRY(emu_ref_read(emu, &second, &value));
+	*selector = (unsigned)value;
 	return EMU_DONE;
+}
+
+/* AMD's processors have no far pointer with an offset of 64 bits. */
+static unsigned far_size(const struct emu *emu, const struct emu_insn *insn)
+{
+	return insn->size == 8 && !(emu->config & EMU_CONFIG_INTEL) ? 4 : insn->size;
 }
 
 enum emu_result exec_loadfar(struct emu *emu, const struct emu_insn *insn)
 {
-	unsigned selector;
+	unsigned selector, size = far_size(emu, insn), number = insn->form - FORM_ES;
+	struct emu_segment s;
 	uint64_t offset;
 
-	TRY(far_pointer(emu, insn, &offset, &selector));
-	TRY(load_segment(emu, insn->form - FORM_ES, selector));
-	reg_write(emu, insn, insn->reg, insn->size, offset);
+	TRY(far_pointer(emu, insn, size, &offset, &selector));
+	TRY(prepare_segment(emu, number, selector, &s));
+	segment_commit(emu, number, &s);
+	reg_write(emu, insn, insn->reg, size, offset);
+	if (number == EMU_SS)
+		emu->events |= EMU_EVENT_SHADOW_SS;
+	return EMU_DONE;
+}
+
+/* The offset in a new code segment, whose mode may be another. */
+static enum emu_result check_target(struct emu *emu, const struct emu_segment *cs, uint64_t offset)
+{
+	bool to_long = !is_real(emu) && emu->cpu.efer & EFER_LMA && cs->attributes & EMU_SEG_L;
+
+	if (to_long ? !is_canonical(emu, offset) : offset > cs->limit)
+		return emu_fault_code(emu, VECTOR_GP, 0);
+	return EMU_DONE;
+}
+
+/* CS for JMP and CALL: the same privilege, or conforming code of more. */
+static enum emu_result prepare_code(struct emu *emu, unsigned selector, struct emu_segment *s)
+{
+	unsigned cpl = emu->cpu.cpl;
+	uint64_t descriptor;
+
+	if (is_real(emu))
+		return prepare_segment(emu, EMU_CS, selector, s);
+	if ((selector & 0xfffc) == 0)
+		return emu_fault_code(emu, VECTOR_GP, 0);
+	TRY(descriptor_read(emu, selector, &descriptor, s));
+	if (!(s->attributes & EMU_SEG_S)) {
+		unsigned type = s->attributes & EMU_SEG_TYPE;
+		bool gate = emu->cpu.efer & EFER_LMA ? type == 12
+						     : type == 1 || type == 4 || type == 5 || type == 9 || type == 12;
+		return gate ? EMU_UNSUPPORTED : selector_fault(emu, VECTOR_GP, selector);
+	}
+	if (!is_code(s) || (s->attributes & EMU_SEG_EXPAND ? dpl(s) > cpl : dpl(s) != cpl || (selector & 3) > cpl))
+		return selector_fault(emu, VECTOR_GP, selector);
+	if (emu->cpu.efer & EFER_LMA && (s->attributes & (EMU_SEG_L | EMU_SEG_DB)) == (EMU_SEG_L | EMU_SEG_DB))
+		return selector_fault(emu, VECTOR_GP, selector);
+	if (!(s->attributes & EMU_SEG_P))
+		return selector_fault(emu, VECTOR_NP, selector);
+	TRY(descriptor_accessed(emu, selector, descriptor, s));
+	s->selector = (uint16_t)((selector & 0xfffc) | cpl);
 	return EMU_DONE;
 }
 
 static enum emu_result far_target(struct emu *emu, const struct emu_insn *insn, uint64_t *offset, unsigned *selector)
 {
 	TRY(emu_need(emu, EMU_STATE_SEGMENTS));
-	if (!is_real(emu))
-		return EMU_UNSUPPORTED;
 	if (insn->form == FORM_E)
-		return far_pointer(emu, insn, offset, selector);
+		return far_pointer(emu, insn, far_size(emu, insn), offset, selector);
 	*offset = insn->imm;
 	*selector = insn->imm2;
 	return EMU_DONE;
@@ -97,69 +283,154 @@ static enum emu_result far_target(struct emu *emu, const struct emu_insn *insn, 
 
 enum emu_result exec_jmpfar(struct emu *emu, const struct emu_insn *insn)
 {
+	struct emu_segment cs;
 	unsigned selector;
 	uint64_t offset;
 
 	TRY(far_target(emu, insn, &offset, &selector));
-	TRY(branch_near(emu, insn->size, offset));
-	return load_segment(emu, EMU_CS, selector);
+	TRY(prepare_code(emu, selector, &cs));
+	TRY(check_target(emu, &cs, offset));
+	segment_commit(emu, EMU_CS, &cs);
+	emu->next_rip = offset;
+	return EMU_DONE;
 }
 
 enum emu_result exec_callfar(struct emu *emu, const struct emu_insn *insn)
 {
 	uint64_t offset, pointer, back = emu->next_rip;
-	unsigned selector, width;
+	unsigned selector, width, size = insn->size;
+	struct emu_ref first, second;
+	struct emu_segment cs;
 
 	TRY(far_target(emu, insn, &offset, &selector));
+	TRY(prepare_code(emu, selector, &cs));
 	TRY(stack_begin(emu, &width, &pointer));
-	TRY(branch_near(emu, insn->size, offset));
-	TRY(stack_push(emu, width, &pointer, insn->size, emu->cpu.seg[EMU_CS].selector));
-	TRY(stack_push(emu, width, &pointer, insn->size, back));
-	TRY(load_segment(emu, EMU_CS, selector));
+	pointer = (pointer - size) & size_mask(width);
+	TRY(emu_ref(emu, EMU_SS, pointer, size, EMU_ACCESS_WRITE, &first));
+	pointer = (pointer - size) & size_mask(width);
+	TRY(emu_ref(emu, EMU_SS, pointer, size, EMU_ACCESS_WRITE, &second));
+	TRY(check_target(emu, &cs, offset));
+	TRY(emu_ref_write(emu, &first, emu->cpu.seg[EMU_CS].selector));
+	TRY(emu_ref_write(emu, &second, back));
 	stack_commit(emu, width, pointer);
+	segment_commit(emu, EMU_CS, &cs);
+	emu->next_rip = offset;
+	return EMU_DONE;
+}
+
+/* CS for RET and IRET: the selector's RPL is the privilege afterwards. */
+static enum emu_result prepare_return_code(struct emu *emu, unsigned selector, struct emu_segment *s)
+{
+	unsigned rpl = selector & 3;
+	uint64_t descriptor;
+
+	if (is_real(emu))
+		return prepare_segment(emu, EMU_CS, selector, s);
+	if ((selector & 0xfffc) == 0)
+		return emu_fault_code(emu, VECTOR_GP, 0);
+	TRY(descriptor_read(emu, selector, &descriptor, s));
+	if (!is_code(s) || rpl < emu->cpu.cpl || (s->attributes & EMU_SEG_EXPAND ? dpl(s) > rpl : dpl(s) != rpl))
+		return selector_fault(emu, VECTOR_GP, selector);
+	if (emu->cpu.efer & EFER_LMA && (s->attributes & (EMU_SEG_L | EMU_SEG_DB)) == (EMU_SEG_L | EMU_SEG_DB))
+		return selector_fault(emu, VECTOR_GP, selector);
+	if (!(s->attributes & EMU_SEG_P))
+		return selector_fault(emu, VECTOR_NP, selector);
+	return descriptor_accessed(emu, selector, descriptor, s);
+}
+
+/* Data segments that less privilege must not keep. */
+static void drop_data_segments(struct emu *emu, unsigned cpl)
+{
+	static const uint8_t numbers[] = {EMU_ES, EMU_DS, EMU_FS, EMU_GS};
+
+	for (unsigned i = 0; i < sizeof numbers; i++) {
+		struct emu_segment *s = &emu->cpu.seg[numbers[i]];
+		if (!(is_code(s) && s->attributes & EMU_SEG_EXPAND) && dpl(s) < cpl)
+			*s = (struct emu_segment){.base = is_long(emu) ? s->base : 0};
+	}
+}
+
+/* What RET and IRET do once CS is prepared: the stack of the outer privilege, if there is one, then all is taken over. */
+static enum emu_result return_to(struct emu *emu, unsigned size, unsigned width, uint64_t pointer, unsigned release,
+	bool with_stack, const struct emu_segment *cs, uint64_t offset)
+{
+	unsigned cpl = is_real(emu) ? emu->cpu.cpl : cs->selector & 3;
+	bool outer = cpl != emu->cpu.cpl,
+	     to_long = !is_real(emu) && emu->cpu.efer & EFER_LMA && cs->attributes & EMU_SEG_L;
+	uint64_t new_pointer = 0, selector = 0;
+	unsigned new_width;
+	struct emu_segment ss;
+
+	/* Of an inner stack the parameters lie between CS and the outer stack pointer, and are released from the outer stack too. */
+	if (outer)
+		pointer = (pointer + release) & size_mask(width);
+	if (outer || with_stack) {
+		TRY(stack_pop(emu, width, &pointer, size, &new_pointer));
+		TRY(stack_pop(emu, width, &pointer, size, &selector));
+		TRY(prepare_stack(emu, (unsigned)selector & 0xffff, cpl, to_long, &ss));
+	} else {
+		ss = emu->cpu.seg[EMU_SS];
+	}
+	TRY(check_target(emu, cs, offset));
+	/* What is released is released in the width that the stack then has. */
+	new_width = to_long ? 8 : ss.attributes & EMU_SEG_DB ? 4 : 2;
+	if (outer || with_stack) {
+		if (outer)
+			drop_data_segments(emu, cpl);
+		segment_commit(emu, EMU_SS, &ss);
+		gpr_write(emu, EMU_RSP, new_width, new_pointer);
+	} else {
+		stack_commit(emu, width, pointer);
+	}
+	if (release)
+		gpr_write(emu, EMU_RSP, new_width, emu->cpu.gpr[EMU_RSP] + release);
+	emu->cpu.cpl = (uint8_t)cpl;
+	segment_commit(emu, EMU_CS, cs);
+	emu->next_rip = offset;
 	return EMU_DONE;
 }
 
 enum emu_result exec_retfar(struct emu *emu, const struct emu_insn *insn)
 {
+	unsigned width, release = insn->form == FORM_I ? (unsigned)insn->imm : 0;
 	uint64_t pointer, offset, selector;
-	unsigned width;
+	struct emu_segment cs;
 
 	TRY(stack_begin(emu, &width, &pointer));
-	if (!is_real(emu))
-		return EMU_UNSUPPORTED;
+	TRY(emu_need(emu, EMU_STATE_SEGMENTS));
 	TRY(stack_pop(emu, width, &pointer, insn->size, &offset));
 	TRY(stack_pop(emu, width, &pointer, insn->size, &selector));
-	TRY(branch_near(emu, insn->size, offset));
-	TRY(load_segment(emu, EMU_CS, (unsigned)selector & 0xffff));
-	if (insn->form == FORM_I)
-		pointer += insn->imm;
-	stack_commit(emu, width, pointer);
-	return EMU_DONE;
+	TRY(prepare_return_code(emu, (unsigned)selector & 0xffff, &cs));
+	return return_to(emu, insn->size, width, pointer, release, false, &cs, offset);
 }
 
 enum emu_result exec_iret(struct emu *emu, const struct emu_insn *insn)
 {
-	uint64_t pointer, offset, selector, flags,
-		mask = FLAGS_STATUS | FLAG_TF | FLAG_IF | FLAG_DF | FLAG_NT | FLAG_IOPL;
-	unsigned width;
+	uint64_t mask = FLAGS_STATUS | FLAG_TF | FLAG_DF | FLAG_NT, pointer, offset, selector, flags;
+	unsigned width, iopl = (unsigned)(emu->cpu.rflags >> 12) & 3, cpl = emu->cpu.cpl;
+	struct emu_segment cs;
 
+	TRY(emu_need(emu, EMU_STATE_SEGMENTS | EMU_STATE_CONTROL));
+	if (emu->cpu.mode == EMU_MODE_V86 && iopl != 3)
+		return emu->cpu.cr4 & CR4_VME ? EMU_UNSUPPORTED : emu_fault_code(emu, VECTOR_GP, 0);
+	if (!is_real(emu) && emu->cpu.rflags & FLAG_NT) /* a task's return */
+		return emu->cpu.efer & EFER_LMA ? emu_fault_code(emu, VECTOR_GP, 0) : EMU_UNSUPPORTED;
 	TRY(stack_begin(emu, &width, &pointer));
-	if (!is_real(emu))
-		return EMU_UNSUPPORTED;
-	if (emu->cpu.mode == EMU_MODE_V86) {
-		if ((emu->cpu.rflags & FLAG_IOPL) != FLAG_IOPL)
-			return emu->cpu.cr4 & CR4_VME ? EMU_UNSUPPORTED : emu_fault_code(emu, VECTOR_GP, 0);
-		mask &= ~(uint64_t)FLAG_IOPL;
-	}
 	TRY(stack_pop(emu, width, &pointer, insn->size, &offset));
 	TRY(stack_pop(emu, width, &pointer, insn->size, &selector));
 	TRY(stack_pop(emu, width, &pointer, insn->size, &flags));
-	TRY(branch_near(emu, insn->size, offset));
-	TRY(load_segment(emu, EMU_CS, (unsigned)selector & 0xffff));
-	stack_commit(emu, width, pointer);
-	if (insn->size == 4)
+	if (!is_real(emu) && insn->size == 4 && flags & FLAG_VM && cpl == 0 && !(emu->cpu.efer & EFER_LMA))
+		return EMU_UNSUPPORTED;
+	TRY(prepare_return_code(emu, (unsigned)selector & 0xffff, &cs));
+	TRY(return_to(emu, insn->size, width, pointer, 0, is_long(emu), &cs, offset));
+	if (cpl == 0)
+		mask |= FLAG_IOPL;
+	if (cpl <= iopl || is_real(emu))
+		mask |= FLAG_IF;
+	if (insn->size != 2)
 		mask |= FLAG_AC | FLAG_ID | FLAG_RF;
+	if (insn->size != 2 && cpl == 0 && !is_real(emu))
+		mask |= FLAG_VIF | FLAG_VIP;
 	flags_set(emu, mask, flags);
 	return EMU_DONE;
 }

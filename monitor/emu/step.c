@@ -100,7 +100,8 @@ static inline __attribute__((always_inline)) enum emu_result execute(struct emu 
 	if (result != EMU_DONE && result != EMU_HALT)
 		return result;
 	cpu->rip = emu->next_rip;
-	cpu->rflags &= ~(uint64_t)FLAG_RF;
+	if (insn->op != OP_IRET) /* which may set it */
+		cpu->rflags &= ~(uint64_t)FLAG_RF;
 	emu->events |= trap;
 	return result;
 }

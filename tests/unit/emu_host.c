@@ -41,6 +41,7 @@ static struct _libc_fpstate outcome_fp;
 static bool wants_fp, fs_lost;
 static volatile bool inside; /* between host_enter and the signal */
 static uint64_t fs_base;
+static uint32_t outcome_segments[4];
 
 static const int order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9,
 	REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
@@ -60,6 +61,10 @@ __attribute__((no_sanitize("address", "undefined"))) static void handler(int sig
 	uint64_t result;
 
 	(void)info;
+	if (fs_lost) /* asked for before anything disturbs them */
+		__asm__ volatile("mov %%ds, %0\n	mov %%es, %1\n	mov %%fs, %2\n	mov %%gs, %3"
+				 : "=r"(outcome_segments[0]), "=r"(outcome_segments[1]), "=r"(outcome_segments[2]),
+				 "=r"(outcome_segments[3]));
 	/* The kernel clears DF and TF, and lets AC, NT and ID stay. */
 	__asm__ volatile("pushq $0x202\n	popfq" : : : "memory", "cc");
 	if (!inside) { /* a fault of the test's own */
@@ -78,16 +83,27 @@ __attribute__((no_sanitize("address", "undefined"))) static void handler(int sig
 	host_leave();
 }
 
-static int set_ldt(unsigned entry, unsigned contents, bool wide, bool read_only, unsigned limit)
+/* The LDT as the processor sees it: base HOST_BASE, limit in bytes, DPL 3. */
+#define DESCRIPTOR(access, wide, limit)                                                                                \
+	((uint64_t)(HOST_BASE & 0xffffff) << 16 | (uint64_t)(HOST_BASE >> 24) << 56 | (uint64_t)(access) << 40 |       \
+		(uint64_t)(wide) << 54 | (limit))
+const uint64_t host_ldt[HOST_LDT_ENTRIES] = {DESCRIPTOR(0xfb, 0, 0xffff), DESCRIPTOR(0xf3, 0, 0xffff),
+	DESCRIPTOR(0xf3, 1, 0xffff), DESCRIPTOR(0xf1, 1, 0xffff), DESCRIPTOR(0xf7, 1, 0x27ff),
+	DESCRIPTOR(0xf3, 1, 0x2fff), DESCRIPTOR(0x73, 1, 0xffff), DESCRIPTOR(0x7b, 1, 0xffff),
+	DESCRIPTOR(0xf9, 1, 0xffff), DESCRIPTOR(0x7f, 1, 0xffff), DESCRIPTOR(0xfb, 1, 0xffff)};
+
+static int set_ldt(unsigned entry)
 {
+	uint64_t descriptor = host_ldt[entry];
 	struct user_desc d = {.entry_number = entry,
 		.base_addr = HOST_BASE,
-		.limit = limit,
-		.seg_32bit = wide,
-		.contents = contents,
-		.read_exec_only = read_only};
+		.limit = (unsigned)descriptor & 0xffff,
+		.seg_32bit = descriptor >> 54 & 1,
+		.contents = descriptor >> 42 & 3,
+		.read_exec_only = !(descriptor >> 41 & 1),
+		.seg_not_present = !(descriptor >> 47 & 1)};
 
-	return (int)syscall(SYS_modify_ldt, 1, &d, sizeof d);
+	return (int)syscall(SYS_modify_ldt, 0x11, &d, sizeof d);
 }
 
 uint64_t host_fs_base(void)
@@ -116,10 +132,9 @@ const char *host_init(const uint8_t content[HOST_SIZE])
 					  : PROT_READ | PROT_WRITE | PROT_EXEC))
 			return "mprotect";
 	}
-	if (set_ldt(0, 2, false, false, 0xffff) || set_ldt(1, 0, false, false, 0xffff) ||
-		set_ldt(2, 0, true, false, 0xffff) || set_ldt(3, 0, true, true, 0xffff) ||
-		set_ldt(4, 1, true, false, 0x27ff) || set_ldt(5, 0, true, false, 0x2fff))
-		return "the kernel has no modify_ldt";
+	for (unsigned i = 0; i < HOST_LDT_ENTRIES; i++)
+		if (set_ldt(i))
+			return "the kernel has no modify_ldt";
 	if (syscall(SYS_arch_prctl, ARCH_GET_FS, &fs_base))
 		return "arch_prctl";
 	stack.ss_sp = mmap(NULL, ALTERNATE_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -145,7 +160,7 @@ static void segments_set(const struct host_state *state)
 		__asm__ volatile("mov %0, %%gs" : : "r"((uint32_t)state->gs));
 }
 
-struct host_outcome host_run(struct host_state *state, bool with_xmm)
+struct host_outcome host_run(struct host_state *state, bool with_xmm, bool with_segments)
 {
 	greg_t *gregs = frame.context.uc_mcontext.gregs;
 	static struct host_state last;
@@ -157,6 +172,7 @@ struct host_outcome host_run(struct host_state *state, bool with_xmm)
 	gregs[REG_EFL] = (greg_t)state->rflags;
 	gregs[REG_CSGSFS] = (greg_t)((uint64_t)state->cs | (uint64_t)state->ss << 48);
 	wants_fp = with_xmm;
+	fs_lost = with_segments;
 	if (with_xmm)
 		memcpy(frame.fp._xmm, state->xmm, sizeof state->xmm);
 	if (last.cs != state->cs || last.ds != state->ds || last.es != state->es || last.gs != state->gs) {
@@ -171,6 +187,15 @@ struct host_outcome host_run(struct host_state *state, bool with_xmm)
 	state->rflags = (uint64_t)outcome_gregs[REG_EFL];
 	if (with_xmm)
 		memcpy(state->xmm, outcome_fp._xmm, sizeof state->xmm);
+	state->cs = (uint16_t)outcome_gregs[REG_CSGSFS];
+	state->ss = (uint16_t)((uint64_t)outcome_gregs[REG_CSGSFS] >> 48);
+	if (with_segments) {
+		state->ds = (uint16_t)outcome_segments[0];
+		state->es = (uint16_t)outcome_segments[1];
+		state->fs = (uint16_t)outcome_segments[2];
+		state->gs = (uint16_t)outcome_segments[3];
+		last.cs = 0;
+	}
 	outcome.vector = (int)outcome_gregs[REG_TRAPNO];
 	outcome.error = (uint64_t)outcome_gregs[REG_ERR];
 	outcome.cr2 = (uint64_t)outcome_gregs[REG_CR2];

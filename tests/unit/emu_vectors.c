@@ -117,6 +117,29 @@ void path_name(const struct path *path, char name[64])
 	snprintf(name + at, 64 - (size_t)at, " %s", emu_op_name(path->line->op));
 }
 
+uint16_t vectors_selector(void)
+{
+	static const uint16_t selectors[] = {0, 1, 3, HOST_CS32_FLAT, HOST_CS64_FLAT, HOST_DS_FLAT, HOST_CS16,
+		HOST_DS16, HOST_DS32, HOST_DS_READ, HOST_DS_DOWN, HOST_DS_SHORT, HOST_DS_ABSENT, HOST_CS_ABSENT,
+		HOST_CS_NOREAD, HOST_CS_CONFORMING, HOST_CS32, HOST_CS32_FLAT & ~3, HOST_DS_FLAT & ~3, HOST_DS32 & ~3,
+		HOST_CS32 & ~2, HOST_CS_CONFORMING & ~3, 0x5f, 0xff7, 0x10, 0x18, 0x08, 0xfff8, 0x83};
+
+	return selectors[below(chance(60) ? 17 : sizeof selectors / sizeof selectors[0])];
+}
+
+/*
+ * For a far transfer. Not a call from 16-bit code to 64-bit code: it pushes with all of RSP, whose upper half is what Linux's espfix
+ * has left there, and Linux then takes the fault for a spurious one, for ever.
+ */
+uint16_t vectors_far_selector(const struct vector *v, enum emu_mode mode)
+{
+	uint16_t selector = vectors_selector();
+
+	return v->insn.op == OP_CALLFAR && mode == EMU_MODE_PROT16 && (selector & ~3) == (HOST_CS64_FLAT & ~3)
+		       ? HOST_CS32_FLAT
+		       : selector;
+}
+
 struct emu_segment vector_segment(uint16_t selector, bool is64, unsigned number)
 {
 	struct emu_segment flat = {.selector = selector, .limit = 0xffffffffu};
@@ -356,6 +379,11 @@ static void choose_registers(struct vector *v, enum emu_mode mode)
 		point(v, mode, EMU_RDI, asize, EMU_ES, HOST_BASE + data_offset());
 		set_part(&s->gpr[EMU_RCX], asize, below(4));
 	}
+	/* A far call into 64-bit mode pushes with all of RSP. */
+	if (insn->op == OP_CALLFAR && mode == EMU_MODE_PROT16)
+		s->gpr[EMU_RSP] = HOST_BASE | (s->gpr[EMU_RSP] & 0xffff);
+	if (insn->op == OP_MOVTOSEG && !insn->memory)
+		set_part(&s->gpr[insn->rm], 2, vectors_selector());
 	if (insn->op == OP_XLAT) {
 		s->gpr[EMU_RAX] &= ~0xffull;
 		s->gpr[EMU_RAX] |= below(16);
@@ -399,7 +427,14 @@ bool vector_make(struct vector *v, const struct path *path, enum emu_mode mode)
 	v->stepped = v->decoded != EMU_DECODE_OK || v->code_offset + v->insn.length >= 0xa000 || chance(4) ||
 		     (v->insn.op >= OP_JCC && v->insn.op <= OP_RET) ||
 		     (v->insn.op >= OP_MOVS && v->insn.op <= OP_OUTS) || v->insn.op == OP_POPF ||
+		     (v->insn.op >= OP_JMPFAR && v->insn.op <= OP_IRET) ||
 		     (v->insn.op >= OP_INT && v->insn.op <= OP_INTO);
+	/* A breakpoint after all where the step would be put off. */
+	if (v->insn.op == OP_MOVTOSEG || v->insn.op == OP_POPSEG || v->insn.op == OP_LOADFAR) {
+		if (v->decoded == EMU_DECODE_OK && v->code_offset + v->insn.length >= 0xa000)
+			return false;
+		v->stepped = v->decoded != EMU_DECODE_OK;
+	}
 	if (!v->stepped)
 		v->code[v->insn.length] = 0xcc;
 	choose_registers(v, mode);
@@ -407,12 +442,14 @@ bool vector_make(struct vector *v, const struct path *path, enum emu_mode mode)
 		v->insn.op != OP_PREFETCH) {
 		if (mode == EMU_MODE_LONG && v->insn.address_size == 8 && chance(3))
 			linear = chance(50) ? 0x8000000000000000ull + linear : 0x0000800000000000ull - below(9);
+		/* Where a stack would be moved, or a descriptor table's selector lost, by the address: another try. */
 		if (!place(v, mode, linear))
 			return false;
 		/* The stack has to stay in the memory that both have, and a bit offset must not be an address. */
 		if (mode != EMU_MODE_PROT16 &&
 			(v->state.gpr[EMU_RSP] < HOST_BASE || v->state.gpr[EMU_RSP] >= HOST_BASE + HOST_SIZE) &&
-			v->insn.op >= OP_JCC && v->insn.op <= OP_LEAVE)
+			((v->insn.op >= OP_JCC && v->insn.op <= OP_LEAVE) ||
+				(v->insn.op >= OP_PUSHSEG && v->insn.op <= OP_IRET)))
 			return false;
 		if (v->insn.op >= OP_BT && v->insn.op <= OP_BTC && v->insn.form == FORM_EG &&
 			(v->insn.reg == v->insn.base || v->insn.reg == v->insn.index))
@@ -420,6 +457,10 @@ bool vector_make(struct vector *v, const struct path *path, enum emu_mode mode)
 		if (mode != EMU_MODE_LONG)
 			for (unsigned i = 0; i < 16; i++)
 				v->state.gpr[i] = (uint32_t)v->state.gpr[i];
+	}
+	if (v->insn.flags & F_FAR && v->decoded == EMU_DECODE_OK) {
+		v->insn.imm2 = vectors_far_selector(v, mode);
+		memcpy(v->code + v->insn.length - 2, &v->insn.imm2, 2);
 	}
 	if (v->insn.flags & F_MOFFS && v->decoded == EMU_DECODE_OK) {
 		uint64_t base = mode == EMU_MODE_LONG && v->insn.segment < EMU_FS

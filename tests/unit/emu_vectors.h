@@ -38,6 +38,10 @@ void path_name(const struct path *path, char name[64]);
 uint64_t vectors_random(void);
 uint64_t vectors_operand(void); /* an interesting number */
 
+/* A selector that a program can or cannot load. */
+uint16_t vectors_selector(void);
+uint16_t vectors_far_selector(const struct vector *vector, enum emu_mode mode);
+
 /* False: this try did not give an instruction of the path. */
 bool vector_make(struct vector *vector, const struct path *path, enum emu_mode mode);
 

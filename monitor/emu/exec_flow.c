@@ -88,19 +88,25 @@ enum emu_result exec_jmp(struct emu *emu, const struct emu_insn *insn)
 	return branch_near(emu, insn->size, target);
 }
 
+/* Both operands are checked before a device is read, here and in PUSH. */
 enum emu_result exec_call(struct emu *emu, const struct emu_insn *insn)
 {
 	uint64_t back = emu->next_rip, target = back + insn->imm, pointer;
-	struct emu_ref ref;
+	bool from_memory = insn->form == FORM_E && insn->memory;
+	struct emu_ref from, to;
 	unsigned width;
 
-	if (insn->form == FORM_E)
-		TRY(e_read(emu, insn, insn->size, &target));
+	if (from_memory)
+		TRY(e_ref(emu, insn, insn->size, 0, &from));
+	else if (insn->form == FORM_E)
+		target = reg_read(emu, insn, insn->rm, insn->size);
 	TRY(stack_begin(emu, &width, &pointer));
 	pointer = (pointer - insn->size) & size_mask(width);
-	TRY(emu_ref(emu, EMU_SS, pointer, insn->size, EMU_ACCESS_WRITE, &ref));
+	TRY(emu_ref(emu, EMU_SS, pointer, insn->size, EMU_ACCESS_WRITE, &to));
+	if (from_memory)
+		TRY(emu_ref_read(emu, &from, &target));
 	TRY(branch_near(emu, insn->size, target));
-	TRY(emu_ref_write(emu, &ref, back));
+	TRY(emu_ref_write(emu, &to, back));
 	stack_commit(emu, width, pointer);
 	return EMU_DONE;
 }
@@ -121,17 +127,23 @@ enum emu_result exec_ret(struct emu *emu, const struct emu_insn *insn)
 
 enum emu_result exec_push(struct emu *emu, const struct emu_insn *insn)
 {
+	bool from_memory = insn->form == FORM_E && insn->memory;
 	unsigned size = insn->size, width;
-	uint64_t value, pointer;
+	uint64_t value = insn->imm, pointer;
+	struct emu_ref from, to;
 
-	if (insn->form == FORM_I)
-		value = insn->imm;
+	if (from_memory)
+		TRY(e_ref(emu, insn, size, 0, &from));
 	else if (insn->form == FORM_Z)
 		value = gpr_read(emu, (insn->opcode & 7) | (insn->rex & 1u) << 3, size);
-	else
-		TRY(e_read(emu, insn, size, &value));
+	else if (insn->form == FORM_E)
+		value = gpr_read(emu, insn->rm, size);
 	TRY(stack_begin(emu, &width, &pointer));
-	TRY(stack_push(emu, width, &pointer, size, value));
+	pointer = (pointer - size) & size_mask(width);
+	TRY(emu_ref(emu, EMU_SS, pointer, size, EMU_ACCESS_WRITE, &to));
+	if (from_memory)
+		TRY(emu_ref_read(emu, &from, &value));
+	TRY(emu_ref_write(emu, &to, value));
 	stack_commit(emu, width, pointer);
 	return EMU_DONE;
 }

@@ -76,9 +76,10 @@ enum gyre_gpr {
  */
 #define GYRE_EXITS(X)                                                                                                  \
 	X(NONE, 0)                                                                                                     \
-	X(IO, 1) X(MEMORY, 2) X(MSR, 3) X(HYPERCALL, 4) X(UNDEFINED, 5) X(CONTROL, 6) X(INSTRUCTION, 7)                \
-		X(TASK_SWITCH, 8) X(EXTINT, 9) X(EOI, 10) X(APIC, 11) X(INIT, 12) X(SIPI, 13) X(TRIPLE_FAULT, 14)      \
-			X(KICK, 15) X(LOG_FULL, 16) X(DEBUG, 17) X(MACHINE_CHECK, 18) X(FAILED, 19) X(HALT, 20)        \
+	X(IO, 1)                                                                                                       \
+	X(MEMORY, 2) X(MSR, 3) X(HYPERCALL, 4) X(UNDEFINED, 5) X(CONTROL, 6) X(INSTRUCTION, 7) X(TASK_SWITCH, 8)       \
+		X(EXTINT, 9) X(EOI, 10) X(APIC, 11) X(INIT, 12) X(SIPI, 13) X(TRIPLE_FAULT, 14) X(KICK, 15)            \
+			X(LOG_FULL, 16) X(DEBUG, 17) X(MACHINE_CHECK, 18) X(FAILED, 19) X(HALT, 20)                    \
 				X(CORE_INTERRUPT, 32) X(CORE_WINDOW, 33) X(CORE_CPUID, 34) X(CORE_MSR_READ, 35)        \
 					X(CORE_MSR_WRITE, 36) X(CORE_HALT, 37) X(CORE_HYPERCALL, 38)                   \
 						X(CORE_DOORBELL, 39) X(CORE_DIRTY, 40) X(CORE_NMI, 41)                 \
@@ -287,7 +288,8 @@ struct gyre_cpuid_entry {
 #define GYRE_POLICY_EXCEPTION_EXIT 0x02u /* exceptions named in exception_bitmap exit as DEBUG */
 #define GYRE_POLICY_KVM_HYPERCALLS 0x04u /* the core answers KVM's kick, IPI and yield */
 #define GYRE_POLICY_HALT_EXIT	   0x08u /* HLT exits (HALT) instead of waiting in the core */
-#define GYRE_POLICY_UNDEFINED_EXIT 0x10u /* #UD exits (UNDEFINED), but for a foreign hypercall; else the core injects it */
+#define GYRE_POLICY_UNDEFINED_EXIT                                                                                     \
+	0x10u /* #UD exits (UNDEFINED), but for a foreign hypercall; else the core injects it */
 
 /* Where the monitor has guest RAM in its own address space: the core reads the guest's instructions there, where the processor does not give their
  * length, and nothing else. What is not there costs an exit to the monitor's decoder each time, no more. bytes 0: not used. Multiples of a page. */

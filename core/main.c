@@ -7,7 +7,6 @@
 #include "core/obj/root.h"
 #include "core/sched/sched.h"
 #include "core/virt/virt.h"
-#include "core/x86/acpi_host.h"
 #include "core/x86/cpu.h"
 #include "core/x86/cpu_features.h"
 #include "core/x86/irq.h"
@@ -54,7 +53,7 @@ static _Noreturn void core_main_on_stack(void)
 	acpi_init(&boot_info);
 	pic_init(&acpi_info);
 	lapic_init(cpu);
-	irq_init(&acpi_info);
+	ioapic_init(&acpi_info);
 	timer_calibrate(cpu, &acpi_info);
 	timer_init(cpu);
 	uint64_t free_from = paging_finish();

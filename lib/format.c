@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lib/format.c: the formatter of lib/format.h. */
 #include "lib/format.h"
+#include <stdbool.h>
 #include <stdint.h>
+
+#define NUMBER_MAX 10000 /* of a width or precision */
 
 struct output {
 	char *buffer;
@@ -9,8 +12,13 @@ struct output {
 };
 
 struct field {
-	int left, zero, width, precision; /* precision < 0: none */
-	int longs;			  /* 0: int, 1: long, size_t and long long, -1: short, -2: char */
+	bool left, zero;
+	int width, precision; /* precision < 0: none */
+	unsigned unused_bits; /* of 64, by the length of the argument */
+};
+
+struct arguments {
+	va_list list;
 };
 
 static void put(struct output *output, char c)
@@ -26,6 +34,24 @@ static void pad(struct output *output, char c, int count)
 		put(output, c);
 }
 
+static void put_field(
+	struct output *output, const struct field *field, const char *prefix, const char *text, int length)
+{
+	int fill = field->width - length;
+	for (int i = 0; prefix[i] != 0; i++)
+		fill--;
+	if (!field->left && !field->zero)
+		pad(output, ' ', fill);
+	while (*prefix != 0)
+		put(output, *prefix++);
+	if (!field->left && field->zero)
+		pad(output, '0', fill);
+	for (int i = 0; i < length; i++)
+		put(output, text[i]);
+	if (field->left)
+		pad(output, ' ', fill);
+}
+
 static void put_string(struct output *output, const struct field *field, const char *text)
 {
 	int length = 0;
@@ -33,62 +59,21 @@ static void put_string(struct output *output, const struct field *field, const c
 		text = "(null)";
 	while ((field->precision < 0 || length < field->precision) && text[length] != 0)
 		length++;
-	if (!field->left)
-		pad(output, ' ', field->width - length);
-	for (int i = 0; i < length; i++)
-		put(output, text[i]);
-	if (field->left)
-		pad(output, ' ', field->width - length);
+	put_field(output, field, "", text, length);
 }
 
-static void put_number(struct output *output, const struct field *field, uint64_t value, unsigned base, int capital,
-	const char *prefix)
+static void put_number(
+	struct output *output, const struct field *field, uint64_t value, unsigned base, char ten, const char *prefix)
 {
-	char digits[24];
-	int count = 0, length = 0;
+	char text[20];
+	int at = sizeof(text);
 	do {
-		unsigned digit = (unsigned)(value % base);
-		digits[count++] = (char)(digit < 10 ? '0' + digit : (capital ? 'A' : 'a') + digit - 10);
+		char digit = (char)(value % base);
+		text[--at] = (char)(digit < 10 ? '0' + digit : ten + digit - 10);
 		value /= base;
 	} while (value != 0);
-	while (prefix[length] != 0)
-		length++;
-	length += count;
-	if (!field->left && !field->zero)
-		pad(output, ' ', field->width - length);
-	while (*prefix != 0)
-		put(output, *prefix++);
-	if (!field->left && field->zero)
-		pad(output, '0', field->width - length);
-	while (count > 0)
-		put(output, digits[--count]);
-	if (field->left)
-		pad(output, ' ', field->width - length);
+	put_field(output, field, prefix, text + at, (int)sizeof(text) - at);
 }
-
-static int64_t signed_of(const struct field *field, int64_t value)
-{
-	switch (field->longs) {
-	case 0: return (int)value;
-	case -1: return (short)value;
-	case -2: return (signed char)value;
-	default: return value;
-	}
-}
-
-static uint64_t unsigned_of(const struct field *field, uint64_t value)
-{
-	switch (field->longs) {
-	case 0: return (unsigned)value;
-	case -1: return (unsigned short)value;
-	case -2: return (unsigned char)value;
-	default: return value;
-	}
-}
-
-struct arguments {
-	va_list list;
-};
 
 static int number_of(const char **format, struct arguments *arguments)
 {
@@ -98,7 +83,7 @@ static int number_of(const char **format, struct arguments *arguments)
 		return va_arg(arguments->list, int);
 	}
 	for (; **format >= '0' && **format <= '9'; (*format)++)
-		if (number < 10000)
+		if (number < NUMBER_MAX)
 			number = number * 10 + (**format - '0');
 	return number;
 }
@@ -106,19 +91,13 @@ static int number_of(const char **format, struct arguments *arguments)
 /* Flags, width, precision and length, up to the letter. */
 static struct field field_of(const char **format, struct arguments *arguments)
 {
-	struct field field = {.precision = -1};
-	for (;; (*format)++) {
-		if (**format == '-')
-			field.left = 1;
-		else if (**format == '0')
-			field.zero = 1;
-		else
-			break;
-	}
+	struct field field = {.precision = -1, .unused_bits = 32};
+	for (; **format == '-' || **format == '0'; (*format)++)
+		*(**format == '-' ? &field.left : &field.zero) = true;
 	field.width = number_of(format, arguments);
 	if (field.width < 0) {
-		field.left = 1;
-		field.width = field.width < -10000 ? 10000 : -field.width;
+		field.left = true;
+		field.width = field.width < -NUMBER_MAX ? NUMBER_MAX : -field.width;
 	}
 	if (**format == '.') {
 		(*format)++;
@@ -126,24 +105,40 @@ static struct field field_of(const char **format, struct arguments *arguments)
 	}
 	for (;; (*format)++) {
 		if (**format == 'l' || **format == 'z')
-			field.longs = 1;
+			field.unused_bits = 0;
 		else if (**format == 'h')
-			field.longs--;
+			field.unused_bits = field.unused_bits == 32 ? 48 : 56;
 		else
 			return field;
 	}
 }
 
-static void put_integer(struct output *output, const struct field *field, char letter, struct arguments *arguments)
+static void convert(struct output *output, const struct field *field, char letter, struct arguments *arguments)
 {
-	uint64_t value = field->longs > 0 ? va_arg(arguments->list, uint64_t) : va_arg(arguments->list, unsigned);
-	if (letter == 'd' || letter == 'i') {
-		int64_t number = signed_of(field, (int64_t)(field->longs > 0 ? value : (uint64_t)(int)value));
-		put_number(
-			output, field, number < 0 ? -(uint64_t)number : (uint64_t)number, 10, 0, number < 0 ? "-" : "");
-		return;
+	unsigned shift = field->unused_bits;
+	uint64_t value;
+	switch (letter) {
+	case 'c': {
+		char c = (char)va_arg(arguments->list, int);
+		put_field(output, field, "", &c, 1);
+		break;
 	}
-	put_number(output, field, unsigned_of(field, value), letter == 'u' ? 10 : 16, letter == 'X', "");
+	case 's': put_string(output, field, va_arg(arguments->list, const char *)); break;
+	case 'p': put_number(output, field, (uintptr_t)va_arg(arguments->list, void *), 16, 'a', "0x"); break;
+	case 'd':
+	case 'i':
+	case 'u':
+	case 'x':
+	case 'X':
+		value = shift == 0 ? va_arg(arguments->list, uint64_t) : va_arg(arguments->list, unsigned);
+		if ((letter == 'd' || letter == 'i') && (int64_t)(value << shift) < 0)
+			put_number(output, field, -(uint64_t)((int64_t)(value << shift) >> shift), 10, 'a', "-");
+		else
+			put_number(output, field, value << shift >> shift, letter == 'x' || letter == 'X' ? 16 : 10,
+				letter == 'X' ? 'A' : 'a', "");
+		break;
+	default: put(output, letter);
+	}
 }
 
 size_t gyre_vsnprintf(char *buffer, size_t bytes, const char *format, va_list list)
@@ -158,27 +153,8 @@ size_t gyre_vsnprintf(char *buffer, size_t bytes, const char *format, va_list li
 		}
 		format++;
 		struct field field = field_of(&format, &arguments);
-		char letter = *format;
-		if (letter == 0)
-			break;
-		format++;
-		switch (letter) {
-		case 'c': {
-			char text[2] = {(char)va_arg(arguments.list, int), 0};
-			put_string(&output, &field, text);
-			break;
-		}
-		case 's': put_string(&output, &field, va_arg(arguments.list, const char *)); break;
-		case 'd':
-		case 'i':
-		case 'u':
-		case 'x':
-		case 'X': put_integer(&output, &field, letter, &arguments); break;
-		case 'p':
-			put_number(&output, &field, (uint64_t)(uintptr_t)va_arg(arguments.list, void *), 16, 0, "0x");
-			break;
-		default: put(&output, letter); break;
-		}
+		if (*format != 0)
+			convert(&output, &field, *format++, &arguments);
 	}
 	va_end(arguments.list);
 	if (bytes > 0)

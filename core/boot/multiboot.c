@@ -3,7 +3,7 @@
  * core/boot/multiboot.c: see boot.h. The information lies in memory that the firmware's map does not spare, so everything is copied.
  */
 #include "core/boot/memory_map.h"
-#include "core/x86/string.h"
+#include "lib/string.h"
 
 enum tag_type {
 	TAG_END = 0,

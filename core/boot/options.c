@@ -4,7 +4,7 @@
  */
 #include "core/boot/boot.h"
 #include "core/x86/log.h"
-#include "core/x86/string.h"
+#include "lib/string.h"
 
 static char words[BOOT_LINE_BYTES]; /* each ends with a zero; an empty one ends the list */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/x86/acpi.h: the static ACPI tables, checked. Plain code that touches memory only through a callback: also built on Linux for its tests.
+ * core/x86/acpi.h: the static ACPI tables, checked. Plain code that touches memory only through acpi_read(): also built on Linux for its tests.
  * ACPI Specification, "ACPI Software Programming Model" and "System Description Table Header".
  */
 #ifndef CORE_X86_ACPI_H
@@ -37,13 +37,13 @@ struct acpi_ioapic {
 struct acpi_override {
 	uint8_t isa_irq;
 	uint32_t gsi;
-	uint16_t flags; /* bits 1:0 polarity, 3:2 trigger: 0 as the bus has it, 1 high / edge, 3 low / level */
+	bool level, low;
 };
 
 struct acpi_nmi {
 	uint32_t uid; /* of a processor; all ones: of every one */
-	uint16_t flags;
 	uint8_t lint;
+	bool level, low;
 };
 
 struct acpi_ecam {
@@ -56,7 +56,6 @@ struct acpi_ecam {
 struct acpi_register {
 	uint64_t address;
 	bool memory;
-	uint8_t bits;
 };
 
 struct acpi_info {
@@ -65,8 +64,7 @@ struct acpi_info {
 	uint32_t table_count;
 	struct acpi_table table[ACPI_TABLES_MAX];
 
-	bool madt; /* the rest of this group is from it */
-	uint64_t lapic_address;
+	bool madt;  /* the rest of this group is from it */
 	bool pc_at; /* a pair of 8259 PICs is there, too */
 	uint32_t cpu_count, ioapic_count, override_count, nmi_count;
 	struct acpi_cpu cpu[ACPI_CPUS_MAX];
@@ -82,36 +80,30 @@ struct acpi_info {
 
 	bool fadt;
 	struct acpi_register pm1a_control, pm1b_control, pm_timer, reset;
-	bool pm_timer_32; /* else it has 24 bits */
 	bool hardware_reduced;
-	uint8_t reset_value;
-	uint16_t sci_irq;
+	uint8_t reset_value, acpi_enable;
 	uint32_t smi_command;
-	uint8_t acpi_enable, acpi_disable;
 	uint8_t century; /* index in the RTC's memory, 0: none */
 	uint64_t dsdt_address;
 	uint32_t dsdt_bytes; /* 0: none that can be used */
 };
 
-/* How the tables are read, and where complaints go. `read` returns false where there is no such memory. */
-struct acpi_host {
-	bool (*read)(void *context, void *to, uint64_t physical, uint32_t bytes);
-	void (*complain)(void *context, const char *format, ...) __attribute__((format(printf, 2, 3)));
-	void *context;
-};
+extern struct acpi_info acpi_info; /* of this machine */
+
+/* Fills acpi_info; notes where the tables are in boot->firmware. Warns when there is no ACPI, and leaves acpi_info empty. */
+struct boot_info;
+void acpi_init(struct boot_info *boot);
 
 /*
- * Fills info from the RSDP (a copy of `rsdp_bytes` bytes as the loader gave it, or 0 bytes: search the BIOS area through read()). False: there is no
- * ACPI that can be believed; a single bad table is complained of by name and left out.
+ * Fills info from the RSDP (a copy of `rsdp_bytes` bytes as the loader gave it, or 0 bytes: the BIOS area is searched). False: there is no ACPI that can
+ * be believed; a single bad table is warned of by name and left out.
  */
-bool acpi_parse(struct acpi_info *info, const struct acpi_host *host, const void *rsdp, uint32_t rsdp_bytes);
+bool acpi_parse(struct acpi_info *info, const void *rsdp, uint32_t rsdp_bytes);
 
-/* The first table of that signature; NULL: none. */
-const struct acpi_table *acpi_find(const struct acpi_info *info, const char *signature);
+/* How acpi_parse() reads memory; false where there is none that a table may lie in. core/x86/acpi_host.c, or a test's. */
+bool acpi_read(void *to, uint64_t physical, uint32_t bytes);
 
 /* Plain BIOS-era defaults for a line that no override names: ISA lines are edge, high. */
-void acpi_isa_line(const struct acpi_info *info, uint8_t isa_irq, uint32_t *gsi, bool *level, bool *low);
-
-extern struct acpi_info acpi_info; /* of this machine; core/x86/acpi_host.c */
+struct acpi_override acpi_isa_line(const struct acpi_info *info, uint8_t isa_irq);
 
 #endif

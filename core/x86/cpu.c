@@ -9,7 +9,7 @@
 #include "core/x86/mce.h"
 #include "core/x86/msr.h"
 #include "core/x86/paging.h"
-#include "core/x86/string.h"
+#include "lib/string.h"
 #include "core/x86/trap.h"
 #include "core/x86/window.h"
 

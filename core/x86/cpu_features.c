@@ -5,7 +5,7 @@
 #include "core/x86/cpu_features.h"
 #include "core/boot/boot.h"
 #include "core/x86/log.h"
-#include "core/x86/string.h"
+#include "lib/string.h"
 
 struct cpu_features cpu_features;
 

@@ -10,40 +10,19 @@
 #include "core/x86/regs.h"
 #include "core/x86/smap.h"
 
+/* All but RSP and what SYSCALL and SYSRET themselves use. */
+#define SYSCALL_GENERAL rax, rdx, rsi, rdi, r8, r9, r10, rbx, rbp, r12, r13, r14, r15
+
 	.macro PUSH_GENERAL
-	push %rax
-	push %rcx
-	push %rdx
-	push %rsi
-	push %rdi
-	push %r8
-	push %r9
-	push %r10
-	push %r11
-	push %rbx
-	push %rbp
-	push %r12
-	push %r13
-	push %r14
-	push %r15
+	.irp name, rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
+	push %\name
+	.endr
 	.endm
 
 	.macro POP_GENERAL
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
-	pop %r11
-	pop %r10
-	pop %r9
-	pop %r8
-	pop %rdi
-	pop %rsi
-	pop %rdx
-	pop %rcx
-	pop %rax
+	.irp name, REGS_GENERAL
+	pop %\name
+	.endr
 	.endm
 
 	.section .text.entry, "ax"
@@ -54,25 +33,15 @@ syscall_entry:
 	swapgs
 	mov %rsp, %gs:CPU_USER_RSP
 	mov %gs:CPU_REGS, %rsp
-	mov %rcx, REGS_RIP(%rsp)
-	mov %r11, REGS_RFLAGS(%rsp)
-	movq $REGS_TRAP_SYSCALL, REGS_TRAP(%rsp)
-	mov %rax, REGS_RAX(%rsp)
-	mov %rdx, REGS_RDX(%rsp)
-	mov %rsi, REGS_RSI(%rsp)
-	mov %rdi, REGS_RDI(%rsp)
-	mov %r8, REGS_R8(%rsp)
-	mov %r9, REGS_R9(%rsp)
-	mov %r10, REGS_R10(%rsp)
-	mov %rbx, REGS_RBX(%rsp)
-	mov %rbp, REGS_RBP(%rsp)
-	mov %r12, REGS_R12(%rsp)
-	mov %r13, REGS_R13(%rsp)
-	mov %r14, REGS_R14(%rsp)
-	mov %r15, REGS_R15(%rsp)
+	mov %rcx, REGS_rip(%rsp)
+	mov %r11, REGS_rflags(%rsp)
+	movq $REGS_TRAP_SYSCALL, REGS_trap(%rsp)
+	.irp name, SYSCALL_GENERAL
+	mov %\name, REGS_\name(%rsp)
+	.endr
 	mov %gs:CPU_SELF, %rbx
 	mov CPU_USER_RSP(%rbx), %rax
-	mov %rax, REGS_RSP(%rsp)
+	mov %rax, REGS_rsp(%rsp)
 	mov %rsp, %rsi
 	mov %rbx, %rdi
 	mov CPU_STACK_TOP(%rbx), %rsp
@@ -84,10 +53,10 @@ leave:
 	call core_leave
 resume:
 	mov CPU_REGS(%rbx), %rsp
-	cmpq $REGS_TRAP_SYSCALL, REGS_TRAP(%rsp)
+	cmpq $REGS_TRAP_SYSCALL, REGS_trap(%rsp)
 	jne leave_all
-	mov REGS_RFLAGS(%rsp), %r11
-	mov REGS_RIP(%rsp), %rcx
+	mov REGS_rflags(%rsp), %r11
+	mov REGS_rip(%rsp), %rcx
 	test $(RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | RFLAGS_IOPL), %r11d
 	jnz leave_all
 	/* On some processors SYSRET to a non-canonical address faults in ring 0, on the stack that the process chose (CVE-2012-0217). */
@@ -95,20 +64,10 @@ resume:
 	shr $47, %rax
 	jnz leave_all
 	or $(RFLAGS_IF | RFLAGS_FIXED), %r11
-	mov REGS_RAX(%rsp), %rax
-	mov REGS_RDX(%rsp), %rdx
-	mov REGS_RSI(%rsp), %rsi
-	mov REGS_RDI(%rsp), %rdi
-	mov REGS_R8(%rsp), %r8
-	mov REGS_R9(%rsp), %r9
-	mov REGS_R10(%rsp), %r10
-	mov REGS_RBX(%rsp), %rbx
-	mov REGS_RBP(%rsp), %rbp
-	mov REGS_R12(%rsp), %r12
-	mov REGS_R13(%rsp), %r13
-	mov REGS_R14(%rsp), %r14
-	mov REGS_R15(%rsp), %r15
-	mov REGS_RSP(%rsp), %rsp
+	.irp name, SYSCALL_GENERAL
+	mov REGS_\name(%rsp), %\name
+	.endr
+	mov REGS_rsp(%rsp), %rsp
 	swapgs
 	sysretq
 
@@ -117,14 +76,14 @@ resume:
  * where no process can have anything mapped, and faults there.
  */
 leave_all:
-	mov REGS_RIP(%rsp), %rcx
+	mov REGS_rip(%rsp), %rcx
 	shr $47, %rcx
 	jz 1f
-	movq $0, REGS_RIP(%rsp)
-1:	andq $RFLAGS_USER, REGS_RFLAGS(%rsp)
-	orq $(RFLAGS_IF | RFLAGS_FIXED), REGS_RFLAGS(%rsp)
-	movq $SELECTOR_USER_CODE, REGS_CS(%rsp)
-	movq $SELECTOR_USER_DATA, REGS_SS(%rsp)
+	movq $0, REGS_rip(%rsp)
+1:	andq $RFLAGS_USER, REGS_rflags(%rsp)
+	orq $(RFLAGS_IF | RFLAGS_FIXED), REGS_rflags(%rsp)
+	movq $SELECTOR_USER_CODE, REGS_cs(%rsp)
+	movq $SELECTOR_USER_DATA, REGS_ss(%rsp)
 	POP_GENERAL
 	swapgs
 	add $16, %rsp
@@ -159,11 +118,11 @@ trap_from_ring3:
 	mov %gs:CPU_SELF, %rbx
 	mov %rbx, %rdi
 	mov CPU_STACK_TOP(%rbx), %rsp
-	cmpq $32, REGS_TRAP(%rsi)
+	cmpq $32, REGS_trap(%rsi)
 	jae 1f
 	call trap_from_user
 	jmp leave
-1:	mov REGS_TRAP(%rsi), %esi
+1:	mov REGS_trap(%rsi), %esi
 	call interrupt_dispatch
 	jmp leave
 
@@ -194,7 +153,7 @@ trap_debug:
 	PUSH_GENERAL
 	cld
 	SMAP_SITE SMAP_CLAC
-	testb $3, REGS_CS(%rsp)
+	testb $3, REGS_cs(%rsp)
 	jnz 1f
 	mov %rsp, %rdi
 	call trap_debug_in_core

@@ -38,55 +38,41 @@ static void reg_write(const struct ioapic *ioapic, uint32_t reg, uint32_t value)
 	mmio_write32(ioapic->page + REGISTER_WINDOW, value);
 }
 
-static const struct ioapic *ioapic_of(uint32_t gsi, uint32_t *pin)
+/* The first I/O APIC that has one of these lines, or NULL. */
+static const struct ioapic *ioapic_of(uint32_t gsi, uint32_t count)
 {
-	for (uint32_t i = 0; i < ioapic_count; i++) {
-		if (gsi >= ioapics[i].gsi_base && gsi - ioapics[i].gsi_base < ioapics[i].pins) {
-			*pin = gsi - ioapics[i].gsi_base;
+	for (uint32_t i = 0; i < ioapic_count; i++)
+		if (gsi < ioapics[i].gsi_base + ioapics[i].pins && ioapics[i].gsi_base < gsi + count)
 			return &ioapics[i];
-		}
-	}
 	return NULL;
 }
 
-static bool overlaps(uint32_t base, uint32_t pins)
-{
-	for (uint32_t i = 0; i < ioapic_count; i++)
-		if (base < ioapics[i].gsi_base + ioapics[i].pins && ioapics[i].gsi_base < base + pins)
-			return true;
-	return false;
-}
-
-bool ioapic_init(const struct acpi_info *acpi)
+void ioapic_init(const struct acpi_info *acpi)
 {
 	for (uint32_t i = 0; i < acpi->ioapic_count; i++) {
+		const struct acpi_ioapic *listed = &acpi->ioapic[i];
 		struct ioapic *ioapic = &ioapics[ioapic_count];
-		ioapic->page = mmio_map(hpa(acpi->ioapic[i].address), PAGE_SIZE, CORE_UNCACHED);
-		ioapic->gsi_base = acpi->ioapic[i].gsi_base;
-		if (ioapic->page == NULL) {
-			log_warn("I/O APIC %u: nothing can be at 0x%lx; left out", acpi->ioapic[i].id,
-				acpi->ioapic[i].address);
-			continue;
-		}
-		uint32_t version = reg_read(ioapic, REGISTER_VERSION);
+		ioapic->page = mmio_map(hpa(listed->address), PAGE_SIZE, CORE_UNCACHED);
+		ioapic->gsi_base = listed->gsi_base;
+		uint32_t version = ioapic->page ? reg_read(ioapic, REGISTER_VERSION) : UINT32_MAX;
 		ioapic->pins = (version >> 16 & 0xff) + 1;
-		if (version == UINT32_MAX || ioapic->pins > PINS_MAX || ioapic->gsi_base > UINT32_MAX - PINS_MAX ||
-			overlaps(ioapic->gsi_base, ioapic->pins)) {
-			log_warn("I/O APIC %u at 0x%lx: version 0x%x, first line %u; left out", acpi->ioapic[i].id,
-				acpi->ioapic[i].address, version, ioapic->gsi_base);
+		if (ioapic->pins > PINS_MAX || ioapic->gsi_base > UINT32_MAX - PINS_MAX ||
+			ioapic_of(ioapic->gsi_base, ioapic->pins) != NULL) {
+			log_warn("I/O APIC %u at 0x%lx: version 0x%x, first line %u; left out", listed->id,
+				listed->address, version, ioapic->gsi_base);
 			continue;
 		}
 		for (uint32_t pin = 0; pin < ioapic->pins; pin++)
 			reg_write(ioapic, REGISTER_PIN(pin), PIN_MASKED);
 		ioapic_count++;
 	}
-	return ioapic_count > 0;
+	if (ioapic_count == 0)
+		log_warn("no I/O APIC: devices' interrupt lines cannot be used");
 }
 
 bool irq_gsi_exists(uint32_t gsi)
 {
-	uint32_t pin;
-	return ioapic_of(gsi, &pin) != NULL;
+	return ioapic_of(gsi, 1) != NULL;
 }
 
 uint32_t irq_gsi_limit(void)
@@ -98,28 +84,21 @@ uint32_t irq_gsi_limit(void)
 	return limit;
 }
 
-int ioapic_route(uint32_t gsi, uint32_t vector, enum irq_trigger trigger, enum irq_polarity polarity)
+void ioapic_route(uint32_t gsi, uint32_t vector, bool level, bool low)
 {
-	uint32_t pin;
-	const struct ioapic *ioapic = ioapic_of(gsi, &pin);
-	if (ioapic == NULL)
-		return -1;
+	const struct ioapic *ioapic = ioapic_of(gsi, 1);
+	uint32_t pin = gsi - ioapic->gsi_base;
 	spin_lock(&lock);
 	reg_write(ioapic, REGISTER_PIN(pin), PIN_MASKED);
 	reg_write(ioapic, REGISTER_PIN(pin) + 1, boot_cpu.apic_id << 24);
-	reg_write(ioapic, REGISTER_PIN(pin),
-		PIN_MASKED | vector | (trigger == IRQ_LEVEL ? PIN_LEVEL : 0) |
-			(polarity == IRQ_ACTIVE_LOW ? PIN_LOW : 0));
+	reg_write(ioapic, REGISTER_PIN(pin), PIN_MASKED | vector | (level ? PIN_LEVEL : 0) | (low ? PIN_LOW : 0));
 	spin_unlock(&lock);
-	return 0;
 }
 
 void ioapic_mask(uint32_t gsi, bool masked)
 {
-	uint32_t pin;
-	const struct ioapic *ioapic = ioapic_of(gsi, &pin);
-	if (ioapic == NULL)
-		return;
+	const struct ioapic *ioapic = ioapic_of(gsi, 1);
+	uint32_t pin = gsi - ioapic->gsi_base;
 	spin_lock(&lock);
 	uint32_t entry = reg_read(ioapic, REGISTER_PIN(pin));
 	reg_write(ioapic, REGISTER_PIN(pin), masked ? entry | PIN_MASKED : entry & ~(uint32_t)PIN_MASKED);

@@ -12,10 +12,9 @@
 #include <stdint.h>
 
 #define VECTOR_PIC	0x20 /* 16 vectors on which a masked PIC may still report a spurious interrupt */
-#define VECTOR_FREE	0x30 /* the first that irq_vector_alloc() gives */
+#define VECTOR_FREE	0x30 /* the first that lines get */
 #define VECTOR_TIMER	0xf0
 #define VECTOR_WAKE	0xf1 /* between processors: look at your queues */
-#define VECTOR_STOP	0xf2 /* between processors, in a panic */
 #define VECTOR_ERROR	0xfe
 #define VECTOR_SPURIOUS 0xff
 
@@ -28,10 +27,6 @@ void interrupt_dispatch(struct cpu *cpu, uint32_t vector);
 /* Gives a fixed vector (VECTOR_TIMER, VECTOR_WAKE) its handler. */
 void irq_vector_set(uint32_t vector, irq_handler handler, void *context);
 
-/* A vector of one's own, for an MSI: the vector, or -1 when all are taken. free() makes a late interrupt harmless. */
-int irq_vector_alloc(irq_handler handler, void *context);
-void irq_vector_free(uint32_t vector);
-
 enum irq_trigger { IRQ_EDGE, IRQ_LEVEL };
 enum irq_polarity { IRQ_ACTIVE_HIGH, IRQ_ACTIVE_LOW };
 
@@ -41,21 +36,21 @@ enum irq_polarity { IRQ_ACTIVE_HIGH, IRQ_ACTIVE_LOW };
  */
 int irq_gsi_claim(uint32_t gsi, irq_handler handler, void *context);
 void irq_gsi_release(uint32_t gsi);
-int irq_gsi_mode(uint32_t gsi, enum irq_trigger trigger, enum irq_polarity polarity);
+void irq_gsi_mode(uint32_t gsi, enum irq_trigger trigger, enum irq_polarity polarity);
 void irq_gsi_ack(uint32_t gsi);
 bool irq_gsi_exists(uint32_t gsi);
 uint32_t irq_gsi_limit(void);		/* every line is below */
 uint32_t irq_isa_gsi(uint32_t isa_irq); /* where an ISA interrupt arrives */
 
-/* The I/O APICs themselves; core/x86/ioapic.c. */
 struct acpi_info;
 /*
  * The PICs first, before lapic_init() closes the way by which their interrupts come: one that waits there would be announced for ever, and never taken.
  */
 void pic_init(const struct acpi_info *acpi);
-void irq_init(const struct acpi_info *acpi);
-bool ioapic_init(const struct acpi_info *acpi);
-int ioapic_route(uint32_t gsi, uint32_t vector, enum irq_trigger trigger, enum irq_polarity polarity); /* masked */
+
+/* core/x86/ioapic.c. A line is routed masked. */
+void ioapic_init(const struct acpi_info *acpi);
+void ioapic_route(uint32_t gsi, uint32_t vector, bool level, bool low);
 void ioapic_mask(uint32_t gsi, bool masked);
 
 #endif

@@ -41,16 +41,6 @@ void lapic_write(enum lapic_register reg, uint32_t value)
 		mmio_write32(page + reg, value);
 }
 
-void lapic_eoi(void)
-{
-	lapic_write(LAPIC_EOI, 0);
-}
-
-bool lapic_is_x2apic(void)
-{
-	return x2apic;
-}
-
 void lapic_ipi(uint32_t apic_id, uint32_t vector)
 {
 	if (x2apic) {
@@ -65,14 +55,6 @@ void lapic_ipi(uint32_t apic_id, uint32_t vector)
 	lapic_write(LAPIC_ICR, ICR_ASSERT | vector);
 }
 
-bool lapic_interrupt_pending(void)
-{
-	for (uint32_t i = 0; i < 8; i++)
-		if (lapic_read(LAPIC_IRR + 16 * i) != 0)
-			return true;
-	return false;
-}
-
 /* What firmware or a loader left in service would keep everything below from coming. At most one per vector. */
 static void finish_old_interrupts(void)
 {
@@ -82,7 +64,7 @@ static void finish_old_interrupts(void)
 			any |= lapic_read(LAPIC_ISR + 16 * i) != 0;
 		if (!any)
 			return;
-		lapic_eoi();
+		lapic_write(LAPIC_EOI, 0);
 	}
 }
 
@@ -99,8 +81,7 @@ static void local_nmis(struct cpu *cpu)
 		const struct acpi_nmi *nmi = &acpi_info.nmi[i];
 		if (nmi->lint > 1 || (nmi->uid != UINT32_MAX && nmi->uid != uid))
 			continue;
-		lint[nmi->lint] = LVT_NMI | ((nmi->flags & 3) == 3 ? LVT_LOW : 0) |
-				  ((nmi->flags >> 2 & 3) == 3 ? LVT_LEVEL : 0);
+		lint[nmi->lint] = LVT_NMI | (nmi->low ? LVT_LOW : 0) | (nmi->level ? LVT_LEVEL : 0);
 	}
 	lapic_write(LAPIC_LVT_LINT0, lint[0]);
 	lapic_write(LAPIC_LVT_LINT1, lint[1]);
@@ -110,19 +91,12 @@ static void enable(void)
 {
 	uint64_t base = msr_read(MSR_APIC_BASE);
 	/* Never off and on again: some processors do not come back from that. */
-	if ((base & APIC_BASE_X2APIC) || cpu_features.x2apic) {
-		if (!(base & APIC_BASE_ENABLE))
-			msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
-		if (!(base & APIC_BASE_X2APIC))
-			msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
-		x2apic = true;
-		return;
-	}
 	if (!(base & APIC_BASE_ENABLE))
 		msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
-	if (page == NULL)
-		page = mmio_map(hpa(base & APIC_BASE_ADDRESS), PAGE_SIZE, CORE_UNCACHED);
-	if (page == NULL)
+	x2apic = (base & APIC_BASE_X2APIC) || cpu_features.x2apic;
+	if (x2apic)
+		msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
+	else if (page == NULL && (page = mmio_map(hpa(base & APIC_BASE_ADDRESS), PAGE_SIZE, CORE_UNCACHED)) == NULL)
 		panic("the local APIC at 0x%lx cannot be mapped", base & APIC_BASE_ADDRESS);
 }
 

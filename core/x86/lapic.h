@@ -5,7 +5,6 @@
 #ifndef CORE_X86_LAPIC_H
 #define CORE_X86_LAPIC_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 enum lapic_register {
@@ -13,11 +12,8 @@ enum lapic_register {
 	LAPIC_VERSION = 0x30,
 	LAPIC_TPR = 0x80,
 	LAPIC_EOI = 0xb0,
-	LAPIC_LDR = 0xd0,
-	LAPIC_DFR = 0xe0,
 	LAPIC_SPURIOUS = 0xf0,
 	LAPIC_ISR = 0x100,
-	LAPIC_IRR = 0x200,
 	LAPIC_ERROR = 0x280,
 	LAPIC_ICR = 0x300,
 	LAPIC_ICR_HIGH = 0x310,
@@ -37,10 +33,6 @@ struct cpu;
 void lapic_init(struct cpu *cpu);
 uint32_t lapic_read(enum lapic_register reg);
 void lapic_write(enum lapic_register reg, uint32_t value);
-void lapic_eoi(void);
 void lapic_ipi(uint32_t apic_id, uint32_t vector);
-bool lapic_is_x2apic(void);
-/* Whether an interrupt waits to be taken. Some emulators do not leave a guest for it by themselves: look after each exit. */
-bool lapic_interrupt_pending(void);
 
 #endif

@@ -5,10 +5,10 @@
 #include "core/x86/log.h"
 #include "core/boot/boot.h"
 #include "core/x86/console.h"
-#include "core/x86/format.h"
+#include "lib/format.h"
 #include "core/x86/io.h"
 #include "core/x86/spinlock.h"
-#include "core/x86/string.h"
+#include "lib/string.h"
 #include "gyre/frame.h"
 
 #define LINE_BYTES  256
@@ -69,7 +69,7 @@ static void log_line(const char *prefix, const char *format, va_list arguments)
 	char line[LINE_BYTES];
 	size_t start = strlen(prefix);
 	memcpy(line, prefix, start);
-	size_t length = start + format_va(line + start, sizeof(line) - start - 1, format, arguments);
+	size_t length = start + gyre_vsnprintf(line + start, sizeof(line) - start - 1, format, arguments);
 	if (length > sizeof(line) - 2)
 		length = sizeof(line) - 2;
 	line[length] = '\n';

@@ -7,7 +7,7 @@
 #include "core/x86/cpu_features.h"
 #include "core/x86/log.h"
 #include "core/x86/spinlock.h"
-#include "core/x86/string.h"
+#include "lib/string.h"
 #include "core/x86/window.h"
 
 #define RESERVE_FRAMES	      8 /* for tables of device registers that are mapped after boot */

@@ -4,7 +4,7 @@
  */
 #include "core/x86/cpu.h"
 #include "core/x86/cpu_features.h"
-#include "core/x86/format.h"
+#include "lib/format.h"
 #include "core/x86/log.h"
 #include "core/x86/msr.h"
 #include "core/x86/power.h"
@@ -91,7 +91,7 @@ static _Noreturn void panic_va(
 		power_end();
 	}
 	log_panic_begin();
-	format_va(text, sizeof(text), format, arguments);
+	gyre_vsnprintf(text, sizeof(text), format, arguments);
 	log_info("Gyre's core stopped on CPU %u: %s", cpu_current()->index, text);
 	if (regs)
 		print_registers(regs);

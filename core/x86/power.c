@@ -6,7 +6,7 @@
 #include "core/boot/boot.h"
 #include "core/x86/acpi.h"
 #include "core/x86/io.h"
-#include "core/x86/string.h"
+#include "lib/string.h"
 
 #define PM1_SLEEP_ENABLE   0x2000
 #define PORT_RESET_CONTROL 0xcf9

@@ -6,7 +6,7 @@
 #include "core/x86/cpu_features.h"
 #include "core/x86/log.h"
 #include "core/x86/paging.h"
-#include "core/x86/string.h"
+#include "lib/string.h"
 
 static uint64_t window_address(const struct cpu *cpu, uint32_t index)
 {

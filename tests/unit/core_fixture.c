@@ -178,12 +178,11 @@ void irq_gsi_release(uint32_t gsi)
 {
 	gsi_handler[gsi] = NULL;
 }
-int irq_gsi_mode(uint32_t gsi, enum irq_trigger trigger, enum irq_polarity polarity)
+void irq_gsi_mode(uint32_t gsi, enum irq_trigger trigger, enum irq_polarity polarity)
 {
 	(void)gsi;
 	(void)trigger;
 	(void)polarity;
-	return 0;
 }
 void irq_gsi_ack(uint32_t gsi)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* unit-sources: lib/string.c lib/format.c lib/crc32.c */
+/* unit-sources: lib/string.c lib/string_more.c lib/format.c lib/crc32.c */
 /* tests/unit/test_lib_string.c: strings, formatter and checksum of native processes, against the C library's. */
 #include <stdarg.h>
 #include <stddef.h>

@@ -24,14 +24,11 @@ OPCODE(WRMSR, 0x300f, 2);
 OPCODE(HLT, 0xf4, 1);
 OPCODE(VMMCALL, 0xd9010f, 3);
 OPCODE(VMCALL, 0xc1010f, 3);
-OPCODE(PAUSE, 0x90, 1); /* the F3 is a prefix */
 OPCODE(INVD, 0x080f, 2);
 OPCODE(WBINVD, 0x090f, 2);
-OPCODE(RDPMC, 0x330f, 2);
 OPCODE(XSETBV, 0xd1010f, 3);
 /* With a ModRM byte, of which mod is ignored: APM vol. 3, "MOV CRn". */
 const struct fetch_opcode FETCH_MOV_TO_CR = {0x220f, 0xffff, 3};
-const struct fetch_opcode FETCH_MOV_DR = {0x210f, 0xfdff, 3}; /* 0F 21 and 0F 23 */
 
 /* Where the levels end that a mode does not have. */
 static const uint64_t no_level = 0;

@@ -54,7 +54,7 @@ struct fetch_opcode {
 	uint8_t length;
 };
 extern const struct fetch_opcode FETCH_CPUID, FETCH_RDMSR, FETCH_WRMSR, FETCH_HLT, FETCH_VMMCALL, FETCH_VMCALL,
-	FETCH_PAUSE, FETCH_INVD, FETCH_WBINVD, FETCH_MOV_TO_CR, FETCH_MOV_DR, FETCH_RDPMC, FETCH_XSETBV;
+	FETCH_INVD, FETCH_WBINVD, FETCH_MOV_TO_CR, FETCH_XSETBV;
 
 /* With the policy, and when the monitor's mapping may have moved. */
 void fetch_forget(struct fetch_cache *cache);

@@ -49,10 +49,7 @@ void msr_tsc_set(struct vcpu *vcpu, uint64_t guest_tsc);
 
 /* What the hardware's registers may be given by the guest. False: #GP. */
 #define GUEST_CR0_PE	   0x1ull
-#define GUEST_CR0_MP	   0x2ull
-#define GUEST_CR0_TS	   0x8ull
 #define GUEST_CR0_ET	   0x10ull
-#define GUEST_CR0_NE	   0x20ull
 #define GUEST_CR0_WP	   0x10000ull
 #define GUEST_CR0_NW	   0x20000000ull
 #define GUEST_CR0_CD	   0x40000000ull
@@ -60,7 +57,6 @@ void msr_tsc_set(struct vcpu *vcpu, uint64_t guest_tsc);
 #define GUEST_CR0_DEFINED  0xe005003full
 #define GUEST_CR4_PSE_BIT  0x10ull
 #define GUEST_CR4_PAE_BIT  0x20ull
-#define GUEST_CR4_PGE	   0x80ull
 #define GUEST_CR4_UMIP	   0x800ull
 #define GUEST_CR4_LA57_BIT 0x1000ull
 #define GUEST_CR4_PCIDE	   0x20000ull

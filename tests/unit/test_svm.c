@@ -615,7 +615,7 @@ static void an_nmi_blocks_the_next_until_iret(void **state)
 	VMCB->rip = 0x5000;
 	VMCB->rflags = 2;
 	VMCB->dr6_ = cache.dr6_ = 0xffff4ff0;
-	run_to(SVM_EXIT_DB, 0, 0);
+	run_to(SVM_EXIT_EXCEPTION + 1, 0, 0);
 	assert_int_equal(svm_exit_slow(&virt->cpu, V), VCPU_AGAIN);
 	svm_events(V);
 	assert_int_equal(VMCB->event_inject, VMCB_EVENT_VALID | 2 << 8 | 2);

@@ -94,46 +94,29 @@ struct vmcb {
 #define VMCB_AT(field, offset)                                                                                         \
 	_Static_assert(offsetof(struct vmcb, field) == (offset), "APM vol. 2, Layout of VMCB: " #field)
 VMCB_AT(intercept_exceptions_, 0x008);
-VMCB_AT(intercept_misc1_, 0x00c);
-VMCB_AT(pause_threshold_, 0x03c);
 VMCB_AT(iopm_, 0x040);
-VMCB_AT(tsc_offset_, 0x050);
-VMCB_AT(asid_, 0x058);
-VMCB_AT(tlb_control, 0x05c);
 VMCB_AT(v_tpr_, 0x060);
-VMCB_AT(v_vector_, 0x064);
 VMCB_AT(interrupt_shadow, 0x068);
 VMCB_AT(exit_code, 0x070);
-VMCB_AT(exit_int_info, 0x088);
-VMCB_AT(nested_control_, 0x090);
 VMCB_AT(event_inject, 0x0a8);
-VMCB_AT(nested_cr3_, 0x0b0);
 VMCB_AT(virt_ext_, 0x0b8);
 VMCB_AT(clean, 0x0c0);
 VMCB_AT(next_rip, 0x0c8);
-VMCB_AT(fetched, 0x0d0);
 VMCB_AT(es_, 0x400);
-VMCB_AT(gdtr_, 0x460);
 VMCB_AT(tr, 0x490);
-VMCB_AT(cpl_, 0x4cb);
-VMCB_AT(efer_, 0x4d0);
 VMCB_AT(cr4_, 0x548);
-VMCB_AT(cr0_, 0x558);
 VMCB_AT(dr6_, 0x568);
 VMCB_AT(rip, 0x578);
 VMCB_AT(rsp, VMCB_RSP);
 VMCB_AT(rax, VMCB_RAX);
-VMCB_AT(sysenter_eip, 0x638);
 VMCB_AT(cr2_, 0x640);
 VMCB_AT(pat_, 0x668);
-VMCB_AT(debugctl_, 0x670);
 VMCB_AT(spec_ctrl, 0x6e0);
 _Static_assert(sizeof(struct vmcb) == 0x1000, "one page");
 
 /* intercept_misc1_ */
 #define VMCB_I1_INTR	      (1u << 0)
 #define VMCB_I1_NMI	      (1u << 1)
-#define VMCB_I1_SMI	      (1u << 2)
 #define VMCB_I1_INIT	      (1u << 3)
 #define VMCB_I1_VINTR	      (1u << 4)
 #define VMCB_I1_CR0_SELECTIVE (1u << 5) /* a write that changes more than TS and MP */
@@ -201,58 +184,17 @@ _Static_assert(sizeof(struct vmcb) == 0x1000, "one page");
 #define VMCB_EVENT_SOFTWARE  4u
 
 /* Codes: APM vol. 2, appendix "SVM Intercept Exit Codes". Trace and dump take their names from here. */
-#define SVM_EXITS(E)                                                                                                   \
-	E(CR0_READ, 0x000)                                                                                             \
-	E(CR0_WRITE, 0x010)                                                                                            \
-	E(CR4_WRITE, 0x014)                                                                                            \
-	E(CR8_WRITE, 0x018)                                                                                            \
-	E(DR0_READ, 0x020)                                                                                             \
-	E(DR0_WRITE, 0x030)                                                                                            \
-	E(DR15_WRITE, 0x03f)                                                                                           \
-	E(EXCEPTION, 0x040)                                                                                            \
-	E(DB, 0x041)                                                                                                   \
-	E(UD, 0x046)                                                                                                   \
-	E(AC, 0x051)                                                                                                   \
-	E(MC, 0x052)                                                                                                   \
-	E(EXCEPTION_LAST, 0x05f)                                                                                       \
-	E(INTR, 0x060)                                                                                                 \
-	E(NMI, 0x061)                                                                                                  \
-	E(SMI, 0x062)                                                                                                  \
-	E(INIT, 0x063)                                                                                                 \
-	E(VINTR, 0x064)                                                                                                \
-	E(CR0_SELECTIVE, 0x065)                                                                                        \
-	E(RDTSC, 0x06e)                                                                                                \
-	E(RDPMC, 0x06f)                                                                                                \
-	E(CPUID, 0x072)                                                                                                \
-	E(RSM, 0x073)                                                                                                  \
-	E(IRET, 0x074)                                                                                                 \
-	E(INVD, 0x076)                                                                                                 \
-	E(PAUSE, 0x077)                                                                                                \
-	E(HLT, 0x078)                                                                                                  \
-	E(INVLPGA, 0x07a)                                                                                              \
-	E(IO, 0x07b)                                                                                                   \
-	E(MSR, 0x07c)                                                                                                  \
-	E(TASK_SWITCH, 0x07d)                                                                                          \
-	E(FERR_FREEZE, 0x07e)                                                                                          \
-	E(SHUTDOWN, 0x07f)                                                                                             \
-	E(VMRUN, 0x080)                                                                                                \
-	E(VMMCALL, 0x081)                                                                                              \
-	E(VMLOAD, 0x082)                                                                                               \
-	E(VMSAVE, 0x083)                                                                                               \
-	E(STGI, 0x084)                                                                                                 \
-	E(CLGI, 0x085)                                                                                                 \
-	E(SKINIT, 0x086)                                                                                               \
-	E(RDTSCP, 0x087)                                                                                               \
-	E(WBINVD, 0x089)                                                                                               \
-	E(MONITOR, 0x08a)                                                                                              \
-	E(MWAIT, 0x08b)                                                                                                \
-	E(XSETBV, 0x08d)                                                                                               \
-	E(RDPRU, 0x08e)                                                                                                \
-	E(INVLPGB, 0x0a0)                                                                                              \
-	E(INVLPGB_WRONG, 0x0a1)                                                                                        \
-	E(MCOMMIT, 0x0a3)                                                                                              \
-	E(TLBSYNC, 0x0a4)                                                                                              \
-	E(NPF, 0x400)
+/* clang-format off */
+#define SVM_EXITS(E) \
+	E(CR4_WRITE, 0x014) E(CR8_WRITE, 0x018) E(DR0_READ, 0x020) E(DR15_WRITE, 0x03f) E(EXCEPTION, 0x040) \
+	E(EXCEPTION_LAST, 0x05f) E(INTR, 0x060) E(NMI, 0x061) E(SMI, 0x062) E(INIT, 0x063) E(VINTR, 0x064) \
+	E(CR0_SELECTIVE, 0x065) E(RDTSC, 0x06e) E(RDPMC, 0x06f) E(CPUID, 0x072) E(RSM, 0x073) E(IRET, 0x074) \
+	E(INVD, 0x076) E(PAUSE, 0x077) E(HLT, 0x078) E(INVLPGA, 0x07a) E(IO, 0x07b) E(MSR, 0x07c) \
+	E(TASK_SWITCH, 0x07d) E(FERR_FREEZE, 0x07e) E(SHUTDOWN, 0x07f) E(VMRUN, 0x080) E(VMMCALL, 0x081) \
+	E(VMLOAD, 0x082) E(VMSAVE, 0x083) E(STGI, 0x084) E(CLGI, 0x085) E(SKINIT, 0x086) E(RDTSCP, 0x087) \
+	E(WBINVD, 0x089) E(MONITOR, 0x08a) E(MWAIT, 0x08b) E(XSETBV, 0x08d) E(RDPRU, 0x08e) E(INVLPGB, 0x0a0) \
+	E(INVLPGB_WRONG, 0x0a1) E(MCOMMIT, 0x0a3) E(TLBSYNC, 0x0a4) E(NPF, 0x400)
+/* clang-format on */
 #define SVM_EXIT_ENUM(name, code) SVM_EXIT_##name = code,
 enum svm_exit_code { SVM_EXITS(SVM_EXIT_ENUM) SVM_EXIT_INVALID = 0xffffffff };
 

@@ -390,7 +390,10 @@ static inline __attribute__((always_inline)) bool is_invalid(
 			insn->reg != 8)
 			return true;
 	}
-	return insn->prefixes & EMU_PREFIX_LOCK && !(flags & F_LOCKABLE && insn->memory);
+	if (!(insn->prefixes & EMU_PREFIX_LOCK) || (flags & F_LOCKABLE && insn->memory))
+		return false;
+	/* With AMD, LOCK before a move of CR0 makes it CR8, which other modes than 64-bit could not name. */
+	return !(flags & F_CTLREG && insn->reg == 0 && !(d->config & EMU_CONFIG_INTEL));
 }
 
 enum emu_decoded emu_decode_buffer(
@@ -444,6 +447,8 @@ enum emu_decoded emu_decode_buffer(
 		d.at = decode_immediate(d, insn, flags);
 	if (is_invalid(&d, insn, flags))
 		return refuse(&d, EMU_DECODE_INVALID);
+	if (flags & F_CTLREG && insn->prefixes & EMU_PREFIX_LOCK)
+		insn->reg = 8;
 	return finish(&d, insn);
 }
 

@@ -6,6 +6,7 @@
 #include "tests/unit/emu_vectors.h"
 
 static uint64_t seed = 0x2545f4914f6cdd1dull;
+unsigned vectors_config;
 
 uint64_t vectors_random(void)
 {
@@ -224,8 +225,8 @@ static bool patch(struct vector *v, enum emu_mode mode, unsigned bytes, uint64_t
 		memcpy(&value, code + at, bytes);
 		value += delta;
 		memcpy(code + at, &value, bytes);
-		if (emu_decode(mode, 0, code, 15, &again) != EMU_DECODE_OK || again.length != v->insn.length ||
-			again.modrm != v->insn.modrm)
+		if (emu_decode(mode, vectors_config, code, 15, &again) != EMU_DECODE_OK ||
+			again.length != v->insn.length || again.modrm != v->insn.modrm)
 			continue;
 		if (moffs ? again.imm != ((v->insn.imm + delta) & (bytes == 8 ? ~0ull : (1ull << bytes * 8) - 1))
 			  : (uint32_t)again.disp != (uint32_t)v->insn.disp + (uint32_t)delta && bytes == 4)
@@ -410,7 +411,7 @@ bool vector_make(struct vector *v, const struct path *path, enum emu_mode mode)
 
 	write_code(v, path, mode);
 	choose_segments(v, mode);
-	v->decoded = emu_decode(mode, 0, v->code, 15, &v->insn);
+	v->decoded = emu_decode(mode, vectors_config, v->code, 15, &v->insn);
 	v->operand = 0;
 	if (v->decoded == EMU_DECODE_OK && (v->insn.op != path->line->op || v->insn.form != path->line->form))
 		return false;

@@ -35,6 +35,7 @@ struct vector {
 unsigned paths_make(struct path paths[PATHS_MAX]);
 void path_name(const struct path *path, char name[64]);
 
+extern unsigned vectors_config; /* EMU_CONFIG_, as this machine's processor is */
 uint64_t vectors_random(void);
 uint64_t vectors_operand(void); /* an interesting number */
 

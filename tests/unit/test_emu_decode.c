@@ -96,6 +96,11 @@ static bool system_in_real_mode(const struct outcome *o)
 {
 	return o->mode->emu == EMU_MODE_REAL && o->insn.op == OP_SYSTEM && o->ours == EMU_DECODE_OK && !zydis_valid(o);
 }
+static bool locked_cr0(const struct outcome *o)
+{
+	return o->insn.map == 1 && (o->insn.opcode & 0xfd) == 0x20 && o->insn.prefixes & EMU_PREFIX_LOCK &&
+	       o->insn.reg == 8 && !zydis_valid(o);
+}
 static const struct disagreement disagreements[] = {
 	{"VEX, EVEX and XOP: all opcodes count as valid", vex_validity},
 	{"3DNow!: all suffixes count as valid", suffix_3dnow},
@@ -104,6 +109,7 @@ static const struct disagreement disagreements[] = {
 	{"forms of 0F 01 by prefix that exist in 64-bit mode only (SNP, user interrupts, SEAMCALL)",
 		only_in_64_bit_mode},
 	{"VIA's PadLock", via_padlock},
+	{"AMD: LOCK MOV CR0 is MOV CR8", locked_cr0},
 	{"the system's instructions without semantics count as valid in real mode, too", system_in_real_mode},
 };
 

@@ -98,6 +98,17 @@ static void entry_write(uint64_t gpa, uint64_t value)
 	memcpy(ram + gpa, &value, 8);
 }
 
+/* What this processor is and has. Only AMD's are known to agree in all that the manuals leave open. */
+static unsigned host_config(void)
+{
+	__builtin_cpu_init();
+	return (__builtin_cpu_is("amd") ? 0 : EMU_CONFIG_INTEL) |
+	       (__builtin_cpu_supports("bmi") ? EMU_CONFIG_BMI1 : 0) |
+	       (__builtin_cpu_supports("bmi2") ? EMU_CONFIG_BMI2 : 0) |
+	       (__builtin_cpu_supports("lzcnt") ? EMU_CONFIG_LZCNT : 0) |
+	       (__builtin_cpu_supports("movbe") ? EMU_CONFIG_MOVBE : 0);
+}
+
 #define TABLES 0x20000000u
 static const uint64_t gdt[7] = {0, 0x00cf9b000000ffff, 0x00af9b000000ffff, 0x00cf93000000ffff, 0x00cffb000000ffff,
 	0x00cff3000000ffff, 0x00affb000000ffff};
@@ -129,7 +140,7 @@ static void machine_init(void)
 		.attributes = 0x82, .limit = HOST_LDT_ENTRIES * 8 - 1, .base = TABLES + 0x100};
 	memcpy(ram + 0x6000, gdt, sizeof gdt);
 	memcpy(ram + 0x6100, host_ldt, sizeof host_ldt);
-	emu.config |= EMU_CONFIG_BMI1 | EMU_CONFIG_BMI2 | EMU_CONFIG_LZCNT;
+	emu.config = vectors_config = host_config();
 	for (unsigned i = 0; i < HOST_SIZE; i++)
 		ram[REGION + i] = (uint8_t)vectors_random();
 }
@@ -268,6 +279,10 @@ static const char *difference(const struct vector *v, enum emu_mode mode, const 
 	uint64_t mask = mode == EMU_MODE_LONG && after->cs == HOST_CS64_FLAT ? ~0ull : 0xffffffffull,
 		 flags = 0x244dd5; /* what a program can see, and TF */
 
+	/* Bytes that are no instruction, at the end of a page: how many of them are fetched before that is seen is left open. */
+	if (v->decoded == EMU_DECODE_INVALID && result == EMU_EXCEPTION && host->vector == VECTOR_UD &&
+		emu.exception.vector == VECTOR_PF)
+		return NULL;
 	/* UD0 and UD1: the processor does not ask for the ModRM byte and what follows. */
 	if (v->insn.op == OP_UD && host->vector == VECTOR_UD && result == EMU_EXCEPTION &&
 		emu.exception.vector == VECTOR_PF)
@@ -512,6 +527,8 @@ static void agrees_in(enum emu_mode mode)
 	assert_true(children[mode] > 0);
 	assert_int_equal(waitpid(children[mode], &status, 0), children[mode]);
 	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 101)
+		skip(); /* it has said why */
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 

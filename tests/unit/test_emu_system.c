@@ -531,6 +531,9 @@ static void control_registers(void **unused)
 	refused("0f 22 d9", VECTOR_GP, 0);
 	gpr[EMU_RCX] = 16;
 	refused("44 0f 22 c1", VECTOR_GP, 0); /* CR8 */
+	emu.cpu.cr8 = 5;
+	assert_int_equal(run("f0 0f 20 c1"), EMU_DONE); /* CR8 as AMD's processors name it */
+	assert_int_equal(gpr[EMU_RCX], 5);
 	gpr[EMU_RCX] = CR4_PAE | CR4_SMEP;
 	assert_int_equal(run("0f 22 e1"), EMU_DONE);
 	assert_int_equal(emu.changed, EMU_STATE_CONTROL);

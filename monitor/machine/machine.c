@@ -256,12 +256,14 @@ static void triple_fault(struct machine *machine)
 		log_registers(machine);
 		engine_end(GYRE_END_TRIPLE_FAULT, 0, "the guest triple-faulted");
 	}
-	/* Some systems restart by it. One that does nothing else is in a loop. */
+	/* Some systems restart by it. One that does nothing else harms itself alone, and must not fill the log. */
 	uint64_t ran = clock_now(&machine->clock) - machine->started;
 	machine->quick_resets = ran < machine->clock.khz * 1000 ? machine->quick_resets + 1 : 0;
-	if (machine->quick_resets >= MACHINE_RESETS_TOP)
-		machine_crash(machine, "it triple-faults each time that it starts");
-	engine_log("the guest triple-faulted: it starts again");
+	if (machine->quick_resets < MACHINE_RESETS_TOLD)
+		engine_log("the guest triple-faulted: it starts again");
+	else if (machine->quick_resets == MACHINE_RESETS_TOLD)
+		engine_log("the guest triple-faults each time that it starts; this is no longer told (--no-reboot ends "
+			   "it)");
 	machine_reset(machine);
 }
 

@@ -31,8 +31,8 @@
 
 #define MACHINE_DEVICES	  16
 #define MACHINE_APIC_PAGE 0xfee00000ull
-#define MACHINE_RESETS_TOP                                                                                             \
-	8 /* triple faults in a row, each before the guest ran for a second: then the VM has crashed */
+#define MACHINE_RESETS_TOLD                                                                                            \
+	8 /* triple faults in a row, each before the guest ran for a second, that the log is told of */
 
 /* What the monitor keeps for the guest's processor beside the core's state. */
 struct machine_cpu {

@@ -54,7 +54,7 @@ static _Noreturn void core_main_on_stack(void)
 	pic_init(&acpi_info);
 	lapic_init(cpu);
 	ioapic_init(&acpi_info);
-	timer_calibrate(cpu, &acpi_info);
+	timer_calibrate();
 	timer_init(cpu);
 	uint64_t free_from = paging_finish();
 	frame_pool_init(hpa(free_from), boot_info.pool.end - free_from);

@@ -29,10 +29,8 @@ struct boot_module {
 };
 
 struct boot_framebuffer {
-	hpa_t address; /* 0: none */
+	hpa_t address; /* 0: none; of 32 bits a pixel, as start.S asks for */
 	uint32_t pitch, width, height;
-	uint8_t bits; /* per pixel: 32, 24 or 16; direct colour only */
-	uint8_t red_shift, red_bits, green_shift, green_bits, blue_shift, blue_bits;
 	bool text; /* the VGA's text mode */
 };
 

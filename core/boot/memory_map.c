@@ -73,23 +73,17 @@ bool memory_map_remove(struct boot_memory_map *map, uint64_t start, uint64_t end
 	if (start >= end)
 		return true;
 	for (uint32_t i = 0; i < map->count;) {
-		struct boot_range *range = &map->range[i];
-		if (range->end <= start || range->start >= end) {
+		struct boot_range old = map->range[i];
+		if (old.end <= start || old.start >= end) {
 			i++;
-		} else if (range->start >= start && range->end <= end) {
-			erase(map, i, 1);
-		} else if (range->start >= start) {
-			range->start = end;
-			i++;
-		} else if (range->end <= end) {
-			range->end = start;
-			i++;
-		} else {
-			uint64_t upper_end = range->end;
-			range->end = start;
-			/* What does not fit is the part above: memory is lost, none is given that must not be. */
-			return insert(map, i + 1, end, upper_end);
+			continue;
 		}
+		erase(map, i, 1);
+		if (old.start < start)
+			insert(map, i++, old.start, start);
+		/* What does not fit is the part above: memory is lost, none is given that must not be. */
+		if (old.end > end)
+			return insert(map, i, end, old.end);
 	}
 	return true;
 }

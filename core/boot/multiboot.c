@@ -22,8 +22,7 @@ enum tag_type {
 #define MODULE_HEADER	   16
 #define MAP_HEADER	   16
 #define MAP_ENTRY	   24
-#define FRAMEBUFFER_HEADER 32
-#define FRAMEBUFFER_COLOUR 38
+#define FRAMEBUFFER_HEADER 30
 
 enum memory_type { MEMORY_RAM = 1, MEMORY_ACPI = 3, MEMORY_NVS = 4 };
 enum framebuffer_type { FRAMEBUFFER_DIRECT = 1, FRAMEBUFFER_TEXT = 2 };
@@ -98,28 +97,16 @@ static const char *parse_memory(struct boot_info *info, const struct tag *tag)
 static void parse_framebuffer(struct boot_info *info, const struct tag *tag)
 {
 	struct boot_framebuffer *to = &info->framebuffer;
-	if (tag->bytes < FRAMEBUFFER_HEADER - 1)
+	if (tag->bytes < FRAMEBUFFER_HEADER)
 		return;
 	uint8_t type = tag->data[29], bits = tag->data[28];
 	to->text = type == FRAMEBUFFER_TEXT;
-	if (type != FRAMEBUFFER_DIRECT || tag->bytes < FRAMEBUFFER_COLOUR)
-		return;
 	to->pitch = number(tag, 16, 4);
 	to->width = number(tag, 20, 4);
 	to->height = number(tag, 24, 4);
-	to->bits = bits;
-	to->red_shift = tag->data[32];
-	to->red_bits = tag->data[33];
-	to->green_shift = tag->data[34];
-	to->green_bits = tag->data[35];
-	to->blue_shift = tag->data[36];
-	to->blue_bits = tag->data[37];
-	bool sane = (bits == 16 || bits == 24 || bits == 32) && to->width >= 64 && to->width <= 16384 &&
-		    to->height >= 64 && to->height <= 16384 && to->pitch >= to->width * (bits / 8) &&
-		    to->pitch <= 1u << 18 && to->red_shift + to->red_bits <= bits &&
-		    to->green_shift + to->green_bits <= bits && to->blue_shift + to->blue_bits <= bits &&
-		    to->red_bits <= 16 && to->green_bits <= 16 && to->blue_bits <= 16;
-	to->address = hpa(sane ? number(tag, 8, 8) : 0);
+	if (type == FRAMEBUFFER_DIRECT && bits == 32 && to->width >= 64 && to->width <= 16384 && to->height >= 64 &&
+		to->height <= 16384 && to->pitch >= to->width * 4 && to->pitch <= 1u << 18)
+		to->address = hpa(number(tag, 8, 8));
 }
 
 static void parse_rsdp(struct boot_info *info, const struct tag *tag)

@@ -11,18 +11,11 @@ static char words[BOOT_LINE_BYTES]; /* each ends with a zero; an empty one ends 
 void options_set(const char *line)
 {
 	size_t length = 0;
-	bool inside = false;
 	for (; *line != 0 && length + 2 < sizeof(words); line++) {
-		if (*line != ' ' && *line != '\t') {
-			words[length++] = *line;
-			inside = true;
-		} else if (inside) {
-			words[length++] = 0;
-			inside = false;
-		}
+		bool space = *line == ' ' || *line == '\t';
+		if (!space || (length > 0 && words[length - 1] != 0))
+			words[length++] = space ? 0 : *line;
 	}
-	words[length] = 0;
-	words[length + 1] = 0;
 }
 
 const char *core_option(const char *key)

@@ -8,17 +8,14 @@
 #ifndef CORE_X86_ADDRESS_H
 #define CORE_X86_ADDRESS_H
 
-#define PAGE_SHIFT  12
-#define PAGE_SIZE   4096
-#define LARGE_SHIFT 21
-#define LARGE_SIZE  0x200000
-#define HUGE_SHIFT  30
-#define HUGE_SIZE   0x40000000
+#define PAGE_SHIFT 12
+#define PAGE_SIZE  4096
+#define LARGE_SIZE 0x200000
 
 /* The image: virtual = IMAGE_BASE + physical. The pool: virtual = DIRECT_MAP_BASE + physical, and only the pool is mapped there. */
 #define IMAGE_BASE	0xffffffff80000000
 #define DIRECT_MAP_BASE 0xffff800000000000
-/* One top-level entry for what is mapped page by page: device registers, stacks with their guard pages, the per-CPU windows. */
+/* One top-level entry for what is mapped page by page: device registers, stacks with their guard pages, the windows of the processors. */
 #define MMIO_BASE	0xffffff0000000000
 #define MMIO_BYTES	0x40000000
 #define STACKS_BASE	0xffffff0040000000
@@ -38,9 +35,6 @@ typedef struct {
 typedef struct {
 	uint64_t value;
 } gpa_t; /* physical, as a guest sees it */
-typedef struct {
-	uint64_t value;
-} gva_t; /* virtual, of a guest or a process */
 
 static inline hpa_t hpa(uint64_t value)
 {
@@ -50,11 +44,6 @@ static inline hpa_t hpa(uint64_t value)
 static inline gpa_t gpa(uint64_t value)
 {
 	return (gpa_t){value};
-}
-
-static inline gva_t gva(uint64_t value)
-{
-	return (gva_t){value};
 }
 
 /* For memory of the core's own pool only. */

@@ -6,7 +6,6 @@
 #include "core/x86/acpi.h"
 #include "core/x86/io.h"
 #include "core/x86/paging.h"
-#include <stddef.h>
 
 #define HPET_PERIOD	0x004 /* femtoseconds */
 #define HPET_CONFIG	0x010
@@ -29,12 +28,9 @@
 static volatile uint8_t *hpet;
 static uint16_t pm_timer;
 
-static bool hpet_start(const struct acpi_info *acpi, struct clock *clock)
+static bool hpet_start(struct clock *clock)
 {
-	if (!acpi->hpet)
-		return false;
-	hpet = mmio_map(hpa(acpi->hpet_address), PAGE_SIZE, CORE_UNCACHED);
-	if (hpet == NULL)
+	if (!acpi_info.hpet || (hpet = mmio_map(hpa(acpi_info.hpet_address), PAGE_SIZE, CORE_UNCACHED)) == NULL)
 		return false;
 	uint32_t period = mmio_read32(hpet + HPET_PERIOD);
 	if (period == 0 || period > HPET_PERIOD_MAX)
@@ -49,11 +45,11 @@ static uint64_t hpet_read(void)
 	return mmio_read32(hpet + HPET_COUNTER);
 }
 
-static bool pm_timer_start(const struct acpi_info *acpi, struct clock *clock)
+static bool pm_timer_start(struct clock *clock)
 {
 	(void)clock;
-	const struct acpi_register *timer = &acpi->pm_timer;
-	if (!acpi->fadt || timer->memory || timer->address == 0 || timer->address > 0xfffc)
+	const struct acpi_register *timer = &acpi_info.pm_timer;
+	if (!acpi_info.fadt || timer->memory || timer->address == 0 || timer->address > 0xfffc)
 		return false;
 	pm_timer = timer->address;
 	return true;
@@ -64,10 +60,10 @@ static uint64_t pm_timer_read(void)
 	return io_read32(pm_timer) & 0xffffff;
 }
 
-static bool pit_start(const struct acpi_info *acpi, struct clock *clock)
+static bool pit_start(struct clock *clock)
 {
 	(void)clock;
-	if (acpi->fadt && acpi->hardware_reduced)
+	if (acpi_info.fadt && acpi_info.hardware_reduced)
 		return false;
 	io_write8(PORT_GATE, (io_read8(PORT_GATE) & ~GATE_SPEAKER) | GATE_COUNT);
 	io_write8(PIT_CONTROL, PIT_MODE);

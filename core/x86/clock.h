@@ -8,11 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct acpi_info;
-
 struct clock {
 	const char *name;
-	bool (*start)(const struct acpi_info *acpi, struct clock *clock); /* false: not here */
+	bool (*start)(struct clock *clock); /* false: not here */
 	uint64_t (*read)(void);
 	uint64_t hz, mask; /* counts up, modulo mask + 1 */
 };

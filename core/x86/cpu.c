@@ -11,7 +11,6 @@
 #include "core/x86/paging.h"
 #include "lib/string.h"
 #include "core/x86/trap.h"
-#include "core/x86/window.h"
 
 #define GATE_INTERRUPT 0x8eul /* present, interrupt gate */
 #define GATE_RING3     0x60ul
@@ -100,9 +99,9 @@ static void load_tables(struct cpu *cpu)
 
 static void make_stacks(struct cpu *cpu)
 {
-	cpu->stack_top = stack_map(cpu, paging_boot_frames(CPU_STACK_BYTES / PAGE_SIZE));
+	cpu->stack_top = stack_make(cpu);
 	for (uint32_t ist = TSS_IST_NMI; ist < TSS_IST_COUNT; ist++)
-		cpu->tss.ist[ist] = stack_map(cpu, paging_boot_frames(CPU_STACK_BYTES / PAGE_SIZE));
+		cpu->tss.ist[ist] = stack_make(cpu);
 	/* Until a thread is current, nothing comes from ring 3; what came all the same would find a stack. */
 	cpu->tss.rsp[0] = cpu->stack_top;
 	cpu->tss.ioport_offset = TSS_IOPORT_NONE;
@@ -140,7 +139,6 @@ void cpu_init(struct cpu *cpu, uint32_t index)
 	cpu->self = cpu;
 	cpu->index = index;
 	cpu->timer_deadline = UINT64_MAX;
-	cpu->window_entries = core_windows.directory + WINDOW_COUNT * index;
 	cpus[index] = cpu;
 	if (cpu_count <= index)
 		cpu_count = index + 1;

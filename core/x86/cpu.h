@@ -21,7 +21,6 @@
 /* Control registers: APM vol. 2, "System-Control Registers". While CR0.TS is set, an FPU or vector instruction is a #NM. */
 #define CR0_PE 0x1
 #define CR0_MP 0x2
-#define CR0_EM 0x4
 #define CR0_TS 0x8
 #define CR0_NE 0x20
 #define CR0_WP 0x10000
@@ -33,8 +32,6 @@
 #define CR4_OSFXSR     0x200
 #define CR4_OSXMMEXCPT 0x400
 #define CR4_UMIP       0x800
-#define CR4_FSGSBASE   0x10000
-#define CR4_PCIDE      0x20000
 #define CR4_OSXSAVE    0x40000
 #define CR4_SMEP       0x100000
 #define CR4_SMAP       0x200000
@@ -69,8 +66,6 @@ struct cpu {
 	/* ---- end of the fields of others ---- */
 
 	uint64_t timer_deadline;     /* armed, in TSC ticks; UINT64_MAX: not armed */
-	uint32_t windows_used;	     /* bit per window: core/x86/window.h */
-	uint64_t *window_entries;    /* page directory entries of this processor's windows */
 	const uint8_t *ioports_held; /* which bitmap tss.ioports is a copy of */
 	uint64_t nmi_count;
 	uint64_t gdt[8] __attribute__((aligned(16)));

@@ -15,30 +15,21 @@ static void detect_standard(struct cpu_features *f, uint32_t max)
 	f->stepping = one.eax & 0xf;
 	f->model = (one.eax >> 4 & 0xf) | (one.eax >> 12 & 0xf0);
 	f->family = (one.eax >> 8 & 0xf) == 0xf ? 0xf + (one.eax >> 20 & 0xff) : (one.eax >> 8 & 0xf);
-	f->mwait = one.ecx & 1u << 3;
-	f->pcid = one.ecx & 1u << 17;
 	f->x2apic = one.ecx & 1u << 21;
 	f->tsc_deadline = one.ecx & 1u << 24;
 	f->xsave = one.ecx & 1u << 26;
 	f->hypervisor = one.ecx & 1u << 31;
 	f->machine_check = (one.edx & 1u << 7) && (one.edx & 1u << 14);
-	f->mtrr = one.edx & 1u << 12;
 	f->pge = one.edx & 1u << 13;
-	if (max >= 6)
-		f->arat = cpuid(6, 0).eax & 1u << 2;
 	if (max >= 7) {
 		struct cpuid_result seven = cpuid(7, 0);
-		f->fsgsbase = seven.ebx & 1u << 0;
 		f->smep = seven.ebx & 1u << 7;
 		f->smap = seven.ebx & 1u << 20;
 		f->umip = seven.ecx & 1u << 2;
 	}
-	f->xsave_bytes = 512;
 	if (f->xsave && max >= 0xd) {
 		struct cpuid_result xsave = cpuid(0xd, 0);
 		f->xcr0_supported = (uint64_t)xsave.edx << 32 | xsave.eax;
-		f->xsave_bytes = xsave.ecx;
-		f->xsaveopt = cpuid(0xd, 1).eax & 1u << 0;
 	}
 }
 
@@ -59,7 +50,6 @@ static void detect_extended(struct cpu_features *f)
 	struct cpuid_result one = cpuid(0x80000001, 0);
 	f->nx = one.edx & 1u << 20;
 	f->pages_1g = one.edx & 1u << 26;
-	f->rdtscp = one.edx & 1u << 27;
 	f->tsc_invariant = max >= 0x80000007 && (cpuid(0x80000007, 0).edx & 1u << 8);
 	f->physical_bits = max >= 0x80000008 ? cpuid(0x80000008, 0).eax & 0xff : 36;
 	if (f->physical_bits > 52 || f->physical_bits < 32)
@@ -77,10 +67,9 @@ static void force_off(struct cpu_features *f)
 	struct {
 		const char *name;
 		bool *feature;
-	} const features[] = {{"smep", &f->smep}, {"smap", &f->smap}, {"umip", &f->umip}, {"pcid", &f->pcid},
-		{"pge", &f->pge}, {"xsave", &f->xsave}, {"xsaveopt", &f->xsaveopt}, {"fsgsbase", &f->fsgsbase},
-		{"pages_1g", &f->pages_1g}, {"x2apic", &f->x2apic}, {"tsc_deadline", &f->tsc_deadline},
-		{"machine_check", &f->machine_check}, {"mwait", &f->mwait}, {"rdtscp", &f->rdtscp}};
+	} const features[] = {{"smep", &f->smep}, {"smap", &f->smap}, {"umip", &f->umip}, {"pge", &f->pge},
+		{"xsave", &f->xsave}, {"pages_1g", &f->pages_1g}, {"x2apic", &f->x2apic},
+		{"tsc_deadline", &f->tsc_deadline}, {"machine_check", &f->machine_check}};
 	for (uint32_t i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
 		const char *value = core_option(features[i].name);
 		if (value == NULL)
@@ -92,7 +81,6 @@ static void force_off(struct cpu_features *f)
 	}
 	if (!f->xsave) {
 		f->xcr0_supported = 0;
-		f->xsave_bytes = 512;
 	}
 }
 

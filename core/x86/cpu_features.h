@@ -9,15 +9,12 @@
 #include <stdint.h>
 
 struct cpu_features {
-	bool smep, smap, umip, pcid, pge, nx, mtrr, mwait;
-	bool xsave, xsaveopt, fsgsbase, pages_1g, rdtscp;
-	bool x2apic, tsc_deadline, tsc_invariant, arat; /* arat: the local APIC's timer runs in every sleep state */
-	bool machine_check, hypervisor;
+	bool smep, smap, umip, pge, nx, pages_1g, xsave;
+	bool x2apic, tsc_deadline, tsc_invariant, machine_check, hypervisor;
 	uint8_t physical_bits; /* of an address */
 	uint8_t family, model, stepping;
 	uint32_t
 		tsc_khz_stated; /* CPUID 15h and 16h; 0: not stated. A hint only: emulators name a rate at which they do not run */
-	uint32_t xsave_bytes; /* for all that XCR0 can enable; 512 without XSAVE */
 	uint64_t xcr0_supported;
 	char vendor[13]; /* for people, never compared */
 	char brand[49];

@@ -15,8 +15,6 @@
 /* int guarded_copy(void *to, const void *from, size_t bytes): user_copy.c has checked the range. */
 	.globl guarded_copy
 guarded_copy:
-	push %rbp
-	mov %rsp, %rbp
 	mov %rdx, %rcx
 	shr $3, %rcx
 	and $7, %edx
@@ -26,14 +24,9 @@ guarded_copy:
 2:	rep movsb
 	SMAP_SITE SMAP_CLAC
 	xor %eax, %eax
-	pop %rbp
 	ret
-3:	SMAP_SITE SMAP_CLAC
-	mov $-GYRE_EFAULT, %eax
-	pop %rbp
-	ret
-	FIXUP 1b, 3b
-	FIXUP 2b, 3b
+	FIXUP 1b, guarded_fault
+	FIXUP 2b, guarded_fault
 
 /* int guarded_load64(uint64_t *value, const uint64_t *from): one load, whole where it is aligned. */
 	.globl guarded_load64
@@ -44,10 +37,12 @@ guarded_load64:
 	mov %rax, (%rdi)
 	xor %eax, %eax
 	ret
-2:	SMAP_SITE SMAP_CLAC
+	FIXUP 1b, guarded_fault
+
+guarded_fault:
+	SMAP_SITE SMAP_CLAC
 	mov $-GYRE_EFAULT, %eax
 	ret
-	FIXUP 1b, 2b
 
 /* int msr_read_safe(uint32_t msr, uint64_t *value) */
 	.globl msr_read_safe
@@ -58,9 +53,7 @@ msr_read_safe:
 	mov %edx, 4(%rsi)
 	xor %eax, %eax
 	ret
-2:	mov $-1, %eax
-	ret
-	FIXUP 1b, 2b
+	FIXUP 1b, msr_fault
 
 /* int msr_write_safe(uint32_t msr, uint64_t value) */
 	.globl msr_write_safe
@@ -72,6 +65,8 @@ msr_write_safe:
 1:	wrmsr
 	xor %eax, %eax
 	ret
-2:	mov $-1, %eax
+	FIXUP 1b, msr_fault
+
+msr_fault:
+	mov $-1, %eax
 	ret
-	FIXUP 1b, 2b

@@ -6,20 +6,18 @@
 #include "core/boot/boot.h"
 #include "core/x86/console.h"
 #include "lib/format.h"
-#include "core/x86/io.h"
 #include "core/x86/spinlock.h"
 #include "lib/string.h"
 #include "gyre/frame.h"
 
 #define LINE_BYTES  256
 #define PANIC_BYTES GYRE_FRAME_DATA
-#define PORT_E9	    0xe9 /* an emulator's: what is written there appears on its standard output */
 
 union log_memory log_memory __attribute__((aligned(PAGE_SIZE))) = {
 	.ring = {.magic = GYRE_LOG_MAGIC, .bytes = LOG_RING_BYTES - sizeof(struct gyre_log_ring)}};
 
 static struct spinlock lock = SPINLOCK_INIT;
-static bool com1, com2_frames, frames_stopped, port_e9, screen;
+static bool com1, com2_frames, frames_stopped, screen;
 
 static struct {
 	bool active;
@@ -44,9 +42,6 @@ static void consoles_write(const char *text, size_t bytes)
 		serial_text(SERIAL_COM1, text, bytes);
 	if (com2_frames && !frames_stopped && !panic_log.active)
 		serial_frame(SERIAL_COM2, GYRE_FRAME_LOG, text, bytes);
-	if (port_e9)
-		for (size_t i = 0; i < bytes; i++)
-			io_write8(PORT_E9, text[i]);
 }
 
 void log_text(const char *text, size_t bytes)
@@ -88,30 +83,21 @@ LOG_FUNCTION(log_info, "")
 LOG_FUNCTION(log_warn, "warning: ")
 LOG_FUNCTION(log_error, "error: ")
 
-/* What was said before there was anybody to say it to. */
-static void catch_up(void)
-{
-	struct gyre_log_ring *ring = &log_memory.ring;
-	if (ring->written > 0 && ring->written <= ring->bytes)
-		consoles_write(ring->text, ring->written);
-}
-
 void log_init(const struct boot_info *boot)
 {
+	struct gyre_log_ring *ring = &log_memory.ring;
 	const char *console = core_option("console");
 	if (console == NULL)
 		console = "com1";
 	screen_init(&boot->framebuffer);
 	screen = true;
-	if (strcmp(console, "com1") == 0)
-		com1 = serial_init(SERIAL_COM1);
-	else if (strcmp(console, "frames") == 0)
-		com2_frames = serial_init(SERIAL_COM2);
-	else if (strcmp(console, "e9") == 0)
-		port_e9 = true;
-	catch_up();
-	if (!com1 && !com2_frames && !port_e9 && strcmp(console, "none") != 0)
-		log_warn("console=%s: no such console here; com1, frames, e9 and none are known", console);
+	com1 = strcmp(console, "com1") == 0 && serial_init(SERIAL_COM1);
+	com2_frames = strcmp(console, "frames") == 0 && serial_init(SERIAL_COM2);
+	/* What was said before there was anybody to say it to. */
+	if (ring->written > 0 && ring->written <= ring->bytes)
+		consoles_write(ring->text, ring->written);
+	if (!com1 && !com2_frames && strcmp(console, "none") != 0)
+		log_warn("console=%s: no such console here; com1, frames and none are known", console);
 }
 
 void log_frames_stop(void)

@@ -3,7 +3,7 @@
  * core/x86/log.h: what the core tells people: into a ring in memory, to the screen, and to a serial port as the command line has it.
  *
  *   console=com1     text on COM1 (the default)           console=frames   LOG frames on COM2, until root takes the port over
- *   console=none     the ring and the screen only         console=e9       port 0xE9 of an emulator, besides the others
+ *   console=none     the ring and the screen only
  */
 #ifndef CORE_X86_LOG_H
 #define CORE_X86_LOG_H
@@ -44,6 +44,9 @@ void log_panic_end(void);
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 struct regs;
 _Noreturn void panic_regs(const struct regs *regs, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Ends the machine as panic= on the command line has it: halt (the default), reset, or exit (power off, on an emulated machine). For a panic alone. */
+_Noreturn void power_end(void);
 
 #define CORE_ASSERT(condition)                                                                                         \
 	do {                                                                                                           \

@@ -8,9 +8,7 @@
 #include <stdint.h>
 
 enum msr {
-	MSR_TSC = 0x10,
 	MSR_APIC_BASE = 0x1b,
-	MSR_MTRR_CAP = 0xfe,
 	MSR_MCG_CAP = 0x179,
 	MSR_MCG_STATUS = 0x17a,
 	MSR_MCG_CTL = 0x17b,
@@ -35,8 +33,8 @@ enum msr {
 #define EFER_NXE  0x800ul
 #define EFER_SVME 0x1000ul
 
-/* IA32_PAT of the core: entry 0 WB, 1 WT, 2 UC-, 3 UC as after reset, and 4 is WC. */
-#define CORE_PAT 0x0007040100070406ul
+/* IA32_PAT of the core: entry 0 WB, 2 UC- and 3 UC as after reset; 1 and 4 are WC. */
+#define CORE_PAT 0x0007040100070106ul
 
 static inline uint64_t msr_read(uint32_t msr)
 {

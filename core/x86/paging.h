@@ -23,25 +23,27 @@
 #define PTE_NX	     0x8000000000000000ul
 #define PTE_ADDRESS  0x000ffffffffff000ul
 
-enum core_cache { CORE_WRITE_BACK, CORE_WRITE_COMBINING, CORE_UNCACHED };
+/* How device memory is cached: by CORE_PAT, these bits of an entry of any level choose the type. */
+enum core_cache { CORE_WRITE_COMBINING = PTE_PWT, CORE_UNCACHED = PTE_PCD | PTE_PWT };
 
 /* The top-level table that boot made: entries 256 to 511 are to be copied into each process's table. In the pool. */
 extern uint64_t *core_pml4;
 extern hpa_t core_pml4_physical;
+/* The page directory of all processors' windows (window.h), an entry each. */
+extern uint64_t *core_windows;
 
 /*
  * Boot, in this order: init leaves the boot tables for the real ones, which take their frames from the start of the pool; finish says where the rest of
- * the pool begins. In between, boot_frames gives zeroed memory that is never returned.
+ * the pool begins. In between, stacks are made.
  */
 void paging_init(const struct boot_range *pool);
-hpa_t paging_boot_frames(uint32_t count);
 uint64_t paging_finish(void);
+
+/* The upper end of a new stack for this processor, with its guard and its last word set. */
+struct cpu;
+uint64_t stack_make(struct cpu *cpu);
 
 /* Maps device registers for good. At boot, and later while the few frames set aside last; NULL when they are gone or the range makes no sense. */
 void *mmio_map(hpa_t address, size_t bytes, enum core_cache cache);
-
-/* The upper end of a stack for this processor, freshly mapped from `frames` (CPU_STACK_BYTES of pool memory), with its guard and its last word set. */
-struct cpu;
-uint64_t stack_map(struct cpu *cpu, hpa_t frames);
 
 #endif

@@ -3,11 +3,9 @@
  * core/x86/panic.c: the last words of the core.
  */
 #include "core/x86/cpu.h"
-#include "core/x86/cpu_features.h"
 #include "lib/format.h"
 #include "core/x86/log.h"
 #include "core/x86/msr.h"
-#include "core/x86/power.h"
 #include "core/x86/trap.h"
 
 #define BACKTRACE_MAX 32

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/x86/power.c: see power.h.
+ * core/x86/power.c: the end of the machine after a panic. Otherwise root sees to it.
  */
-#include "core/x86/power.h"
 #include "core/boot/boot.h"
 #include "core/x86/acpi.h"
 #include "core/x86/io.h"
+#include "core/x86/log.h"
 #include "lib/string.h"
 
 #define PM1_SLEEP_ENABLE   0x2000

@@ -48,15 +48,11 @@ void serial_write(uint16_t port, const void *data, size_t bytes)
 
 void serial_text(uint16_t port, const char *text, size_t bytes)
 {
-	size_t start = 0;
-	for (size_t i = 0; i < bytes; i++) {
-		if (text[i] != '\n')
-			continue;
-		serial_write(port, text + start, i - start);
-		serial_write(port, "\r\n", 2);
-		start = i + 1;
+	for (; bytes > 0; bytes--, text++) {
+		if (*text == '\n')
+			serial_write(port, "\r", 1);
+		serial_write(port, text, 1);
 	}
-	serial_write(port, text + start, bytes - start);
 }
 
 void serial_frame(uint16_t port, uint8_t type, const void *data, size_t bytes)

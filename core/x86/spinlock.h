@@ -6,7 +6,6 @@
 #ifndef CORE_X86_SPINLOCK_H
 #define CORE_X86_SPINLOCK_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct spinlock {
@@ -26,21 +25,9 @@ static inline void spin_lock(struct spinlock *lock)
 		__builtin_ia32_pause();
 }
 
-static inline bool spin_try_lock(struct spinlock *lock)
-{
-	uint16_t owner = __atomic_load_n(&lock->owner, __ATOMIC_RELAXED);
-	return __atomic_compare_exchange_n(
-		&lock->next, &owner, (uint16_t)(owner + 1), false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
-}
-
 static inline void spin_unlock(struct spinlock *lock)
 {
 	__atomic_store_n(&lock->owner, (uint16_t)(lock->owner + 1), __ATOMIC_RELEASE);
-}
-
-static inline bool spin_is_locked(const struct spinlock *lock)
-{
-	return __atomic_load_n(&lock->owner, __ATOMIC_RELAXED) != __atomic_load_n(&lock->next, __ATOMIC_RELAXED);
 }
 
 #endif

@@ -3,7 +3,6 @@
  * core/x86/timer.c: see timer.h.
  */
 #include "core/x86/timer.h"
-#include "core/x86/acpi.h"
 #include "core/x86/clock.h"
 #include "core/x86/cpu.h"
 #include "core/x86/cpu_features.h"
@@ -23,10 +22,9 @@
 #define NS_PER_SECOND	 1000000000ull
 
 uint32_t tsc_khz;
-uint64_t tsc_hz;
 uint32_t lapic_timer_khz;
-static uint64_t lapic_hz;
-static uint64_t lapic_per_tsc, tsc_per_ns, ns_per_tsc; /* fixed point, 32 bits of fraction */
+static uint64_t tsc_hz, lapic_hz;
+static uint64_t lapic_per_tsc, tsc_per_ns; /* fixed point, 32 bits of fraction */
 static bool deadline_mode;
 
 struct sample {
@@ -85,19 +83,17 @@ static const char *trust_stated(void)
 	return ", as CPUID states";
 }
 
-void timer_calibrate(struct cpu *cpu, const struct acpi_info *acpi)
+void timer_calibrate(void)
 {
 	struct clock *clock = NULL;
-	(void)cpu;
 	for (unsigned i = 0; i < CLOCK_COUNT && clock == NULL; i++)
-		if (clocks[i].start(acpi, &clocks[i]) && measure(&clocks[i]))
+		if (clocks[i].start(&clocks[i]) && measure(&clocks[i]))
 			clock = &clocks[i];
 	if (clock == NULL)
 		panic("no clock to measure time by: neither HPET nor PM timer nor PIT runs");
 	const char *stated = trust_stated();
 	tsc_khz = (tsc_hz + 500) / 1000;
 	tsc_per_ns = muldiv(tsc_hz, 1ull << 32, NS_PER_SECOND);
-	ns_per_tsc = muldiv(NS_PER_SECOND, 1ull << 32, tsc_hz);
 	lapic_per_tsc = muldiv(lapic_hz, 1ull << 32, tsc_hz);
 	lapic_timer_khz = (lapic_hz + 500) / 1000;
 	deadline_mode = cpu_features.tsc_deadline;
@@ -135,25 +131,8 @@ void timer_arm(struct cpu *cpu, uint64_t tsc_deadline)
 	lapic_write(LAPIC_TIMER_INITIAL, count);
 }
 
-static uint64_t scale(uint64_t value, uint64_t factor)
-{
-	unsigned __int128 scaled = (unsigned __int128)value * factor >> 32;
-	return scaled > UINT64_MAX ? UINT64_MAX : (uint64_t)scaled;
-}
-
 uint64_t tsc_from_ns(uint64_t ns)
 {
-	return scale(ns, tsc_per_ns);
-}
-
-uint64_t tsc_to_ns(uint64_t ticks)
-{
-	return scale(ticks, ns_per_tsc);
-}
-
-void timer_spin_us(uint64_t us)
-{
-	uint64_t start = tsc_read(), ticks = tsc_from_ns(us * 1000);
-	while (tsc_read() - start < ticks)
-		cpu_pause();
+	unsigned __int128 scaled = (unsigned __int128)ns * tsc_per_ns >> 32;
+	return scaled > UINT64_MAX ? UINT64_MAX : (uint64_t)scaled;
 }

@@ -12,11 +12,9 @@
 #define TIMER_NEVER UINT64_MAX
 
 struct cpu;
-struct acpi_info;
 
 extern uint32_t tsc_khz;	 /* measured, the same on every processor */
-extern uint64_t tsc_hz;		 /* the same, finer */
-extern uint32_t lapic_timer_khz; /* of the local APIC\'s timer, undivided */
+extern uint32_t lapic_timer_khz; /* of the local APIC's timer, undivided */
 
 #ifdef GYRE_UNIT_TEST
 extern uint64_t unit_tsc; /* a test's */
@@ -34,7 +32,7 @@ static inline uint64_t tsc_read(void)
 #endif
 
 /* Measures TSC and local APIC timer against HPET, PM timer or PIT. Panics when there is no second clock at all. */
-void timer_calibrate(struct cpu *cpu, const struct acpi_info *acpi);
+void timer_calibrate(void);
 void timer_init(struct cpu *cpu);
 
 /* Fires at or soon after this TSC value, at once when it has passed; TIMER_NEVER: not at all. */
@@ -42,9 +40,5 @@ void timer_arm(struct cpu *cpu, uint64_t tsc_deadline);
 
 /* Without overflow for any 64-bit argument; saturating. */
 uint64_t tsc_from_ns(uint64_t ns);
-uint64_t tsc_to_ns(uint64_t ticks);
-
-/* Busy waiting, at boot and in a panic only. */
-void timer_spin_us(uint64_t us);
 
 #endif

@@ -251,8 +251,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(&in, data, sizeof in);
 	data += sizeof in;
 	left = size - sizeof in;
-	for (size_t i = 0; i < RAM_SIZE; i++)
-		ram[i] = data[i % left];
+	for (size_t i = 0; i < RAM_SIZE; i += left)
+		memcpy(ram + i, data, left < RAM_SIZE - i ? left : RAM_SIZE - i);
 	random_state = in.seed;
 	set_up(&in);
 	for (unsigned i = 0; i < STEPS; i++) {

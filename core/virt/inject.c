@@ -21,8 +21,8 @@ int inject_check(uint32_t event, uint32_t error, uint32_t length)
 	case GYRE_EVENT_INTERRUPT: return 0;
 	case GYRE_EVENT_NMI: return vector == 2 ? 0 : -GYRE_EINVAL;
 	case GYRE_EVENT_EXCEPTION:
-		/* 2 is no exception; INT3 and INTO have kinds of their own, and are taken as hardware's, too. */
-		if (vector == 2 || vector > 31)
+		/* 2 is no exception, and 31 none yet; INT3 and INTO have kinds of their own, and are taken as hardware's, too. */
+		if (vector == 2 || vector > 30)
 			return -GYRE_EINVAL;
 		if (((EXCEPTIONS_WITH_ERROR >> vector & 1) != 0) != ((event & GYRE_EVENT_ERROR) != 0))
 			return -GYRE_EINVAL;

@@ -335,6 +335,8 @@ static HANDLER exit_io(struct svm_vcpu *v, struct vmcb *vmcb)
 	return io_plain(v, vmcb);
 }
 
+#define SPURIOUS_MAX 3
+
 /* A mapping with the right was there all the time: once this may be an old entry of the TLB, which the fault itself has removed; twice it is not. */
 static bool spurious_fault(struct svm_vcpu *v, uint64_t page, bool write)
 {
@@ -342,11 +344,13 @@ static bool spurious_fault(struct svm_vcpu *v, uint64_t page, bool write)
 	bool writable;
 	if (!aspace_lookup(&v->vcpu.vm->aspace, page, &frame, &writable) || (write && !writable))
 		return false;
-	if (v->spurious && v->spurious_page == page)
+	if (v->spurious != 0 && v->spurious_page == page)
 		vcpu_hazard_set(&v->vcpu, VCPU_HAZARD_FLUSH);
-	v->spurious = true;
+	else
+		v->spurious = 0;
 	v->spurious_page = page;
-	return true;
+	/* After a flush there is no such entry: then the reason is one that this does not know, and the monitor says what to do. */
+	return ++v->spurious <= SPURIOUS_MAX;
 }
 
 static HANDLER exit_nested_fault(struct svm_vcpu *v, struct vmcb *vmcb)
@@ -445,10 +449,16 @@ static inline __attribute__((always_inline)) uint32_t dispatch(struct svm_vcpu *
 	}
 }
 
+/*
+ * A guest can arrange that an event is never delivered, since its delivery ends in the same exit again (CVE-2015-5307, CVE-2015-8104). A physical interrupt
+ * is taken only between instructions, so not in all that time: the loop lets it in.
+ */
 static HANDLER exit_interrupted(struct svm_vcpu *v, struct vmcb *vmcb)
 {
+	uint32_t next;
 	interrupted(v, vmcb->exit_int_info);
-	return dispatch(v, vmcb);
+	next = dispatch(v, vmcb);
+	return next == VCPU_AGAIN ? VCPU_DUE : next;
 }
 
 uint32_t svm_exit(struct svm_vcpu *v)

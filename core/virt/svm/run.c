@@ -86,11 +86,14 @@ static __attribute__((noinline)) _Noreturn void left_slow(struct svm_vcpu *v, ui
 		next = svm_exit_slow(cpu, v);
 		if (vcpu->trace != NULL)
 			svm_trace_end(v, next == VCPU_MONITOR ? vcpu->exit_kind : GYRE_EXIT_CORE_EXCEPTION);
-	} else if (v->vmcb->exit_code == SVM_EXIT_INTR) {
-		/* Only now can it be taken: the host's GS and TR are back. Without this the next entry would end at once, for ever. */
-		cpu_interrupt_window();
-		next = VCPU_AGAIN;
 	}
+	/*
+	 * Only now can an interrupt be taken: the host's GS and TR are back. Without this an entry for which one waits would end at once, for ever; and
+	 * a guest that ends in exits between its instructions would keep it waiting.
+	 */
+	cpu_interrupt_window();
+	if (next == VCPU_DUE)
+		next = VCPU_AGAIN;
 	if (next == VCPU_AGAIN)
 		svm_run(cpu, vcpu);
 	if (next == VCPU_MONITOR)

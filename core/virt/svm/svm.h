@@ -27,8 +27,8 @@ struct svm_vcpu {
 	uint64_t vmcb_address, host_address; /* physical; the host's is that of the processor that holds this vcpu */
 	uint32_t tpr_seen;		     /* what V_TPR was set to: another value is the guest's, by CR8 */
 	bool step_over_iret, step_tf;
-	bool iret_seen; /* NMIs stay blocked until RIP leaves iret_rip */
-	bool spurious;	/* the last nested fault had no cause: the TLB's entry was old */
+	bool iret_seen;	  /* NMIs stay blocked until RIP leaves iret_rip */
+	uint8_t spurious; /* how often in a row a nested fault had no cause but an old entry of the TLB */
 	uint64_t iret_rip, spurious_page;
 	uint32_t mode;		   /* GYRE_MODE_ bits that follow from control registers */
 	uint32_t interruptibility; /* as the page was told */

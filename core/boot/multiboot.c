@@ -71,6 +71,8 @@ static const char *parse_memory(struct boot_info *info, const struct tag *tag)
 {
 	uint32_t step = tag->bytes >= MAP_HEADER ? number(tag, 8, 4) : 0;
 	bool complete = true;
+	if (info->usable_bytes != 0)
+		return "the boot loader gives two memory maps";
 	if (step < MAP_ENTRY || step > tag->bytes)
 		return "the boot loader's memory map has entries of an impossible size";
 	for (int pass = 0; pass < 2; pass++) {
@@ -119,36 +121,27 @@ static void parse_rsdp(struct boot_info *info, const struct tag *tag)
 	memcpy(info->rsdp_copy, tag->data + HEADER_BYTES, info->rsdp_bytes);
 }
 
-static const char *parse_tag(struct boot_info *info, const struct tag *tag, bool *have_map, bool *have_framebuffer)
+static const char *parse_tag(struct boot_info *info, const struct tag *tag)
 {
 	switch (tag->type) {
-	case TAG_COMMAND_LINE:
-		copy_text(info->command_line, sizeof(info->command_line), tag, HEADER_BYTES);
-		return NULL;
-	case TAG_LOADER: copy_text(info->loader, sizeof(info->loader), tag, HEADER_BYTES); return NULL;
+	case TAG_COMMAND_LINE: copy_text(info->command_line, sizeof(info->command_line), tag, HEADER_BYTES); break;
+	case TAG_LOADER: copy_text(info->loader, sizeof(info->loader), tag, HEADER_BYTES); break;
 	case TAG_MODULE: return parse_module(info, tag);
-	case TAG_MEMORY_MAP:
-		if (*have_map)
-			return "the boot loader gives two memory maps";
-		*have_map = true;
-		return parse_memory(info, tag);
-	case TAG_FRAMEBUFFER:
-		*have_framebuffer = true;
-		parse_framebuffer(info, tag);
-		return NULL;
+	case TAG_MEMORY_MAP: return parse_memory(info, tag);
+	case TAG_FRAMEBUFFER: parse_framebuffer(info, tag); break;
 	case TAG_EFI32:
-	case TAG_EFI64: info->uefi = true; return NULL;
+	case TAG_EFI64: info->uefi = true; break;
 	case TAG_RSDP_1:
-	case TAG_RSDP_2: parse_rsdp(info, tag); return NULL;
-	default: return NULL;
+	case TAG_RSDP_2: parse_rsdp(info, tag); break;
 	}
+	return NULL;
 }
 
 const char *multiboot_parse(struct boot_info *info, const void *information, uint32_t bytes)
 {
 	const uint8_t *data = information;
-	bool have_map = false, have_framebuffer = false;
 	memset(info, 0, sizeof(*info));
+	info->framebuffer.text = true; /* with a BIOS that says nothing else */
 	uint32_t total = 0;
 	if (bytes >= HEADER_BYTES)
 		memcpy(&total, data, 4);
@@ -162,14 +155,13 @@ const char *multiboot_parse(struct boot_info *info, const void *information, uin
 			return "the boot loader's information is cut off";
 		if (tag.type == TAG_END)
 			break;
-		const char *error = parse_tag(info, &tag, &have_map, &have_framebuffer);
+		const char *error = parse_tag(info, &tag);
 		if (error)
 			return error;
 		at += (tag.bytes + 7) & ~7u;
 	}
-	if (!have_map)
+	if (info->usable_bytes == 0)
 		return "the boot loader gives no memory map";
-	if (!have_framebuffer && !info->uefi)
-		info->framebuffer.text = true;
+	info->framebuffer.text &= !info->uefi;
 	return NULL;
 }

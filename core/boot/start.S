@@ -11,6 +11,7 @@
 #include "core/x86/regs.h"
 
 #define PHYSICAL(symbol) (symbol - IMAGE_BASE)
+#define PTE_TABLE	 3 /* present, writable */
 
 	.section .multiboot, "a"
 	.balign 8
@@ -57,27 +58,6 @@ boot_start:
 	mov $PHYSICAL(boot_no_nx), %ebp
 	bt $20, %edx
 	jnc boot_refuse
-
-	/* Four directories of 2 MiB pages; the upper-level tables point to them twice. */
-	mov $PHYSICAL(boot_directories), %ebx
-	mov $0x83, %eax
-	xor %ecx, %ecx
-1:	mov %eax, (%ebx, %ecx, 8)
-	add $LARGE_SIZE, %eax
-	inc %ecx
-	cmp $2048, %ecx
-	jb 1b
-	lea 3(%ebx), %eax
-	mov $PHYSICAL(boot_pdpt_low), %ecx
-	mov %eax, 510 * 8 + PHYSICAL(boot_pdpt_high)
-	mov $4, %edx
-2:	mov %eax, (%ecx)
-	add $4096, %eax
-	add $8, %ecx
-	dec %edx
-	jnz 2b
-	movl $PHYSICAL(boot_pdpt_low) + 3, PHYSICAL(boot_pml4)
-	movl $PHYSICAL(boot_pdpt_high) + 3, 511 * 8 + PHYSICAL(boot_pml4)
 
 	mov $CR4_PAE, %eax
 	mov %eax, %cr4
@@ -164,12 +144,25 @@ boot_gdt_pointer:
 boot_stack:
 	.skip CPU_STACK_BYTES
 boot_stack_end:
+
+/* The first 4 GiB in pages of 2 MiB, where they are and (the first of them) at IMAGE_BASE. */
+	.data
 	.balign 4096
 boot_pml4:
-	.skip 4096
-boot_pdpt_low:
-	.skip 4096
+	.quad PHYSICAL(boot_pdpt_low) + PTE_TABLE
+	.fill 510, 8, 0
+	.quad PHYSICAL(boot_pdpt_high) + PTE_TABLE
 boot_pdpt_high:
-	.skip 4096
+	.fill 510, 8, 0
+	.quad PHYSICAL(boot_directories) + PTE_TABLE, 0
+boot_pdpt_low:
+	.irp number, 0, 1, 2, 3
+	.quad PHYSICAL(boot_directories) + PAGE_SIZE * \number + PTE_TABLE
+	.endr
+	.fill 508, 8, 0
 boot_directories:
-	.skip 4 * 4096
+	.set page, 0
+	.rept 2048
+	.quad page * LARGE_SIZE + 0x83 /* present, writable, large */
+	.set page, page + 1
+	.endr

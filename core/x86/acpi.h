@@ -58,6 +58,12 @@ struct acpi_register {
 	bool memory;
 };
 
+/* 0: it is no port, or there is none. */
+static inline uint16_t acpi_port(const struct acpi_register *reg)
+{
+	return reg->memory || reg->address > 0xffff ? 0 : (uint16_t)reg->address;
+}
+
 struct acpi_info {
 	uint64_t rsdp_address;
 	uint8_t revision;

@@ -9,8 +9,8 @@
 #include "core/x86/mce.h"
 #include "core/x86/msr.h"
 #include "core/x86/paging.h"
-#include "lib/string.h"
 #include "core/x86/trap.h"
+#include "lib/string.h"
 
 #define GATE_INTERRUPT 0x8eul /* present, interrupt gate */
 #define GATE_RING3     0x60ul
@@ -35,30 +35,21 @@ struct table_pointer {
 	uint64_t base;
 } __attribute__((packed));
 
-static void idt_set(uint32_t vector, enum tss_ist ist, uint64_t ring)
-{
-	uint64_t stub = (uint64_t)trap_stubs + STUB_BYTES * vector;
-	idt[vector].low = (stub & 0xffff) | SELECTOR_CORE_CODE << 16 | (uint64_t)ist << 32 |
-			  (GATE_INTERRUPT | ring) << 40 | (stub & 0xffff0000) << 32;
-	idt[vector].high = stub >> 32;
-}
-
-static void idt_fill(void)
-{
-	for (uint32_t vector = 0; vector < 256; vector++)
-		idt_set(vector, TSS_IST_NONE, 0);
-	idt_set(TRAP_DEBUG, TSS_IST_DEBUG, 0);
-	idt_set(TRAP_NMI, TSS_IST_NMI, 0);
-	idt_set(TRAP_DOUBLE_FAULT, TSS_IST_DOUBLE_FAULT, 0);
-	idt_set(TRAP_MACHINE_CHECK, TSS_IST_MACHINE_CHECK, 0);
-	idt_set(TRAP_BREAKPOINT, TSS_IST_NONE, GATE_RING3); /* the two that have instructions of their own */
-	idt_set(TRAP_OVERFLOW, TSS_IST_NONE, GATE_RING3);
-}
-
 void cpu_catch_faults(void)
 {
+	static const uint8_t ist[256] = {[TRAP_DEBUG] = TSS_IST_DEBUG,
+		[TRAP_NMI] = TSS_IST_NMI,
+		[TRAP_DOUBLE_FAULT] = TSS_IST_DOUBLE_FAULT,
+		[TRAP_MACHINE_CHECK] = TSS_IST_MACHINE_CHECK};
 	struct table_pointer pointer = {sizeof(idt) - 1, (uint64_t)idt};
-	idt_fill();
+	for (uint32_t vector = 0; vector < 256; vector++) {
+		uint64_t stub = (uint64_t)trap_stubs + STUB_BYTES * vector, gate = GATE_INTERRUPT;
+		if (vector == TRAP_BREAKPOINT || vector == TRAP_OVERFLOW)
+			gate |= GATE_RING3; /* they have instructions of their own */
+		idt[vector].low = (stub & 0xffff) | SELECTOR_CORE_CODE << 16 | (uint64_t)ist[vector] << 32 |
+				  gate << 40 | (stub & 0xffff0000) << 32;
+		idt[vector].high = stub >> 32;
+	}
 	__asm__ volatile("lidt %0" : : "m"(pointer));
 }
 

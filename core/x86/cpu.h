@@ -67,7 +67,6 @@ struct cpu {
 
 	uint64_t timer_deadline;     /* armed, in TSC ticks; UINT64_MAX: not armed */
 	const uint8_t *ioports_held; /* which bitmap tss.ioports is a copy of */
-	uint64_t nmi_count;
 	uint64_t gdt[8] __attribute__((aligned(16)));
 	struct tss tss __attribute__((aligned(16)));
 };

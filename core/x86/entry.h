@@ -7,7 +7,7 @@
  *   interrupt in ring 3          interrupt_dispatch(cpu, vector) }
  *   interrupt in idle, window    interrupt_dispatch(cpu, vector)   then on where it came
  *   exception in ring 0          a guarded access is resumed at its recovery, anything else is a panic
- *   NMI, #MC                     from anywhere, on stacks of their own; nothing but counters and the log is touched
+ *   NMI, #MC                     from anywhere, on stacks of their own; nothing but the log is touched
  *
  * Each C function runs on the processor's one stack from its top, with interrupts off, and returns before anything else is let in.
  */
@@ -39,8 +39,5 @@ static inline void cpu_interrupt_window(void)
 {
 	__asm__ volatile("sti; nop; cli" : : : "memory");
 }
-
-/* A non-maskable interrupt or machine check left something to do: set by core/virt or core/sched if they want to know, else counted only. */
-extern void (*nmi_hook)(struct cpu *cpu);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/x86/irq.c: see irq.h.
+ * core/x86/irq.c: see irq.h. Intel 82093AA (I/O APIC) and 8259A (PIC) data sheets. Lines go to the boot processor, physical and fixed.
  */
 #include "core/x86/irq.h"
 #include "core/x86/acpi.h"
@@ -8,6 +8,7 @@
 #include "core/x86/io.h"
 #include "core/x86/lapic.h"
 #include "core/x86/log.h"
+#include "core/x86/paging.h"
 #include "core/x86/spinlock.h"
 
 #define LINES_MAX   256
@@ -16,6 +17,104 @@
 #define PIC_INIT    0x11 /* ICW1: a fourth word follows */
 #define PIC_CASCADE 2
 #define PIC_8086    0x01
+
+#define REGISTER_SELECT	 0x00
+#define REGISTER_WINDOW	 0x10
+#define REGISTER_VERSION 0x01
+#define REGISTER_PIN(n)	 (0x10 + 2 * (n))
+#define PIN_LOW		 0x2000
+#define PIN_LEVEL	 0x8000
+#define PIN_MASKED	 0x10000
+#define PINS_MAX	 240
+
+/* Of lines, vectors and I/O APICs: an access to one of those is two. */
+static struct spinlock lock = SPINLOCK_INIT;
+
+/* ---- I/O APICs ---- */
+
+static struct ioapic {
+	volatile uint8_t *page;
+	uint32_t gsi_base, pins;
+} ioapics[ACPI_IOAPICS_MAX];
+static uint32_t ioapic_count;
+
+static uint32_t reg_read(const struct ioapic *ioapic, uint32_t reg)
+{
+	mmio_write32(ioapic->page + REGISTER_SELECT, reg);
+	return mmio_read32(ioapic->page + REGISTER_WINDOW);
+}
+
+static void reg_write(const struct ioapic *ioapic, uint32_t reg, uint32_t value)
+{
+	mmio_write32(ioapic->page + REGISTER_SELECT, reg);
+	mmio_write32(ioapic->page + REGISTER_WINDOW, value);
+}
+
+/* The first I/O APIC that has one of these lines, or NULL. */
+static const struct ioapic *ioapic_of(uint32_t gsi, uint32_t count)
+{
+	for (uint32_t i = 0; i < ioapic_count; i++)
+		if (gsi < ioapics[i].gsi_base + ioapics[i].pins && ioapics[i].gsi_base < gsi + count)
+			return &ioapics[i];
+	return NULL;
+}
+
+/* Masked. */
+static void route(uint32_t gsi, uint32_t vector, bool level, bool low)
+{
+	const struct ioapic *ioapic = ioapic_of(gsi, 1);
+	uint32_t pin = gsi - ioapic->gsi_base;
+	reg_write(ioapic, REGISTER_PIN(pin), PIN_MASKED);
+	reg_write(ioapic, REGISTER_PIN(pin) + 1, boot_cpu.apic_id << 24);
+	reg_write(ioapic, REGISTER_PIN(pin), PIN_MASKED | vector | (level ? PIN_LEVEL : 0) | (low ? PIN_LOW : 0));
+}
+
+static void mask(uint32_t gsi, bool masked)
+{
+	const struct ioapic *ioapic = ioapic_of(gsi, 1);
+	uint32_t pin = gsi - ioapic->gsi_base;
+	uint32_t entry = reg_read(ioapic, REGISTER_PIN(pin));
+	reg_write(ioapic, REGISTER_PIN(pin), masked ? entry | PIN_MASKED : entry & ~(uint32_t)PIN_MASKED);
+}
+
+void ioapic_init(const struct acpi_info *acpi)
+{
+	for (uint32_t i = 0; i < acpi->ioapic_count; i++) {
+		const struct acpi_ioapic *listed = &acpi->ioapic[i];
+		struct ioapic *ioapic = &ioapics[ioapic_count];
+		ioapic->page = mmio_map(hpa(listed->address), PAGE_SIZE, CORE_UNCACHED);
+		ioapic->gsi_base = listed->gsi_base;
+		uint32_t version = ioapic->page ? reg_read(ioapic, REGISTER_VERSION) : UINT32_MAX;
+		ioapic->pins = (version >> 16 & 0xff) + 1;
+		if (ioapic->pins > PINS_MAX || ioapic->gsi_base > UINT32_MAX - PINS_MAX ||
+			ioapic_of(ioapic->gsi_base, ioapic->pins) != NULL) {
+			log_warn("I/O APIC %u at 0x%lx: version 0x%x, first line %u; left out", listed->id,
+				listed->address, version, ioapic->gsi_base);
+			continue;
+		}
+		for (uint32_t pin = 0; pin < ioapic->pins; pin++)
+			reg_write(ioapic, REGISTER_PIN(pin), PIN_MASKED);
+		ioapic_count++;
+	}
+	if (ioapic_count == 0)
+		log_warn("no I/O APIC: devices' interrupt lines cannot be used");
+}
+
+bool irq_gsi_exists(uint32_t gsi)
+{
+	return ioapic_of(gsi, 1) != NULL;
+}
+
+uint32_t irq_gsi_limit(void)
+{
+	uint32_t limit = 0;
+	for (uint32_t i = 0; i < ioapic_count; i++)
+		if (ioapics[i].gsi_base + ioapics[i].pins > limit)
+			limit = ioapics[i].gsi_base + ioapics[i].pins;
+	return limit;
+}
+
+/* ---- vectors and lines ---- */
 
 static struct vector {
 	irq_handler handler; /* NULL: free */
@@ -30,8 +129,6 @@ static struct line {
 	bool unacknowledged; /* masked, or an edge line whose further edges are only remembered */
 	bool again;	     /* an edge came meanwhile */
 } lines[LINES_MAX];
-
-static struct spinlock lock = SPINLOCK_INIT;
 
 void interrupt_dispatch(struct cpu *cpu, uint32_t vector)
 {
@@ -59,14 +156,14 @@ static void line_interrupt(struct cpu *cpu, uint32_t vector, void *context)
 	irq_handler handler = NULL;
 	spin_lock(&lock);
 	if (line->handler == NULL) {
-		ioapic_mask(gsi, true); /* released since */
+		mask(gsi, true); /* released since */
 	} else if (line->unacknowledged) {
 		line->again = true; /* and no more of them: a line that flaps must not hold the machine up */
-		ioapic_mask(gsi, true);
+		mask(gsi, true);
 	} else {
 		line->unacknowledged = true;
 		if (line->level)
-			ioapic_mask(gsi, true);
+			mask(gsi, true);
 		handler = line->handler;
 	}
 	spin_unlock(&lock);
@@ -110,18 +207,21 @@ int irq_gsi_claim(uint32_t gsi, irq_handler handler, void *context)
 void irq_gsi_mode(uint32_t gsi, enum irq_trigger trigger, enum irq_polarity polarity)
 {
 	CORE_ASSERT(gsi < LINES_MAX && lines[gsi].handler != NULL);
+	spin_lock(&lock);
 	lines[gsi].level = trigger == IRQ_LEVEL;
 	lines[gsi].unacknowledged = true; /* masked */
-	ioapic_route(gsi, lines[gsi].vector, lines[gsi].level, polarity == IRQ_ACTIVE_LOW);
+	route(gsi, lines[gsi].vector, lines[gsi].level, polarity == IRQ_ACTIVE_LOW);
+	spin_unlock(&lock);
 }
 
 void irq_gsi_release(uint32_t gsi)
 {
 	CORE_ASSERT(gsi < LINES_MAX && lines[gsi].handler != NULL);
-	ioapic_mask(gsi, true);
 	spin_lock(&lock);
+	mask(gsi, true);
 	lines[gsi].handler = NULL;
-	irq_vector_set(lines[gsi].vector, NULL, NULL);
+	/* An interrupt that is on its way finds no handler, or line_interrupt() with a line that has none. */
+	__atomic_store_n(&vectors[lines[gsi].vector].handler, NULL, __ATOMIC_RELEASE);
 	spin_unlock(&lock);
 }
 
@@ -136,7 +236,7 @@ void irq_gsi_ack(uint32_t gsi)
 			handler = line->handler; /* stays unacknowledged */
 		line->unacknowledged = line->again;
 		line->again = false;
-		ioapic_mask(gsi, false);
+		mask(gsi, false);
 	}
 	spin_unlock(&lock);
 	if (handler)
@@ -148,10 +248,12 @@ uint32_t irq_isa_gsi(uint32_t isa_irq)
 	return acpi_isa_line(&acpi_info, (uint8_t)isa_irq).gsi;
 }
 
+/* ---- the PICs ---- */
+
 /* The PICs get vectors of their own, so that a spurious one is nobody else's, and are masked for good. Intel 8259A data sheet. */
 void pic_init(const struct acpi_info *acpi)
 {
-	/* The four words of their initialization, and the mask. */
+	/* What their initialization asks for after the first word, and the mask. */
 	static const uint8_t master[] = {VECTOR_PIC, 1 << PIC_CASCADE, PIC_8086, 0xff};
 	static const uint8_t slave[] = {VECTOR_PIC + 8, PIC_CASCADE, PIC_8086, 0xff};
 	if (acpi->madt && !acpi->pc_at)

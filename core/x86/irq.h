@@ -48,9 +48,6 @@ struct acpi_info;
  */
 void pic_init(const struct acpi_info *acpi);
 
-/* core/x86/ioapic.c. A line is routed masked. */
 void ioapic_init(const struct acpi_info *acpi);
-void ioapic_route(uint32_t gsi, uint32_t vector, bool level, bool low);
-void ioapic_mask(uint32_t gsi, bool masked);
 
 #endif

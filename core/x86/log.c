@@ -5,10 +5,10 @@
 #include "core/x86/log.h"
 #include "core/boot/boot.h"
 #include "core/x86/console.h"
-#include "lib/format.h"
 #include "core/x86/spinlock.h"
-#include "lib/string.h"
 #include "gyre/frame.h"
+#include "lib/format.h"
+#include "lib/string.h"
 
 #define LINE_BYTES  256
 #define PANIC_BYTES GYRE_FRAME_DATA
@@ -44,7 +44,7 @@ static void consoles_write(const char *text, size_t bytes)
 		serial_frame(SERIAL_COM2, GYRE_FRAME_LOG, text, bytes);
 }
 
-void log_text(const char *text, size_t bytes)
+static void log_text(const char *text, size_t bytes)
 {
 	if (panic_log.active) {
 		size_t room = PANIC_BYTES - panic_log.bytes;

@@ -33,20 +33,14 @@ void log_init(const struct boot_info *boot);
 /* Root has the frame channel from here on. A panic takes it back. */
 void log_frames_stop(void);
 
-/* Text that is written by a process, or in pieces: no prefix, no line end of its own. */
-void log_text(const char *text, size_t bytes);
-
 /* For the panic alone: no lock from here on, and the text goes out as one PANIC frame at the end, too. */
 void log_panic_begin(void);
 void log_panic_end(void);
 
-/* Stops the machine and says why: the core is wrong about itself. Never for a value that a caller or guest chose. */
+/* Says why and ends the machine: the core is wrong about itself. Never for a value that a caller or guest chose. core/x86/panic.c */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 struct regs;
 _Noreturn void panic_regs(const struct regs *regs, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* Ends the machine as panic= on the command line has it: halt (the default), reset, or exit (power off, on an emulated machine). For a panic alone. */
-_Noreturn void power_end(void);
 
 #define CORE_ASSERT(condition)                                                                                         \
 	do {                                                                                                           \

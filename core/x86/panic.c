@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/x86/panic.c: the last words of the core.
+ * core/x86/panic.c: the last words of the core, and the end of the machine then.
  */
+#include "core/boot/boot.h"
+#include "core/x86/acpi.h"
 #include "core/x86/cpu.h"
-#include "lib/format.h"
+#include "core/x86/io.h"
 #include "core/x86/log.h"
 #include "core/x86/msr.h"
 #include "core/x86/trap.h"
+#include "lib/format.h"
+#include "lib/string.h"
 
-#define BACKTRACE_MAX 32
-#define TEXT_BYTES    200
+#define BACKTRACE_MAX	   32
+#define PM1_SLEEP_ENABLE   0x2000
+#define PORT_RESET_CONTROL 0xcf9
+#define PORT_BOCHS_END	   0x8900
+#define TEXT_BYTES	   200
 
 /* The build links these in a second pass (tools/build/symbols.py): pairs of (offset from core_image_start, offset of the name), ascending. */
 struct symbol {
@@ -79,6 +86,40 @@ static void print_registers(const struct regs *regs)
 		msr_read(MSR_GS_BASE));
 }
 
+/* ---- the end, as panic= on the command line has it: halt (the default), reset, or exit ---- */
+
+/* On an emulated machine. Sleep type 0 is S5 on the chip sets that emulators have; on a real one the AML knows it, which only root can ask. */
+static void power_off_emulated(void)
+{
+	uint16_t control = acpi_port(&acpi_info.pm1a_control);
+	for (const char *end = "Shutdown"; *end != 0; end++)
+		io_write8(PORT_BOCHS_END, *end);
+	if (control != 0)
+		io_write16(control, PM1_SLEEP_ENABLE);
+}
+
+static void reset(void)
+{
+	uint16_t port = acpi_port(&acpi_info.reset);
+	if (port != 0)
+		io_write8(port, acpi_info.reset_value);
+	io_write8(PORT_RESET_CONTROL, 0x02);
+	io_write8(PORT_RESET_CONTROL, 0x06);
+}
+
+static _Noreturn void machine_end(void)
+{
+	const char *how = core_option("panic");
+	if (how && strcmp(how, "reset") == 0)
+		reset();
+	else if (how && strcmp(how, "exit") == 0)
+		power_off_emulated();
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+/* ---- panic ---- */
+
 static _Noreturn void panic_va(
 	const struct regs *regs, uint64_t rip, uint64_t rbp, const char *format, va_list arguments)
 {
@@ -86,7 +127,7 @@ static _Noreturn void panic_va(
 	/* The second of two, or one in the middle of another: the first has the story. */
 	if (__atomic_exchange_n(&panicking, true, __ATOMIC_ACQ_REL)) {
 		log_panic_end();
-		power_end();
+		machine_end();
 	}
 	log_panic_begin();
 	gyre_vsnprintf(text, sizeof(text), format, arguments);
@@ -95,7 +136,7 @@ static _Noreturn void panic_va(
 		print_registers(regs);
 	backtrace(rip, rbp);
 	log_panic_end();
-	power_end();
+	machine_end();
 }
 
 void panic(const char *format, ...)

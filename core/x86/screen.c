@@ -3,8 +3,8 @@
  * core/x86/screen.c: log text on the screen, in VGA text mode or in a framebuffer as the boot loader set it up. Nothing is ever read back and nothing
  * scrolls, since reading a framebuffer is slow: after the last line writing goes on at the top, with the line below the newest kept empty.
  */
-#include "core/x86/console.h"
 #include "core/boot/boot.h"
+#include "core/x86/console.h"
 #include "core/x86/paging.h"
 
 #define GLYPH_WIDTH   8

@@ -22,8 +22,6 @@ extern const struct smap_site core_smap_sites_start[], core_smap_sites_end[];
 
 extern const char syscall_entry[];
 
-void (*nmi_hook)(struct cpu *cpu);
-
 static const char *const trap_names[32] = {"divide error", "debug", "NMI", "breakpoint", "overflow", "bound range",
 	"invalid opcode", "device not available", "double fault", "coprocessor segment", "invalid TSS",
 	"segment not present", "stack fault", "general protection", "page fault", "reserved", "x87 error",
@@ -67,13 +65,8 @@ void trap_from_core(struct regs *regs)
 /* NMI, #DF, #MC. No lock may be taken on the way through: the one that holds it may be what was interrupted. */
 void trap_on_own_stack(struct regs *regs)
 {
-	struct cpu *cpu = cpu_current();
 	switch (regs->trap) {
-	case TRAP_NMI:
-		__atomic_fetch_add(&cpu->nmi_count, 1, __ATOMIC_RELAXED);
-		if (nmi_hook)
-			nmi_hook(cpu);
-		break;
+	case TRAP_NMI: break; /* a button was pressed, or nobody knows */
 	case TRAP_MACHINE_CHECK: machine_check(regs); break;
 	default: panic_regs(regs, "%s (a stack overflow, or a fault while entering a fault)", trap_name(regs->trap));
 	}

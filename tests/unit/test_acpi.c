@@ -3,7 +3,7 @@
  * tests/unit/test_acpi.c: firmware tables, good ones and hostile ones, in a small array that stands for physical memory.
  * Reads outside the array fail, as the core's do for what the memory map does not list.
  */
-/* unit-sources: core/x86/acpi.c core/x86/acpi_parse.c */
+/* unit-sources: core/x86/acpi.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

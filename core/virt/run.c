@@ -49,19 +49,7 @@ static __attribute__((noinline)) int take_special(struct vcpu *vcpu, uint32_t fl
 	return 0;
 }
 
-static __attribute__((noinline)) int64_t refuse(const struct process *process, const struct handle *entry)
-{
-	struct vcpu *vcpu;
-	if (entry == NULL || entry->object->type != GYRE_OBJECT_VCPU || !object_alive(entry->object))
-		return -GYRE_EHANDLE;
-	vcpu = container_of(entry->object, struct vcpu, object);
-	/* Guest RAM is read through the creator's address space: no other process's thread may be standing on its tables instead. */
-	if ((entry->rights & GYRE_RIGHT_RUN) == 0 || vcpu->process != process)
-		return -GYRE_EACCES;
-	return vcpu->runner == NULL ? -GYRE_EINVAL : -GYRE_EBUSY;
-}
-
-/* The whole of what call_vcpu_run() has a short form of. */
+/* The whole of what vcpu_run_call() has a short form of. */
 static __attribute__((noinline)) int64_t run_unusual(struct cpu *cpu, struct thread *caller, struct vcpu *vcpu)
 {
 	struct gyre_vcpu_page *page = vcpu->page;
@@ -86,26 +74,45 @@ static __attribute__((noinline)) int64_t run_unusual(struct cpu *cpu, struct thr
 	vcpu_ops->start(cpu, vcpu, (flags & GYRE_ENTRY_COMPLETED) != 0);
 }
 
-/* The thread becomes the vCPU's, and this call's end is an exit of the guest. */
-int64_t call_vcpu_run(struct cpu *cpu, struct thread *caller, struct regs *regs)
+/* Any vcpu, in any state. */
+static __attribute__((noinline)) int64_t run_checked(struct cpu *cpu, struct thread *caller, const struct handle *entry)
 {
-	struct handle *entry = handle_entry(&caller->process->handles, ARG1(regs));
-	struct gyre_vcpu_page *page;
 	struct vcpu *vcpu;
-	uint32_t flags;
 	if (entry == NULL || entry->object->type != GYRE_OBJECT_VCPU || !object_alive(entry->object))
-		return refuse(caller->process, entry);
+		return -GYRE_EHANDLE;
 	vcpu = container_of(entry->object, struct vcpu, object);
-	if ((entry->rights & GYRE_RIGHT_RUN) == 0 || vcpu->runner != caller->process || vcpu->thread != NULL)
-		return refuse(caller->process, entry);
+	/* Guest RAM is read through the creator's address space: no other process's thread may be standing on its tables instead. */
+	if ((entry->rights & GYRE_RIGHT_RUN) == 0 || vcpu->process != caller->process)
+		return -GYRE_EACCES;
+	if (vcpu->runner == NULL)
+		return -GYRE_EINVAL;
+	return vcpu->thread != NULL ? -GYRE_EBUSY : run_unusual(cpu, caller, vcpu);
+}
+
+/* The thread becomes the vCPU's, and this call's end is an exit of the guest. The short way: the vcpu that this processor holds already. */
+void vcpu_run_call(struct cpu *cpu, struct regs *regs)
+{
+	struct thread *caller = cpu->thread;
+	const struct handle *entry = handle_entry(&caller->process->handles, ARG1(regs));
+	struct vcpu *vcpu = cpu->vcpu;
+	struct gyre_vcpu_page *page;
+	uint32_t flags;
+	if (__builtin_expect(entry == NULL || vcpu == NULL || entry->object != &vcpu->object ||
+				     (entry->rights & GYRE_RIGHT_RUN) == 0 || vcpu->runner != caller->process ||
+				     vcpu->thread != NULL,
+		    0)) {
+		regs->rax = (uint64_t)run_checked(cpu, caller, entry);
+		return;
+	}
 	page = vcpu->page;
 	flags = FETCH_ONCE(page->entry_flags);
 	if (__builtin_expect((flags & ~GYRE_ENTRY_COMPLETED) != 0 ||
 				     (FETCH_ONCE(page->event) & GYRE_EVENT_VALID) != 0 || vcpu->unusual != 0 ||
-				     FETCH_ONCE(page->extint_line) != vcpu->line_seen || cpu->vcpu != vcpu ||
-				     cpu->fpu_owner != vcpu->fpu,
-		    0))
-		return run_unusual(cpu, caller, vcpu);
+				     FETCH_ONCE(page->extint_line) != vcpu->line_seen || cpu->fpu_owner != vcpu->fpu,
+		    0)) {
+		regs->rax = (uint64_t)run_unusual(cpu, caller, vcpu);
+		return;
+	}
 	if (flags != 0)
 		page->entry_flags = 0;
 	vcpu->thread = caller;
@@ -113,10 +120,10 @@ int64_t call_vcpu_run(struct cpu *cpu, struct thread *caller, struct regs *regs)
 	vcpu_ops->start(cpu, vcpu, flags != 0);
 }
 
-/* The same, from where calls are told apart: the result is put where a call's is. */
-void vcpu_run_call(struct cpu *cpu, struct regs *regs)
+/* By the table of calls, which core_call() does not use for this one. */
+int64_t call_vcpu_run(struct cpu *cpu, struct thread *caller, struct regs *regs)
 {
-	regs->rax = (uint64_t)call_vcpu_run(cpu, cpu->thread, regs);
+	return run_checked(cpu, caller, handle_entry(&caller->process->handles, ARG1(regs)));
 }
 
 /* The thread's turn has come, and it is inside of vcpu_run. */

@@ -202,6 +202,7 @@ int vcpu_end(struct object *object, unsigned int *budget)
 {
 	struct vcpu *vcpu = container_of(object, struct vcpu, object);
 	struct cpu *cpu = cpu_current();
+	vcpu->runner = NULL; /* nobody's from now on */
 	if (vcpu->thread != NULL)
 		vcpu_abandon(cpu, vcpu, vcpu->thread);
 	while (!list_empty(&vcpu->events)) {

@@ -50,7 +50,8 @@ enum gyre_gpr {
  * Exit kinds: X(name, number). What vcpu_run returns, what the counters and the trace are indexed by. Kinds up to 31 return to the monitor
  * ("detail" is struct gyre_vcpu_page.detail, d0 to d3); kinds from 32 are answered in the core and only counted and traced.
  *   IO            d0 = port, d1 = GYRE_IO_ flags | size << 8 (1, 2, 4), d2 = RIP of the next instruction (always known). Data in RAX. For string
- *                 instructions (GYRE_IO_STRING) the monitor's emulator does it whole.
+ *                 instructions (GYRE_IO_STRING) the monitor's emulator does it whole. Without GYRE_IO_STRING only gpr[], rip, rflags, event and
+ *                 interruptibility of the page are filled in: mode, cs_base, cr0 to cr4 and insn are what an earlier exit left.
  *   MEMORY        missing or read-only guest-physical memory. d0 = gpa, d1 = GYRE_ACCESS_ flags; d2 = guest linear address where GYRE_ACCESS_LINEAR;
  *                 instruction bytes in insn[] if insn_bytes > 0
  *   MSR           an MSR that the core does not answer. d0 = 0 read, 1 write; d1 = index; d2 = value for a write (also in EDX:EAX)
@@ -77,15 +78,15 @@ enum gyre_gpr {
 #define GYRE_EXITS(X)                                                                                                  \
 	X(NONE, 0)                                                                                                     \
 	X(IO, 1)                                                                                                       \
-	X(MEMORY, 2) X(MSR, 3) X(HYPERCALL, 4) X(UNDEFINED, 5) X(CONTROL, 6) X(INSTRUCTION, 7) X(TASK_SWITCH, 8)       \
-		X(EXTINT, 9) X(EOI, 10) X(APIC, 11) X(INIT, 12) X(SIPI, 13) X(TRIPLE_FAULT, 14) X(KICK, 15)            \
-			X(LOG_FULL, 16) X(DEBUG, 17) X(MACHINE_CHECK, 18) X(FAILED, 19) X(HALT, 20)                    \
-				X(CORE_INTERRUPT, 32) X(CORE_WINDOW, 33) X(CORE_CPUID, 34) X(CORE_MSR_READ, 35)        \
-					X(CORE_MSR_WRITE, 36) X(CORE_HALT, 37) X(CORE_HYPERCALL, 38)                   \
-						X(CORE_DOORBELL, 39) X(CORE_DIRTY, 40) X(CORE_NMI, 41)                 \
-							X(CORE_EXCEPTION, 42) X(CORE_PAUSE, 43) X(CORE_EOI, 44)        \
-								X(CORE_IPI, 45) X(CORE_TIMER, 46) X(CORE_REINJECT, 47) \
-									X(CORE_PREEMPT, 48)
+	X(MEMORY, 2)                                                                                                   \
+	X(MSR, 3) X(HYPERCALL, 4) X(UNDEFINED, 5) X(CONTROL, 6) X(INSTRUCTION, 7) X(TASK_SWITCH, 8) X(EXTINT, 9)       \
+		X(EOI, 10) X(APIC, 11) X(INIT, 12) X(SIPI, 13) X(TRIPLE_FAULT, 14) X(KICK, 15) X(LOG_FULL, 16)         \
+			X(DEBUG, 17) X(MACHINE_CHECK, 18) X(FAILED, 19) X(HALT, 20) X(CORE_INTERRUPT, 32)              \
+				X(CORE_WINDOW, 33) X(CORE_CPUID, 34) X(CORE_MSR_READ, 35) X(CORE_MSR_WRITE, 36)        \
+					X(CORE_HALT, 37) X(CORE_HYPERCALL, 38) X(CORE_DOORBELL, 39) X(CORE_DIRTY, 40)  \
+						X(CORE_NMI, 41) X(CORE_EXCEPTION, 42) X(CORE_PAUSE, 43)                \
+							X(CORE_EOI, 44) X(CORE_IPI, 45) X(CORE_TIMER, 46)              \
+								X(CORE_REINJECT, 47) X(CORE_PREEMPT, 48)
 
 #define GYRE_EXIT_ENUM(name, number) GYRE_EXIT_##name = number,
 enum gyre_exit { GYRE_EXITS(GYRE_EXIT_ENUM) GYRE_EXIT_KINDS = 64 };

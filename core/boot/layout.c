@@ -2,7 +2,7 @@
 /*
  * core/boot/layout.c: who gets which memory. The core keeps its image and one contiguous pool; all else is root's.
  */
-#include "core/boot/memory_map.h"
+#include "core/boot/boot.h"
 #include "lib/string.h"
 
 #define FIRST_MIB	   0x100000ull

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/boot/memory_map.c: see memory_map.h.
+ * core/boot/memory_map.c: sets of page ranges, for making sense of what firmware says about memory.
  */
-#include "core/boot/memory_map.h"
+#include "core/boot/boot.h"
 
 #define ADDRESS_END (1ull << 52) /* what page tables can express */
 #define PAGE_MASK   ((uint64_t)PAGE_SIZE - 1)

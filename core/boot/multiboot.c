@@ -2,7 +2,7 @@
 /*
  * core/boot/multiboot.c: see boot.h. The information lies in memory that the firmware's map does not spare, so everything is copied.
  */
-#include "core/boot/memory_map.h"
+#include "core/boot/boot.h"
 #include "lib/string.h"
 
 enum tag_type {

@@ -2,7 +2,7 @@
 /*
  * core/x86/acpi_host.c: this machine's ACPI tables, read through a window.
  */
-#include "core/boot/memory_map.h"
+#include "core/boot/boot.h"
 #include "core/x86/acpi.h"
 #include "core/x86/cpu_features.h"
 #include "core/x86/log.h"

@@ -3,7 +3,6 @@
  * core/boot/layout.c: who gets which memory. The core keeps its image and one contiguous pool; all else is root's.
  */
 #include "core/boot/boot.h"
-#include "lib/string.h"
 
 #define FIRST_MIB	   0x100000ull
 #define POOL_MIN	   0x400000ull
@@ -26,27 +25,15 @@ static uint64_t pool_size(const struct boot_info *info, uint64_t wanted)
 	return (bytes + LARGE_SIZE - 1) & ~(uint64_t)(LARGE_SIZE - 1);
 }
 
-static uint64_t module_start(const struct boot_info *info, uint32_t index)
-{
-	return info->module[index].start.value;
-}
-
-static uint64_t module_end(const struct boot_info *info, uint32_t index)
-{
-	return info->module[index].start.value + info->module[index].bytes;
-}
-
-/* Modules lie in RAM, apart from each other and from the image: what a loader says is believed only so far. */
-static const char *check_modules(const struct boot_info *info)
+/* Where the modules are not. They lie in RAM, apart from each other and from the image: what a loader says is believed only so far. */
+static const char *remove_modules(struct boot_memory_map *map, const struct boot_info *info)
 {
 	for (uint32_t i = 0; i < info->module_count; i++) {
-		uint64_t start = module_start(info, i), end = module_end(info, i);
-		if (end > start && !memory_map_contains(&info->memory, start, end))
-			return "a boot module lies outside usable memory, or in the core's image";
-		for (uint32_t j = 0; j < i; j++) {
-			if (start < module_end(info, j) && module_start(info, j) < end)
-				return "two boot modules overlap";
-		}
+		uint64_t start = info->module[i].start.value, end = start + info->module[i].bytes;
+		if (end > start && !memory_map_contains(map, start, end))
+			return "a boot module lies outside usable memory, in the core's image or in another module";
+		if (!memory_map_remove(map, start, end))
+			return TOO_MANY_RANGES;
 	}
 	return NULL;
 }
@@ -54,27 +41,25 @@ static const char *check_modules(const struct boot_info *info)
 const char *boot_layout(struct boot_info *info, struct boot_range image, uint64_t pool_bytes, uint64_t address_limit)
 {
 	static struct boot_memory_map without_modules;
-	const char *error;
 	if (!memory_map_contains(&info->memory, image.start, image.end))
 		return "the core's image does not lie in what the memory map calls RAM";
 	memory_map_remove(&info->memory, address_limit, UINT64_MAX);
 	if (!memory_map_remove(&info->memory, image.start, image.end))
 		return TOO_MANY_RANGES;
-	if ((error = check_modules(info)) != NULL)
-		return error;
-
 	without_modules = info->memory;
-	for (uint32_t i = 0; i < info->module_count; i++)
-		if (!memory_map_remove(&without_modules, module_start(info, i), module_end(info, i)))
-			return TOO_MANY_RANGES;
+	const char *error = remove_modules(&without_modules, info);
+	if (error != NULL)
+		return error;
 	/*
 	 * The first MiB has the firmware's data, and start-up code of other processors needs a page there: nobody's, but for modules (GRUB puts small
 	 * ones there under UEFI).
 	 */
 	memory_map_remove(&info->memory, 0, FIRST_MIB);
-	for (uint32_t i = 0; i < info->module_count; i++)
-		if (!memory_map_cover(&info->memory, module_start(info, i), module_end(info, i)))
+	for (uint32_t i = 0; i < info->module_count; i++) {
+		uint64_t start = info->module[i].start.value;
+		if (!memory_map_cover(&info->memory, start, start + info->module[i].bytes))
 			return TOO_MANY_RANGES;
+	}
 
 	uint64_t bytes = pool_size(info, pool_bytes);
 	uint64_t start = memory_map_find(&without_modules, bytes, LARGE_SIZE, POOL_FROM, POOL_LIMIT);

@@ -21,7 +21,7 @@ union log_memory {
 };
 extern union log_memory log_memory;
 
-/* A line each; the formats of core/x86/format.h. */
+/* A line each; the formats of lib/format.h. */
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -234,7 +234,7 @@ static void impossible_layouts_are_refused(void **state)
 	good();
 	module_tag(0x400000, 0x400001, "over");
 	parse(&info);
-	assert_string_equal(boot_layout(&info, image, 0, 1ull << 40), "two boot modules overlap");
+	assert_non_null(strstr(boot_layout(&info, image, 0, 1ull << 40), "in another module"));
 	good();
 	module_tag(0x100000, 0x180000, "in the image");
 	parse(&info);

@@ -264,7 +264,7 @@ bool aspace_end(struct aspace *aspace, unsigned int *budget)
 	}
 	while (*budget > 0 && !list_empty(&aspace->records)) {
 		record_free(aspace, container_of(aspace->records.next, struct mapping, in_aspace));
-		(*budget)--;
+		*budget -= *budget > 4 ? 4 : *budget;
 	}
 	if (*budget > 0 && aspace->table.tables > 0) {
 		struct pagetable_unmap unmap = {.budget = *budget};

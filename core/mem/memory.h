@@ -37,7 +37,7 @@ struct memory {
 	uint64_t pages;
 	uint64_t seen; /* the last walk that has done all of it */
 	struct memory_walk walk;
-	uint64_t given_back; /* offset up to which its end has come */
+	uint64_t given_back;	 /* offset up to which its end has come */
 	struct memory_tree tree; /* an owner's pages, or a window's holes (entries that are not empty) */
 	uint8_t cache;		 /* enum memory_cache */
 	uint8_t depth;		 /* 0: owner */

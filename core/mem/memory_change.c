@@ -10,9 +10,9 @@
 #include "gyre/errors.h"
 
 /* Steps of one call. Moving an entry costs some, splitting one a table's worth. */
-#define CHANGE_STEPS 512
-#define MOVE_STEPS   8
-#define SPLIT_STEPS  100
+#define CHANGE_STEPS 360
+#define MOVE_STEPS   24
+#define SPLIT_STEPS  150
 #define CHANGE_PAGES 65536 /* that one call looks at */
 
 static bool range_ok(const struct memory *memory, uint64_t offset, uint64_t pages)

@@ -3,6 +3,7 @@
  * core/mem/memory_clear.c: filling pages with zeros, in stretches between which interrupts are let in.
  */
 #include "core/mem/memory.h"
+#include "core/sched/sched.h"
 #include "core/x86/entry.h"
 #include "core/x86/window.h"
 #include "gyre/calls.h"
@@ -43,7 +44,9 @@ int64_t memory_clear(struct cpu *cpu, struct memory *memory, uint64_t offset, ui
 		if (n < 0)
 			return done > 0 ? (int64_t)done : n;
 		done += (uint64_t)n;
+		off_end(cpu);
 		cpu_interrupt_window();
+		off_begin(cpu);
 	} while (done < pages && cpu->hazard == 0);
 	return (int64_t)done;
 }

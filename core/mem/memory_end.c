@@ -30,7 +30,7 @@ static int64_t entry_give_back(
 		tree_empty(&memory->tree, offset, level);
 		for (uint64_t i = 0; i < run.pages; i++) /* level 1 at most: MEMORY_CORE_MAX */
 			frame_free(memory->tree.quota, hpa((run.frame + i) << PAGE_SHIFT));
-		*budget -= *budget > run.pages ? run.pages : *budget;
+		*budget -= *budget > 4 * run.pages ? 4 * run.pages : *budget;
 	} else {
 		return memory_entry_home(locked, memory, offset, run.pages, budget);
 	}
@@ -49,10 +49,15 @@ static int pages_give_back(struct memory_locked locked, struct memory *memory, u
 	return memory->tree.root != 0 ? -GYRE_EAGAIN : 0;
 }
 
+#define WINDOW_STEPS 20 /* what the end of a window costs */
+
 static int windows_end(struct memory_locked *locked, struct memory *base, unsigned int *budget)
 {
 	while (!list_empty(&base->children)) {
 		struct memory *window = window_without_windows(base);
+		if (*budget < WINDOW_STEPS)
+			return -GYRE_EAGAIN;
+		*budget -= WINDOW_STEPS;
 		object_mark_dying(&window->object);
 		if (pages_give_back(*locked, window, budget) < 0)
 			return -GYRE_EAGAIN;

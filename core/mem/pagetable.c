@@ -241,6 +241,7 @@ static int64_t unmap_some(
 	if (unmap->expect == NULL && entry_index(page, 0) == 0 &&
 		pages >= 512) { /* the whole table, whatever is in it */
 		unsigned int count = entry_count(*path.at[1]);
+		unmap->budget -= unmap->budget > 8 ? 8 : unmap->budget;
 		unmap->changed = true;
 		path_release(table, &path, 0, count, &unmap->freed);
 		return 512;

@@ -45,6 +45,7 @@ static __attribute__((noinline)) void call_any(struct cpu *cpu, struct regs *reg
 void core_call(struct cpu *cpu, struct regs *regs)
 {
 	uint64_t number = regs->rax;
+	off_begin(cpu);
 #ifdef GYRE_TEST_CORE
 	call_counts[number < 64 ? number : 63]++;
 #endif

@@ -139,8 +139,10 @@ bool handle_table_end(struct process *process, unsigned int *budget)
 			if (*budget == 0)
 				return false;
 			(*budget)--;
-			if (entries[slot].object != NULL)
+			if (entries[slot].object != NULL) {
+				*budget -= *budget > 4 ? 4 : *budget;
 				handle_remove(&entries[slot]);
+			}
 			entries = process->handles.frame[index];
 		}
 	}

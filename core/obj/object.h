@@ -37,7 +37,7 @@ typedef int (*object_end)(struct object *object, unsigned int *budget);
 /* Each type has one; core/virt gives those of VM and vcpu. */
 extern const object_end object_ends[GYRE_OBJECT_TYPES];
 
-#define OBJECT_BUDGET 400 /* of one call */
+#define OBJECT_BUDGET 320 /* of one call */
 
 /* Zeroed memory with its header filled in, owned and paid by that process; NULL: quota exhausted, or the process is dying. */
 void *object_create_at(struct process *owner, enum gyre_object_type type, uint32_t bytes, uint16_t offset);

@@ -99,12 +99,14 @@ static struct process *process_without_children(struct process *process)
 	return process;
 }
 
+#define OBJECT_STEPS 30 /* what the end of an object costs that has nothing in it */
+
 static int objects_end(struct process *process, unsigned int *budget)
 {
 	while (!list_empty(&process->objects)) {
-		if (*budget == 0)
+		if (*budget < OBJECT_STEPS)
 			return -GYRE_EAGAIN;
-		(*budget)--;
+		*budget -= OBJECT_STEPS;
 		struct object *object = container_of(process->objects.next, struct object, owned);
 		int result = object_destroy(object, NULL, budget);
 		if (result < 0)

@@ -11,5 +11,6 @@ void trap_from_user(struct cpu *cpu, struct regs *regs)
 {
 	struct thread *thread = cpu->thread;
 	uint64_t address = regs->trap == TRAP_PAGE_FAULT ? cr2_read() : 0;
+	off_begin(cpu);
 	fault_report(cpu, thread, regs->trap, regs->error, address);
 }

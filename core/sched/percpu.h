@@ -37,6 +37,8 @@ struct sched_cpu {
 	struct list failed;	  /* thread.queue_link: threads whose fault nobody answers; they end */
 	uint64_t special;	  /* THREAD_SPECIAL_ of the current thread: what the processor holds of it */
 	uint64_t switches, idles; /* for people */
+	uint64_t off_since,
+		off_longest; /* test builds: TSC since when interrupts are off; the longest stretch in ticks */
 };
 
 #endif

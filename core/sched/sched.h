@@ -36,6 +36,21 @@ void thread_switch(struct cpu *cpu, struct thread *next);
 void switch_ports_changed(struct cpu *cpu, struct process *process);
 void switch_ports_gone(struct cpu *cpu, struct process *process, const uint8_t *bitmap);
 
+/* Test builds measure how long interrupts are off: a stretch begins; one ends, and the next begins. */
+#ifdef GYRE_TEST_CORE
+void off_begin(struct cpu *cpu);
+void off_end(struct cpu *cpu);
+#else
+static inline void off_begin(struct cpu *cpu)
+{
+	(void)cpu;
+}
+static inline void off_end(struct cpu *cpu)
+{
+	(void)cpu;
+}
+#endif
+
 static inline void hazard_set(struct cpu *cpu, uint32_t bits)
 {
 	cpu->hazard |= bits;

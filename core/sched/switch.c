@@ -14,6 +14,7 @@
 #include "core/x86/irq.h"
 #include "core/x86/msr.h"
 #include "core/x86/paging.h"
+#include "core/x86/timer.h"
 
 /* ---- page tables of processes ---- */
 
@@ -92,13 +93,30 @@ void switch_ports_gone(struct cpu *cpu, struct process *process, const uint8_t *
 
 /* ---- leaving the core ---- */
 
+#ifdef GYRE_TEST_CORE
+void off_begin(struct cpu *cpu)
+{
+	cpu->sched.off_since = tsc_read();
+}
+
+void off_end(struct cpu *cpu)
+{
+	uint64_t length = tsc_read() - cpu->sched.off_since;
+	if (cpu->sched.off_since != 0 && length > cpu->sched.off_longest)
+		cpu->sched.off_longest = length;
+	cpu->sched.off_since = 0;
+}
+#endif
+
 /* Nobody can run: until somebody can. */
 static void idle(struct cpu *cpu)
 {
 	cpu->thread = NULL;
 	cpu->sched.idles++;
+	off_end(cpu);
 	while (cpu->hazard == 0)
 		cpu_idle_wait();
+	off_begin(cpu);
 }
 
 static __attribute__((noinline)) void hazards(struct cpu *cpu)
@@ -110,7 +128,7 @@ static __attribute__((noinline)) void hazards(struct cpu *cpu)
 			endpoint_work(cpu);
 		if ((due & HAZARD_FREE) != 0)
 			objects_free_deferred(cpu);
-		if ((due & HAZARD_RESCHEDULE) != 0) {
+		if ((due & HAZARD_RESCHEDULE) != 0 || cpu->thread == NULL) {
 			struct thread *next = sched_choose(cpu);
 			if (next == NULL)
 				idle(cpu);
@@ -118,16 +136,22 @@ static __attribute__((noinline)) void hazards(struct cpu *cpu)
 				thread_switch(cpu, next);
 		}
 		/* Work comes in pieces: between them, what is more urgent comes in. */
-		if ((due & HAZARD_WORK) != 0)
+		if ((due & HAZARD_WORK) != 0) {
+			off_end(cpu);
 			cpu_interrupt_window();
-	} while (cpu->hazard != 0);
+			off_begin(cpu);
+		}
+	} while (cpu->hazard != 0 || cpu->thread == NULL);
 }
 
 static __attribute__((noinline)) void leave_slow(struct cpu *cpu)
 {
 	for (;;) {
-		if (cpu->hazard != 0)
+		if (cpu->hazard != 0) {
+			off_begin(cpu);
 			hazards(cpu);
+			off_end(cpu);
+		}
 		struct vcpu *vcpu = cpu->thread->vcpu;
 		if (vcpu == NULL)
 			return;
@@ -137,6 +161,7 @@ static __attribute__((noinline)) void leave_slow(struct cpu *cpu)
 
 void core_leave(struct cpu *cpu)
 {
+	off_end(cpu); /* of the call; what follows is the next stretch */
 	if (__builtin_expect(cpu->hazard != 0 || cpu->thread->vcpu != NULL, 0))
 		leave_slow(cpu);
 }

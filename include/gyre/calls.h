@@ -8,7 +8,8 @@
  *                word that a call does not define comes back as it went in. All buffers are fully written.
  * Handles        numbers > 0 in the caller's own table. 0 is never a handle. "[X]" after a handle names the right it needs.
  * Long work      is done in pieces bounded by a constant: -GYRE_EAGAIN means "a part is done, call again with the same arguments";
- *                calls on page ranges instead return how many pages they did (> 0), and the caller goes on from there.
+ *                calls on page ranges instead return how many pages they did (> 0), and the caller goes on from there; or -GYRE_EAGAIN when
+ *                a part is done that is no whole page yet (mappings elsewhere that have to go first).
  * Addresses      are page aligned, sizes are counted in pages of 4 KiB, unless a line says bytes.
  * Payment        what a call makes is paid in the core's frames by the quota of the process that it is made for.
  * Errors         beside those named: ENOSYS unknown number, EHANDLE, EACCES for handles, EINVAL for values out of range.
@@ -86,7 +87,8 @@ enum gyre_call { GYRE_CALLS(GYRE_CALL_ENUM) GYRE_CALL_COUNT = 53 };
  * object_destroy(handle[MANAGE]) -> 0 or -EAGAIN
  *	Ends the object for everyone: all handles to it die; memory: revoked first, its pages return to the parent; process: its threads
  *	end, everything it created dies with it, its quota returns to its creator; thread: pending calls end with EDEAD at the other
- *	side; vm: its vcpus and mappings. Called again until it returns 0. A process may not destroy itself (it exits its threads).
+ *	side; vm: its vcpus and mappings. Called again until it returns 0. -EPERM: the caller's own process or one that created it (it exits
+ *	its threads), the machine, and what root got from the core. -ENOMEM: pages find no place at home now (memory_move); again later.
  */
 #define GYRE_HANDLES_MAX 4064u /* handles in one process; their numbers are below 4096 */
 
@@ -96,14 +98,19 @@ enum gyre_call { GYRE_CALLS(GYRE_CALL_ENUM) GYRE_CALL_COUNT = 53 };
  * memory_derive(memory[READ], offset, pages, rights) -> handle   a window onto a part, fewer or equal rights; it dies with its origin
  * memory_move(target[MANAGE], target offset, source[MANAGE], source offset, pages) -> pages moved
  *	Pages leave the source (holes stay; every mapping of them is gone when it returns) and enter holes of the target.
- *	Only between objects that own their pages (not derived ones). -EEXIST: no hole there.
+ *	Only between objects that own their pages (not derived ones). -EEXIST: no hole there. -ENOENT: a hole in the source.
+ *	A page's home is root's RAM object, at its frame number: whatever gives it up without saying to whom, by punch, replace or the
+ *	object's end, sends it there, with what it holds.
  * memory_replace(target[MANAGE], offset, source[READ], source offset) -> 0      one page, shown read-only from the source from now on
- *	(sharing of equal pages; the target's own page returns to where it came from.)
- * memory_punch(memory[MANAGE], offset, pages) -> pages done      holes; the pages return to the object that they were moved from
+ *	(sharing of equal pages; the target's own page goes home.) It is a hole again when the source loses that page or is revoked. A page
+ *	that is itself only shown is no source: -EINVAL.
+ * memory_punch(memory[MANAGE], offset, pages) -> pages done      holes; the pages go home (holes count as done; not for root's RAM: -EINVAL)
  *	(in a derived object: the window gets a hole, the parent keeps the page). All mappings of them are gone when it returns.
  * memory_clear(memory[WRITE], offset, pages) -> pages done      fills with zeros; at most GYRE_CLEAR_PAGES a call
  * memory_revoke(memory[MANAGE]) -> 0 or -EAGAIN                 destroys all objects derived from it and every mapping of them and of
- *	it, in processes and VMs, TLBs included, before it returns 0. The object itself stays.
+ *	it, in processes and VMs, TLBs included, before it returns 0. The object itself stays. While it is under way nothing new is mapped
+ *	or derived: -EBUSY. It cannot be held up by a victim's quota: a large page that would have to be split, and no frame is left for
+ *	that, is unmapped whole (so do move, punch and replace).
  * memory_map(process[MANAGE] or 0, memory, offset, address, pages, rights) -> pages mapped (at most GYRE_MAP_ENTRIES table entries)
  *	rights: of READ, WRITE, EXEC, not more than the handle's; WRITE together with EXEC is -EINVAL. Addresses in
  *	[GYRE_USER_START, GYRE_USER_END). Holes are -ENOENT. -EEXIST: something is mapped there.
@@ -115,17 +122,20 @@ enum gyre_call { GYRE_CALLS(GYRE_CALL_ENUM) GYRE_CALL_COUNT = 53 };
 #define GYRE_USER_END	 0x00007ffffffff000ull
 
 /* ---- processes and threads ---------------------------------------------------------------------------------------------
- * process_create(quota in frames) -> handle       an empty address space and handle table; the quota is taken from the caller's own
+ * process_create(quota in frames) -> handle       an empty address space and handle table; the quota is taken from the caller's own. At least
+ *	8 frames; processes nest 7 deep below root (-ENOTSUP).
  * process_info(process[READ] or 0, struct gyre_process_info *) -> 0
  * thread_create(process[MANAGE], entry address, stack pointer, argument, fault endpoint[CALL] or 0, GYRE_THREAD_ flags) -> handle
- *	Created stopped, on the caller's CPU, with the creator's priority. The argument arrives in RDI, the thread's handle number 0.
+ *	Created stopped, on the caller's CPU, with the creator's priority. The argument arrives in RDI; all other registers are 0.
  *	The fault endpoint is called with the badge of the handle given here.
  * thread_start(thread[MANAGE]) -> 0               makes a stopped thread run
  * thread_stop(thread[MANAGE]) -> 0                stops it where it is (a running vcpu is left first); it can be started again
  * thread_schedule(thread[MANAGE] or 0, priority 0..63, slice in microseconds or 0, budget, period in microseconds, cpu) -> 0
  *	Higher priorities run first, equals in turn for a slice (0: 10,000). With period > 0 the thread runs for at most budget in each
- *	period. cpu: its CPU from now on. -EBUSY: in the middle of a call.
- * thread_registers(thread[MANAGE], direction 0 read / 1 write, struct gyre_thread_registers *) -> 0      of a stopped or faulted thread
+ *	period (100 us to an hour, budget at least 25 us). cpu: its CPU from now on. -EBUSY: in the middle of a call. While others wait for a
+ *	server that runs on this thread's time, it is not held back by its budget, and pays later.
+ * thread_registers(thread[MANAGE], direction 0 read / 1 write, struct gyre_thread_registers *) -> 0      of a stopped or faulted thread, else
+ *	-EBUSY. A thread that is stopped in a call or a wait stops when that ends. Flags that a process may not set are ignored.
  * thread_exit() does not return                   ends the calling thread; its object stays until destroyed
  * thread_yield() -> 0                             to the next of equal priority
  */
@@ -150,12 +160,15 @@ struct gyre_thread_registers {
  * endpoint_create() -> handle
  * endpoint_call(endpoint[CALL], w0, w1, w2, w3, handle to pass or 0) -> the server's status; words: reply w0..w3, R9 = handle got or 0
  *	The server runs at once, on the caller's CPU, time and priority. A passed handle is copied with its rights (needs COPY).
- *	-EDEAD: the server died or has no thread on this CPU; -EBUSY is never given: callers queue in order.
+ *	-EDEAD: the server died or has no thread on this CPU. Callers queue in order and lend the server their priority. -EBUSY: the server
+ *	waits for the caller itself, or calls are nested more than 8 deep.
  * endpoint_reply_wait(endpoint[SERVE], status, w0, w1, w2, w3 + handle in R9 as in call) : note the order RDI endpoint, RSI status,
  *	RDX w0, R10 w1, R8 w2, R9 handle.  -> badge of the next caller (>= 0); words: RSI w0, RDX w1, R10 w2, R8 w3, R9 handle got or 0
- *	Answers the call in hand (if any) with status and three words, then waits for the next. w3 of a reply is 0.
+ *	Answers the call in hand (if any) with status and three words, then waits for the next. w3 of a reply is 0. A handle that can't be
+ *	copied into the client's table arrives as 0. The first call makes the thread the endpoint's handler on its CPU: -EBUSY where there is
+ *	one. -EAGAIN: callers went away with errors meanwhile, wait again. -EDEAD: the endpoint was destroyed.
  * A thread's fault is a call of its fault endpoint: w0 = GYRE_FAULT_MESSAGE | trap number, w1 = error code, w2 = address (CR2 for #PF,
- *	else 0), w3 = RIP. Status of the reply 0: resume (the instruction is tried again); negative: the thread ends.
+ *	else 0), w3 = RIP. Status of the reply 0: resume (the instruction is tried again); negative: the thread ends. Nobody to call: it ends.
  */
 #define GYRE_FAULT_MESSAGE 0x4641554c00000000ull /* never the first word of a protocol's own messages */
 
@@ -164,15 +177,15 @@ struct gyre_thread_registers {
  * event_create() -> handle
  * event_signal(event[SIGNAL], bits) -> 0          any CPU, any process
  * event_wait(event[WAIT], deadline: host TSC, 0 = do not wait, ~0 = for ever) -> 0, word RSI = the bits (never 0); -ETIMEOUT with 0
- *	One thread waits at a time: -EBUSY.
+ *	One thread waits at a time: -EBUSY. -EDEAD: the event was destroyed.
  * event_timer(event[MANAGE], bit, deadline: host TSC or 0 to disarm) -> 0      GYRE_EVENT_TIMERS timers an event; a passed deadline
- *	sets the bit at once
+ *	sets the bit at once. -ENOMEM: no timer left; -EBUSY: the bit has another binding (interrupt, doorbell, message)
  */
 #define GYRE_EVENT_TIMERS 4u
 #define GYRE_FOREVER	  0xffffffffffffffffull
 
 /* ---- interrupts and ports ---------------------------------------------------------------------------------------------------
- * interrupt_create(machine[MANAGE], gsi, flags GYRE_INTERRUPT_LEVEL | _LOW or _FROM_MADT) -> handle      -EBUSY: taken
+ * interrupt_create(machine[MANAGE], gsi, flags GYRE_INTERRUPT_LEVEL | _LOW, or _ISA) -> handle      -EBUSY: taken; -ENODEV: no such line
  * interrupt_bind(interrupt[MANAGE], event[SIGNAL], bit) -> 0           masked on delivery, until acknowledged; unmasked by the bind
  * interrupt_ack(interrupt[WAIT]) -> 0
  * ioports_create(machine[MANAGE], first port, count) -> handle
@@ -195,9 +208,10 @@ struct gyre_thread_registers {
  *	an address of 0xfeexxxxx; -ENOENT: no local APIC takes it
  * vm_event_interrupt(vm[SIGNAL], event[WAIT], bit, message address, data) -> 0        that bit of the event becomes this message, with no
  *	process between. address 0 removes it.
- * vm_dirty_log(vm[MANAGE], on) -> 0 or -EAGAIN    on: splits large pages, write-protects all; off: undoes both
+ * vm_dirty_log(vm[MANAGE], on) -> 0 or -EAGAIN    on: splits large pages, write-protects all; off: undoes both. -ENOMEM: the quota does not
+ *	suffice; off gives back what was split
  * vm_dirty_take(vm[MANAGE], gpa in pages, pages (multiple of 64, at most GYRE_DIRTY_PAGES), uint64_t *bitmap) -> number of dirty pages;
- *	they are clean and write-protected again when it returns
+ *	they are clean and write-protected again when it returns. -ENOENT: the log is not on. Pages mapped while it is on count as dirty.
  */
 #define GYRE_DOORBELLS	 64u
 #define GYRE_DIRTY_PAGES 2048u

@@ -42,8 +42,8 @@ struct boot_module {
 };
 
 struct boot_framebuffer {
-	hpa_t address; /* 0: none; of 32 bits a pixel, as start.S asks for */
-	uint32_t pitch, width, height;
+	hpa_t address; /* 0: none, or not one of direct colours */
+	uint32_t pitch, width, height, pixel_bytes;
 	bool text; /* the VGA's text mode */
 };
 

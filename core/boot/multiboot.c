@@ -101,13 +101,15 @@ static void parse_framebuffer(struct boot_info *info, const struct tag *tag)
 	struct boot_framebuffer *to = &info->framebuffer;
 	if (tag->bytes < FRAMEBUFFER_HEADER)
 		return;
-	uint8_t type = tag->data[29], bits = tag->data[28];
+	uint8_t type = tag->data[29];
 	to->text = type == FRAMEBUFFER_TEXT;
 	to->pitch = number(tag, 16, 4);
 	to->width = number(tag, 20, 4);
 	to->height = number(tag, 24, 4);
-	if (type == FRAMEBUFFER_DIRECT && bits == 32 && to->width >= 64 && to->width <= 16384 && to->height >= 64 &&
-		to->height <= 16384 && to->pitch >= to->width * 4 && to->pitch <= 1u << 18)
+	to->pixel_bytes = (tag->data[28] + 7) / 8;
+	if (type == FRAMEBUFFER_DIRECT && to->pixel_bytes >= 2 && to->pixel_bytes <= 4 && to->width >= 64 &&
+		to->width <= 16384 && to->height >= 64 && to->height <= 16384 &&
+		to->pitch >= to->width * to->pixel_bytes && to->pitch <= 1u << 18)
 		to->address = hpa(number(tag, 8, 8));
 }
 

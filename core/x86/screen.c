@@ -9,7 +9,7 @@
 
 #define GLYPH_WIDTH   8
 #define GLYPH_HEIGHT  16
-#define FOREGROUND    0xffffff
+#define WHITE	      0xff /* each byte of a pixel, however it is made up */
 #define VGA_TEXT      0xb8000
 #define VGA_COLUMNS   80
 #define VGA_LINES     25
@@ -20,7 +20,7 @@ static struct {
 	uint32_t columns, lines, column, line;
 	volatile uint16_t *text; /* one of the two, or neither */
 	volatile uint8_t *pixels;
-	uint32_t pitch;
+	uint32_t pitch, pixel_bytes;
 } screen;
 
 static void draw(uint32_t column, uint32_t line, unsigned char c)
@@ -29,12 +29,10 @@ static void draw(uint32_t column, uint32_t line, unsigned char c)
 		screen.text[line * screen.columns + column] = VGA_ATTRIBUTE | c;
 		return;
 	}
-	for (uint32_t y = 0; y < GLYPH_HEIGHT; y++) {
-		volatile uint32_t *row = (volatile uint32_t *)(screen.pixels +
-							       (size_t)(line * GLYPH_HEIGHT + y) * screen.pitch);
-		for (uint32_t x = 0; x < GLYPH_WIDTH; x++)
-			row[column * GLYPH_WIDTH + x] = console_font[c][y] & (0x80u >> x) ? FOREGROUND : 0;
-	}
+	size_t start = (size_t)line * GLYPH_HEIGHT * screen.pitch + column * GLYPH_WIDTH * screen.pixel_bytes;
+	for (uint32_t y = 0; y < GLYPH_HEIGHT; y++, start += screen.pitch)
+		for (uint32_t i = 0; i < GLYPH_WIDTH * screen.pixel_bytes; i++)
+			screen.pixels[start + i] = console_font[c][y] & (0x80u >> i / screen.pixel_bytes) ? WHITE : 0;
 }
 
 static void clear_line(uint32_t line)
@@ -73,6 +71,7 @@ void screen_init(const struct boot_framebuffer *from)
 		screen.columns = from->width / GLYPH_WIDTH < COLUMNS_MAX ? from->width / GLYPH_WIDTH : COLUMNS_MAX;
 		screen.lines = from->height / GLYPH_HEIGHT;
 		screen.pitch = from->pitch;
+		screen.pixel_bytes = from->pixel_bytes;
 		screen.pixels = mmio_map(from->address, (size_t)from->pitch * from->height, CORE_WRITE_COMBINING);
 	}
 	if (screen.text || screen.pixels)

@@ -160,6 +160,28 @@ static void a_good_loader_is_understood(void **state)
 	assert_false(memory_map_contains(&info.memory, 200 * MIB, 200 * MIB + 4096));
 }
 
+static void a_framebuffer_is_taken_if_it_makes_sense(void **state)
+{
+	static struct boot_info info;
+	struct {
+		uint64_t address;
+		uint32_t pitch, width, height;
+		uint8_t bits, type, reserved[8];
+	} screen = {0xfd000000, 2400, 800, 600, 24, 1, {0}};
+	(void)state;
+	good();
+	tag(8, &screen, 30);
+	assert_null(parse(&info));
+	assert_int_equal(info.framebuffer.address.value, 0xfd000000);
+	assert_int_equal(info.framebuffer.pixel_bytes, 3);
+	assert_false(info.framebuffer.text);
+	screen.pitch = 2399;
+	good();
+	tag(8, &screen, 30);
+	assert_null(parse(&info));
+	assert_int_equal(info.framebuffer.address.value, 0);
+}
+
 static void bad_information_is_refused(void **state)
 {
 	static struct boot_info info;
@@ -272,6 +294,7 @@ int main(void)
 		cmocka_unit_test(ranges_are_rounded_to_the_safe_side),
 		cmocka_unit_test(a_full_map_loses_memory_and_gives_none),
 		cmocka_unit_test(a_good_loader_is_understood),
+		cmocka_unit_test(a_framebuffer_is_taken_if_it_makes_sense),
 		cmocka_unit_test(bad_information_is_refused),
 		cmocka_unit_test(any_changed_byte_of_it_is_survived),
 		cmocka_unit_test(the_pool_lies_beside_image_and_modules),

@@ -242,11 +242,14 @@ fuzz: $(FUZZ_TARGETS:%=$(B)/fuzz/%) ## runs each fuzz target for FUZZ_SECONDS
 	$(Q)$(PYTHON) tests/run --build $(B) --seconds $(FUZZ_SECONDS) fuzz
 # The sources of a target are named as those of a unit test are.
 fuzz_words = $(shell sed -n 's/.*unit-\(sources\|libs\):\(.*\)\*\/.*/\2/p' tests/fuzz/$(1).c)
-$(B)/fuzz/%: tests/fuzz/%.c | $(INSTALLED)
+# One compiler call for all of them, which writes no dependencies of each: any header that they may read makes a target anew.
+FUZZ_HEADERS := $(wildcard include/gyre/*.h lib/*.h monitor/*.h monitor/*/*.h services/root/*.h tools/gyre/*.h)
+.SECONDEXPANSION:
+$(B)/fuzz/%: tests/fuzz/%.c $$(filter-out -l%,$$(call fuzz_words,$$*)) $(FUZZ_HEADERS) | $(INSTALLED)
 	$(call say,FUZZ,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)clang -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(UNIT_CFLAGS)) \
-		-MMD -MP -MF $@.d -o $@ $< $(call fuzz_words,$*)
+		-o $@ $< $(call fuzz_words,$*)
 
 .PHONY: clean help
 clean: ## removes the build folder
@@ -257,4 +260,4 @@ help: ## lists the targets
 
 # ---- What headers each object read at its last compilation -------------------------------------------------------------------
 ALL_OBJS := $(CORE_OBJS) $(NATIVE_LIB_OBJS) $(NATIVE_ALL_OBJS) $(GYRE_OBJS) $(sort $(UNIT_ALL_OBJS))
--include $(ALL_OBJS:.o=.d) $(FUZZ_TARGETS:%=$(B)/fuzz/%.d)
+-include $(ALL_OBJS:.o=.d)

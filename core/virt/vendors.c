@@ -9,6 +9,7 @@
 #include "core/virt/vcpu_ops.h"
 #include "core/virt/virt.h"
 #include "core/virt/vm.h"
+#include "core/x86/cpu_features.h"
 #include "core/x86/log.h"
 #include "core/x86/string.h"
 
@@ -26,6 +27,7 @@ static const char *reason_text(enum gyre_virt_reason reason)
 	case GYRE_VIRT_DISABLED_BY_FIRMWARE: return "disabled by the firmware";
 	case GYRE_VIRT_NO_NESTED_PAGING: return "without nested paging, which this version needs";
 	case GYRE_VIRT_FORCED_OFF: return "forced off by the command line";
+	case GYRE_VIRT_OTHER_KIND: return "Intel VT-x, which this version does not use: it runs on AMD-V only";
 	default: return "not there";
 	}
 }
@@ -45,6 +47,9 @@ static const struct vcpu_ops *choose(void)
 		if (reason != GYRE_VIRT_NOT_THERE)
 			virt_reason = reason;
 	}
+	/* SDM vol. 2, CPUID leaf 1: VMX. */
+	if (virt_reason == GYRE_VIRT_NOT_THERE && (cpuid(1, 0).ecx & 1u << 5) != 0)
+		virt_reason = GYRE_VIRT_OTHER_KIND;
 	return NULL;
 }
 

@@ -55,7 +55,8 @@ enum gyre_virt_reason {
 	GYRE_VIRT_NOT_THERE,
 	GYRE_VIRT_DISABLED_BY_FIRMWARE,
 	GYRE_VIRT_NO_NESTED_PAGING,
-	GYRE_VIRT_FORCED_OFF
+	GYRE_VIRT_FORCED_OFF,
+	GYRE_VIRT_OTHER_KIND /* the processor has one that this version does not use: VT-x */
 };
 #define GYRE_FEATURE_NEXT_RIP	   0x01u
 #define GYRE_FEATURE_DECODE_ASSIST 0x02u

@@ -223,6 +223,9 @@ static const char *no_virtualization(uint32_t reason)
 		return "virtualization is disabled by the firmware: enable it in the firmware's setup";
 	case GYRE_VIRT_NO_NESTED_PAGING: return "the processor has no nested paging: use one that has it";
 	case GYRE_VIRT_FORCED_OFF: return "virtualization is switched off by a core option: leave that out";
+	case GYRE_VIRT_OTHER_KIND:
+		return "this version of Gyre runs on AMD-V only, and the processor has Intel VT-x: use a machine with "
+		       "an AMD processor";
 	default: return "the processor has no virtualization: use one that has it";
 	}
 }

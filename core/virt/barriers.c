@@ -62,7 +62,8 @@ void barriers_init(uint32_t (*of_model)(uint32_t family, uint32_t model), uint32
 		uint32_t ibpb = BARRIER_EXIT_IBPB | BARRIER_USER_IBPB | BARRIER_SWITCH_IBPB;
 		barriers.msr = MSR_STAND_IN;
 		barriers.value = 0;
-		if (!barriers.forced && (barriers.set & ibpb) != 0) {
+		/* Bochs's processors have no machine check registers: there is nothing to stand in. */
+		if ((!barriers.forced || msr_write_safe(MSR_STAND_IN, 0) < 0) && (barriers.set & ibpb) != 0) {
 			barriers.set &= ~ibpb;
 			/* An emulated processor guesses nothing. */
 			if (!cpu_features.hypervisor)

@@ -674,6 +674,35 @@ static void what_was_being_delivered_is_delivered_again(void **state)
 	assert_int_equal(VMCB->rip, 0x1002);
 }
 
+/* Between the decision and the entry the processor can be called away. */
+static void what_was_not_delivered_yet_is_not_lost(void **state)
+{
+	(void)state;
+	VMCB->rflags = 0x202;
+	vlapic_post(&VCPU->lapic, 0x40, false);
+	assert_int_equal(svm_events(V), VCPU_AGAIN);
+	assert_int_equal(VMCB->event_inject, VMCB_EVENT_VALID | 0x40);
+	/* A more urgent one comes before the entry: it waits behind the first, which the local APIC has in service. */
+	vlapic_post(&VCPU->lapic, 0x80, false);
+	assert_int_equal(svm_events(V), VCPU_AGAIN);
+	assert_int_equal(VMCB->event_inject, VMCB_EVENT_VALID | 0x40);
+	assert_true((VMCB->intercept_misc1_ & VMCB_I1_VINTR) != 0);
+	/* The monitor is asked instead of an entry: it finds the event, and the VMCB has it no more. */
+	svm_fill(VCPU);
+	assert_int_equal(VCPU->page->event, GYRE_EVENT_VALID | GYRE_EVENT_INTERRUPT | 0x40);
+	assert_int_equal(VMCB->event_inject, 0);
+	/* A software interrupt: RIP is at the instruction again. */
+	vcpu_event_set(VCPU, GYRE_EVENT_VALID | GYRE_EVENT_SOFTWARE | 0x80, 0);
+	VCPU->event_length = 2;
+	at(0x1000, 0);
+	svm_events(V);
+	assert_int_equal(VMCB->rip, 0x1002);
+	svm_fill(VCPU);
+	assert_int_equal(VCPU->page->rip, 0x1000);
+	assert_int_equal(VCPU->page->event, GYRE_EVENT_VALID | GYRE_EVENT_SOFTWARE | 0x80);
+	assert_int_equal(VCPU->page->event_length, 2);
+}
+
 /* ---- the rest ---- */
 static void state_goes_there_and_back(void **state)
 {
@@ -773,6 +802,7 @@ int main(void)
 		TEST(task_priority_by_cr8),
 		TEST(an_nmi_blocks_the_next_until_iret),
 		TEST(what_was_being_delivered_is_delivered_again),
+		TEST(what_was_not_delivered_yet_is_not_lost),
 		TEST(state_goes_there_and_back),
 		TEST(reset_state_is_a_processors),
 	};

@@ -88,6 +88,18 @@ static void nmi_windows(struct svm_vcpu *v, bool want)
 	}
 }
 
+/*
+ * An event was put into the VMCB, and then something was due before the entry. It is taken back: else another that comes meanwhile would take its place,
+ * and who saves the guest's state would not find it.
+ */
+void svm_event_back(struct svm_vcpu *v)
+{
+	uint64_t info = v->vmcb->event_inject;
+	v->vmcb->event_inject = 0;
+	if ((info & VMCB_EVENT_VALID) != 0)
+		svm_interrupted(v, info);
+}
+
 enum vcpu_next svm_events(struct svm_vcpu *v)
 {
 	struct vmcb *vmcb = v->vmcb;
@@ -95,6 +107,7 @@ enum vcpu_next svm_events(struct svm_vcpu *v)
 	struct inject_gate gate;
 	struct inject inject;
 	enum vcpu_next next;
+	svm_event_back(v);
 	if (vmcb->v_tpr_ != v->tpr_seen)
 		svm_tpr_from_guest(v);
 	if (v->iret_seen && vmcb->rip != v->iret_rip) {

@@ -392,7 +392,7 @@ static HANDLER exit_halt(struct svm_vcpu *v, struct vmcb *vmcb)
 }
 
 /* An event was being delivered: it is delivered again, unless the exit is an exception that comes in its place (slow.c). */
-static __attribute__((noinline)) void interrupted(struct svm_vcpu *v, uint64_t info)
+__attribute__((noinline)) void svm_interrupted(struct svm_vcpu *v, uint64_t info)
 {
 	uint32_t type = VMCB_EVENT_TYPE(info), vector = (uint32_t)info & 0xff, event = GYRE_EVENT_VALID | vector;
 	if (v->soft_event != 0 && GYRE_EVENT_VECTOR(v->soft_event) == vector && v->vmcb->rip == v->soft_rip) {
@@ -456,7 +456,7 @@ static inline __attribute__((always_inline)) uint32_t dispatch(struct svm_vcpu *
 static HANDLER exit_interrupted(struct svm_vcpu *v, struct vmcb *vmcb)
 {
 	uint32_t next;
-	interrupted(v, vmcb->exit_int_info);
+	svm_interrupted(v, vmcb->exit_int_info);
 	next = dispatch(v, vmcb);
 	return next == VCPU_AGAIN ? VCPU_DUE : next;
 }

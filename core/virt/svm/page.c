@@ -73,6 +73,7 @@ void svm_fill_rest(struct svm_vcpu *v, uint32_t interruptibility)
 
 void svm_fill(struct vcpu *vcpu)
 {
+	svm_event_back(svm_of(vcpu));
 	svm_fill_page(svm_of(vcpu));
 }
 

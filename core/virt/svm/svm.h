@@ -105,6 +105,8 @@ uint32_t svm_hypercall(struct svm_vcpu *v, uint32_t length);
 /* The instruction is done. Length 0: the monitor is to move RIP. */
 uint32_t svm_done(struct svm_vcpu *v, uint32_t length);
 bool svm_trace_end(struct svm_vcpu *v, uint32_t kind);
+/* This event, as EXITINTINFO or EVENTINJ has it, was not delivered: it is to be delivered again. */
+void svm_interrupted(struct svm_vcpu *v, uint64_t info);
 
 /* ---- slow.c, control.c ---- */
 enum vcpu_next svm_exit_slow(struct cpu *cpu, struct svm_vcpu *v);
@@ -116,6 +118,7 @@ void svm_debug_unload(struct svm_vcpu *v);
 
 /* ---- events.c ---- */
 enum vcpu_next svm_events(struct svm_vcpu *v);
+void svm_event_back(struct svm_vcpu *v);
 void svm_tpr_from_guest(struct svm_vcpu *v);
 void svm_step_begin(struct svm_vcpu *v, bool over_iret);
 

@@ -48,10 +48,13 @@ int64_t call_handle_info(struct cpu *cpu, struct thread *caller, struct regs *re
 	return handle->object->type | (int64_t)handle->rights << 8;
 }
 
-/* What may not end: the machine, what root got from the core, and who asks. */
+/* What may not end: the machine, what root got from the core, who asks, and what somebody above pays for. */
 static int destroy_check(struct thread *caller, struct object *object)
 {
 	if (object->type == GYRE_OBJECT_MACHINE)
+		return -GYRE_EPERM;
+	/* His handle would become another object's, and he would not know. */
+	if (object->owner != NULL && !process_is_below(object->owner, caller->process))
 		return -GYRE_EPERM;
 	if (object->type == GYRE_OBJECT_MEMORY) {
 		const struct memory *memory = container_of(object, struct memory, object);

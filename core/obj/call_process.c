@@ -76,7 +76,7 @@ int64_t call_thread_stop(struct cpu *cpu, struct thread *caller, struct regs *re
 	return error < 0 ? error : thread_stop(cpu, thread);
 }
 
-/* Longest slice, budget and period: an hour, so that no sum of ticks overflows. */
+/* Longest budget and period: an hour, so that no sum of ticks overflows. */
 #define SCHED_US_MAX 3600000000ul
 #define SCHED_US_MIN 100ul
 
@@ -84,16 +84,23 @@ int64_t call_thread_schedule(struct cpu *cpu, struct thread *caller, struct regs
 {
 	struct thread *thread;
 	uint64_t priority = ARG2(regs), slice = ARG3(regs), budget = ARG4(regs), period = ARG5(regs);
-	int error = handle_thread(caller->process, ARG1(regs), GYRE_RIGHT_MANAGE, &thread);
+	int error = 0;
+	if (ARG1(regs) == 0)
+		thread = caller;
+	else
+		error = handle_thread(caller->process, ARG1(regs), GYRE_RIGHT_MANAGE, &thread);
 	if (error < 0)
 		return error;
-	if (priority >= GYRE_PRIORITIES || slice > SCHED_US_MAX || budget > SCHED_US_MAX || period > SCHED_US_MAX ||
+	if (priority >= GYRE_PRIORITIES || slice > SCHED_SLICE_US || budget > SCHED_US_MAX || period > SCHED_US_MAX ||
 		ARG6(regs) >= cpu_count || (period == 0 ? budget != 0 : budget == 0 || budget > period))
 		return -GYRE_EINVAL;
 	/* Periods shorter than this would keep the processor busy with replenishing. */
 	if ((slice != 0 && slice < SCHED_US_MIN) ||
 		(period != 0 && (period < SCHED_US_MIN || budget < SCHED_US_MIN / 4)))
 		return -GYRE_EINVAL;
+	/* Nobody gets above who made him. What a thread has already it may keep. */
+	if (priority > caller->own.priority && priority > thread->own.priority)
+		return -GYRE_EACCES;
 	if (ARG6(regs) != thread->cpu)
 		return thread->client != NULL || thread->state == THREAD_CALLING || thread->state == THREAD_QUEUED
 			       ? -GYRE_EBUSY

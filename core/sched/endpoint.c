@@ -16,8 +16,7 @@ static inline bool is_live_endpoint(const struct object *object)
 	return object->type == GYRE_OBJECT_ENDPOINT && object_alive(object);
 }
 
-/* What a context inherits, from the queues of all servers that run on it. */
-static void context_refresh(struct cpu *cpu, struct sched_context *context)
+void context_refresh(struct cpu *cpu, struct sched_context *context)
 {
 	uint8_t effective = context->priority;
 	bool helped = false;
@@ -296,6 +295,19 @@ COLD static int serve(struct cpu *cpu, struct thread *server, struct endpoint *e
 	return 0;
 }
 
+/* Waits for a caller, or has one already. */
+static void receive(struct cpu *cpu, struct thread *server, struct endpoint_cpu *queue)
+{
+	server->context = NULL;
+	server->state = THREAD_RECEIVING;
+	if (take_queued(cpu, server, queue) || list_empty(&queue->queue))
+		return;
+	server->state = THREAD_RUNNING;
+	server->context = &server->own;
+	server->regs.rax = (uint64_t)-GYRE_EAGAIN;
+	sched_update(cpu, &server->own);
+}
+
 COLD static void wait_slow(struct cpu *cpu, struct thread *server)
 {
 	struct endpoint_cpu *queue = &server->serves->cpu[cpu->index];
@@ -303,14 +315,7 @@ COLD static void wait_slow(struct cpu *cpu, struct thread *server)
 	struct sched_context *before = server->context;
 	if (client != NULL)
 		reply_slow(cpu, server);
-	server->context = NULL;
-	server->state = THREAD_RECEIVING;
-	if (!take_queued(cpu, server, queue) && !list_empty(&queue->queue)) {
-		server->state = THREAD_RUNNING;
-		server->context = &server->own;
-		server->regs.rax = (uint64_t)-GYRE_EAGAIN;
-		sched_update(cpu, &server->own);
-	}
+	receive(cpu, server, queue);
 	context_refresh(cpu, before);
 	hazard_set(cpu, HAZARD_RESCHEDULE);
 }
@@ -344,7 +349,5 @@ void endpoint_reply_wait(struct cpu *cpu, struct thread *server)
 
 void endpoint_receive_again(struct cpu *cpu, struct thread *server)
 {
-	server->state = THREAD_RECEIVING;
-	if (server->serves != NULL)
-		take_queued(cpu, server, &server->serves->cpu[cpu->index]);
+	receive(cpu, server, &server->serves->cpu[cpu->index]);
 }

@@ -48,6 +48,8 @@ void endpoint_unserve(struct cpu *cpu, struct thread *server);
 void endpoint_call_failed(struct cpu *cpu, struct thread *caller);
 /* HAZARD_WORK: tells callers whose handler is gone, ends threads whose fault nobody answers. A bounded part; sets the hazard again while there is more. */
 void endpoint_work(struct cpu *cpu);
+/* What a context inherits follows anew from the queues of all servers that run on it. */
+void context_refresh(struct cpu *cpu, struct sched_context *context);
 /* A thread that was RECEIVING when it was stopped goes on: it takes the next caller, if one waits. */
 void endpoint_receive_again(struct cpu *cpu, struct thread *server);
 

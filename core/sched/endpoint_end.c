@@ -33,7 +33,7 @@ void endpoint_unserve(struct cpu *cpu, struct thread *server)
 	}
 }
 
-/* The server goes on with what it does, on its own time, and its answer goes nowhere. */
+/* The server goes on with what it does, on its own time, and its answer goes nowhere; and so do those that it has called itself. */
 static void client_gone(struct cpu *cpu, struct thread *client)
 {
 	struct thread *server = client->server;
@@ -48,17 +48,16 @@ static void client_gone(struct cpu *cpu, struct thread *client)
 		thread->context = &server->own;
 		thread->depth = depth++;
 	}
-	sched_update(cpu, &server->own);
+	context_refresh(cpu, &server->own);
 	sched_update(cpu, context);
+	/* Who runs may run on another context now. */
+	hazard_set(cpu, HAZARD_RESCHEDULE);
 }
 
 static void server_gone(struct cpu *cpu, struct thread *server)
 {
 	struct thread *client = server->client;
-	server->client = NULL;
-	server->context->top = client;
-	server->context = &server->own;
-	server->depth = 0;
+	client_gone(cpu, client);
 	endpoint_call_failed(cpu, client);
 }
 

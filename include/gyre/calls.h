@@ -87,8 +87,8 @@ enum gyre_call { GYRE_CALLS(GYRE_CALL_ENUM) GYRE_CALL_COUNT = 53 };
  * object_destroy(handle[MANAGE]) -> 0 or -EAGAIN
  *	Ends the object for everyone: all handles to it die; memory: revoked first, its pages return to the parent; process: its threads
  *	end, everything it created dies with it, its quota returns to its creator; thread: pending calls end with EDEAD at the other
- *	side; vm: its vcpus and mappings. Called again until it returns 0. -EPERM: the caller's own process or one that created it (it exits
- *	its threads), the machine, and what root got from the core. -ENOMEM: pages find no place at home now (memory_move); again later.
+ *	side; vm: its vcpus and mappings. Called again until it returns 0. -EPERM: what neither the caller's process nor one below pays for; the
+ *	caller's own process or one that created it (it exits its threads), the machine, and what root got from the core. -ENOMEM: pages find no place at home now (memory_move); again later.
  */
 #define GYRE_HANDLES_MAX 4064u /* handles in one process; their numbers are below 4096 */
 
@@ -131,7 +131,8 @@ enum gyre_call { GYRE_CALLS(GYRE_CALL_ENUM) GYRE_CALL_COUNT = 53 };
  * thread_start(thread[MANAGE]) -> 0               makes a stopped thread run
  * thread_stop(thread[MANAGE]) -> 0                stops it where it is (a running vcpu is left first); it can be started again
  * thread_schedule(thread[MANAGE] or 0, priority 0..63, slice in microseconds or 0, budget, period in microseconds, cpu) -> 0
- *	Higher priorities run first, equals in turn for a slice (0: 10,000). With period > 0 the thread runs for at most budget in each
+ *	Higher priorities run first, equals in turn for a slice (0: 10,000, which is the
+ *	longest). -EACCES: above the caller's own priority. With period > 0 the thread runs for at most budget in each
  *	period (100 us to an hour, budget at least 25 us). cpu: its CPU from now on. -EBUSY: in the middle of a call. While others wait for a
  *	server that runs on this thread's time, it is not held back by its budget, and pays later.
  * thread_registers(thread[MANAGE], direction 0 read / 1 write, struct gyre_thread_registers *) -> 0      of a stopped or faulted thread, else

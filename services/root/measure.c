@@ -34,8 +34,8 @@ static long server_make(handle_t process, handle_t memory, uint64_t page, handle
 	if (thread < 0)
 		return thread;
 	/* It runs before root goes on, up to its first wait. */
-	error = thread_schedule((handle_t)thread, GYRE_PRIORITIES - 1, 0, 0, 0, 0);
-	return error < 0 ? error : thread_start((handle_t)thread);
+	error = thread_start((handle_t)thread);
+	return error < 0 ? error : thread_yield();
 }
 
 static long calls_time(handle_t endpoint)

@@ -53,6 +53,8 @@ static void server(void *argument)
 	for (;;) {
 		struct message message = {0};
 		long badge = endpoint_reply_wait(root.endpoint, status, &message);
+		if (badge == -GYRE_EAGAIN)
+			continue; /* callers with handles that are none: others wait behind them */
 		if (badge < 0)
 			native_panic("the endpoint is broken (error %ld)", badge);
 		if (message.handle != 0)

@@ -479,6 +479,57 @@ static void calls_nest_only_so_deep(void **state)
 		core_destroy(&chain[i]->object);
 }
 
+/* A calls B, B calls C, and then nobody answers A any more: B and C go on with each other on B's time, and nothing of A's is used. */
+static void a_chain_goes_on_without_its_beginning(void **state)
+{
+	(void)state;
+	for (unsigned int dies = 0; dies < 2; dies++) {
+		struct thread *first = core_thread(core.root, 20, NULL, 0),
+			      *waits = core_thread(core.root, 30, NULL, 0);
+		struct endpoint *outer, *inner;
+		endpoint_make();
+		outer = endpoint;
+		struct thread *b = server_make(core.root, 5);
+		uint64_t outer_call = call_number;
+		endpoint_make();
+		inner = endpoint;
+		struct thread *c = server_make(core.root, 5);
+		uint64_t inner_call = call_number;
+		assert_ok(thread_start(core.cpu, first));
+		assert_ok(thread_start(core.cpu, waits));
+		call_number = outer_call;
+		call(first, 1);
+		call_number = inner_call;
+		call(b, 2);
+		assert_ptr_equal(c->context, &first->own);
+		call(waits, 3);
+		assert_int_equal(waits->state, THREAD_QUEUED);
+		core_destroy(dies ? &first->object : &outer->object);
+		assert_ptr_equal(b->context, &b->own);
+		assert_ptr_equal(c->context, &b->own);
+		assert_ptr_equal(b->own.top, c);
+		assert_int_equal(b->own.effective, 30);
+		if (!dies) {
+			assert_ptr_equal(first->own.top, first);
+			assert_int_equal((int64_t)first->regs.rax, -GYRE_EDEAD);
+			core_destroy(&first->object);
+		}
+		/* Who waited for C is served next, though its first caller is gone. */
+		reply(c, 7);
+		assert_int_equal(b->regs.rax, 7);
+		assert_int_equal(b->state, THREAD_RUNNING);
+		assert_ptr_equal(c->client, waits);
+		reply(c, 8);
+		assert_int_equal(waits->regs.rax, 8);
+		core_destroy(&inner->object);
+		if (dies)
+			core_destroy(&outer->object);
+		core_destroy(&b->object);
+		core_destroy(&c->object);
+		core_destroy(&waits->object);
+	}
+}
+
 /* Threads that call, answer, fault, stop, start and die in any order; books and queues hold after each step. */
 static void random_calls_keep_the_books(void **state)
 {
@@ -554,6 +605,7 @@ int main(void)
 		TEST(a_fault_is_a_call_that_keeps_the_registers),
 		TEST(a_stopped_server_keeps_its_callers_waiting),
 		TEST(calls_nest_only_so_deep),
+		TEST(a_chain_goes_on_without_its_beginning),
 		TEST(random_calls_keep_the_books),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -154,6 +154,11 @@ bool pagetable_split(struct pagetable *table, struct path *path, unsigned int le
 	return true;
 }
 
+static void spend(struct pagetable_unmap *unmap, unsigned int steps)
+{
+	unmap->budget -= unmap->budget > steps ? steps : unmap->budget;
+}
+
 /* What is expected, remembered over the pages of a run. */
 struct expected {
 	uint64_t page, end, frame;
@@ -165,7 +170,7 @@ static void expected_at(struct expected *run, struct pagetable_unmap *unmap, uin
 		return;
 	run->page = page;
 	run->end = page + unmap->expect(unmap->context, page, most, &run->frame);
-	unmap->budget -= unmap->budget > 1 ? 2 : unmap->budget;
+	spend(unmap, 2);
 }
 
 /* Leaves of the last level in one table. Pages done. */
@@ -176,7 +181,7 @@ static uint64_t unmap_small(struct pagetable *table, struct path *path, uint64_t
 	unsigned int room = 512 - entry_index(page, 0), cleared = 0, n = 0;
 	if (pages > room)
 		pages = room;
-	for (; n < pages && unmap->budget > 0; n++, unmap->budget--) {
+	for (; n < pages && unmap->budget > 0; n++, spend(unmap, 1)) {
 		if (!entry_present(table->format, entry[n]))
 			continue;
 		if (unmap->expect != NULL) {
@@ -213,7 +218,7 @@ static int64_t unmap_large(struct pagetable *table, struct path *path, unsigned 
 	if (part < size) {
 		if (pagetable_split(table, path, level)) {
 			unmap->changed = true;
-			unmap->budget -= unmap->budget > 100 ? 100 : unmap->budget;
+			spend(unmap, 100);
 			return 0;
 		}
 		if (!unmap->must)
@@ -231,7 +236,7 @@ static int64_t unmap_some(
 {
 	struct path path;
 	unsigned int level = path_walk(table, page, 0, &path);
-	unmap->budget--;
+	spend(unmap, 1);
 	if (!entry_present(table->format, *path.at[level]) && level > 0) {
 		uint64_t rest = pagetable_level_pages(level) - (page & (pagetable_level_pages(level) - 1));
 		return (int64_t)(rest < pages ? rest : pages);
@@ -241,7 +246,7 @@ static int64_t unmap_some(
 	if (unmap->expect == NULL && entry_index(page, 0) == 0 &&
 		pages >= 512) { /* the whole table, whatever is in it */
 		unsigned int count = entry_count(*path.at[1]);
-		unmap->budget -= unmap->budget > 8 ? 8 : unmap->budget;
+		spend(unmap, 8);
 		unmap->changed = true;
 		path_release(table, &path, 0, count, &unmap->freed);
 		return 512;

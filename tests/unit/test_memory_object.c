@@ -401,6 +401,20 @@ static void memory_dies_with_its_owner_everywhere(void **state)
 	core_destroy(&user->object);
 }
 
+/* Whatever budget is left in whichever loop, it never wraps around. */
+static void ends_come_in_pieces(void **state)
+{
+	(void)state;
+	struct process *process = core_process(200);
+	for (unsigned int mapped = 0; mapped < 40; mapped++) {
+		struct memory *memory = core_memory(process, 1000, 0x1201);
+		for (unsigned int i = 0; i < mapped; i++)
+			assert_int_equal(core_map(&process->aspace, memory, 20 * i, 0x40000 + 21 * i, 7, RW), 7);
+		assert_true(core_destroy(&memory->object) >= 40);
+	}
+	core_destroy(&process->object);
+}
+
 static void records_are_bounded(void **state)
 {
 	(void)state;
@@ -510,6 +524,7 @@ int main(void)
 		TEST(a_revocation_needs_no_frames),
 		TEST(a_replaced_page_shows_its_source_until_that_goes),
 		TEST(memory_dies_with_its_owner_everywhere),
+		TEST(ends_come_in_pieces),
 		TEST(records_are_bounded),
 		TEST(random_changes_keep_the_books),
 	};

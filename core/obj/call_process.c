@@ -98,8 +98,8 @@ int64_t call_thread_schedule(struct cpu *cpu, struct thread *caller, struct regs
 	if ((slice != 0 && slice < SCHED_US_MIN) ||
 		(period != 0 && (period < SCHED_US_MIN || budget < SCHED_US_MIN / 4)))
 		return -GYRE_EINVAL;
-	/* Nobody gets above who made him. What a thread has already it may keep. */
-	if (priority > caller->own.priority && priority > thread->own.priority)
+	/* Root decides what its processes have, and none of them gets more. */
+	if (priority > caller->own.priority && priority > thread->own.priority && caller->process != root_process)
 		return -GYRE_EACCES;
 	if (ARG6(regs) != thread->cpu)
 		return thread->client != NULL || thread->state == THREAD_CALLING || thread->state == THREAD_QUEUED

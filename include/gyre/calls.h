@@ -132,7 +132,7 @@ enum gyre_call { GYRE_CALLS(GYRE_CALL_ENUM) GYRE_CALL_COUNT = 53 };
  * thread_stop(thread[MANAGE]) -> 0                stops it where it is (a running vcpu is left first); it can be started again
  * thread_schedule(thread[MANAGE] or 0, priority 0..63, slice in microseconds or 0, budget, period in microseconds, cpu) -> 0
  *	Higher priorities run first, equals in turn for a slice (0: 10,000, which is the
- *	longest). -EACCES: above the caller's own priority. With period > 0 the thread runs for at most budget in each
+ *	longest). -EACCES: above the caller's own priority (but root's). With period > 0 the thread runs for at most budget in each
  *	period (100 us to an hour, budget at least 25 us). cpu: its CPU from now on. -EBUSY: in the middle of a call. While others wait for a
  *	server that runs on this thread's time, it is not held back by its budget, and pays later.
  * thread_registers(thread[MANAGE], direction 0 read / 1 write, struct gyre_thread_registers *) -> 0      of a stopped or faulted thread, else

@@ -170,7 +170,7 @@ static void expected_at(struct expected *run, struct pagetable_unmap *unmap, uin
 		return;
 	run->page = page;
 	run->end = page + unmap->expect(unmap->context, page, most, &run->frame);
-	spend(unmap, 2);
+	spend(unmap, 24); /* several looks into a tree */
 }
 
 /* Leaves of the last level in one table. Pages done. */

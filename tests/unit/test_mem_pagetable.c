@@ -188,6 +188,30 @@ static void unmapping_comes_in_bounded_pieces(void **state)
 	end();
 }
 
+static uint64_t expect_one(void *context, uint64_t page, uint64_t most, uint64_t *frame)
+{
+	(void)context;
+	(void)most;
+	*frame = page + 7;
+	return 1;
+}
+
+/* Whatever is left of a budget, in whichever loop, it does not wrap around: then one call would do it all. */
+static void a_budget_stays_used_up(void **state)
+{
+	(void)state;
+	for (unsigned int budget = 1; budget < 200; budget++) {
+		begin(&ept, 100);
+		assert_int_equal(map(1, 8, 3000, R), 3000);
+		struct pagetable_unmap request = {.budget = budget, .expect = expect_one};
+		int64_t n = pagetable_unmap(&table, 1, 3000, &request);
+		pagetable_unmap_free(&table, &request);
+		assert_int_equal(request.budget, 0);
+		assert_in_range(n, budget > 30, budget);
+		end();
+	}
+}
+
 static void cache_types_survive_a_split(void **state)
 {
 	(void)state;
@@ -394,6 +418,7 @@ int main(void)
 		TEST(a_failed_map_adds_no_tables),
 		TEST(empty_tables_go_at_once),
 		TEST(unmapping_comes_in_bounded_pieces),
+		TEST(a_budget_stays_used_up),
 		TEST(cache_types_survive_a_split),
 		TEST(the_dirty_log_sees_each_write_once),
 		TEST(a_log_that_does_not_fit_the_quota_goes_again),

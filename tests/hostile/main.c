@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/hostile/main.c: rounds, in each of which two threads and a child process attack for a while and are ended wherever they stand. The VM's command
+ * line says what to do: "seed=N rounds=N [end=fault] [never]", or "victim" for a VM that only watches that nobody changes its memory or keeps it waiting.
+ */
+#include "lib/native.h"
+#include "lib/string.h"
+#include "tests/hostile/hostile.h"
+
+#define WORKERS	      3u /* the last in the child process */
+#define STACK_BYTES   16384u
+#define CHILD_QUOTA   80u
+#define ROUND_MS      4u
+#define SWEEP_ROUNDS  2u
+#define VICTIM_PAGES  256u
+#define VICTIM_GAP_MS 250u
+
+struct hostile hostile;
+static struct worker workers[WORKERS];
+static uint8_t stacks[WORKERS][STACK_BYTES] __attribute__((aligned(4096)));
+static char data_segment[] = "first of all"; /* any variable with a value */
+static uint64_t tsc_khz;
+
+/* ---- workers ---- */
+
+static void attack(void *argument)
+{
+	struct worker *w = argument;
+	handles_make(w);
+	for (;;) {
+		uint64_t kind = random_below(w, 64);
+		if (kind < 2)
+			random_odd_thread(w, 0);
+		else if (kind < 12)
+			random_guest(w);
+		else
+			random_call(w);
+	}
+}
+
+static uint64_t stack_of(unsigned number)
+{
+	return (uintptr_t)stacks[number] + STACK_BYTES - 8;
+}
+
+static handle_t worker_begin(unsigned number, uint64_t seed)
+{
+	struct worker *w = &workers[number];
+	w->number = number;
+	w->seed = seed;
+	w->vm = w->vcpu = 0;
+	long thread = thread_create(
+		0, (uintptr_t)attack, stack_of(number), (uintptr_t)w, random_fault_handle(w), random_below(w, 4) == 0);
+	if (thread < 0)
+		return 0;
+	thread_schedule((handle_t)thread, (uint32_t)random_below(w, 31), 0, 0, 0, 0);
+	thread_start((handle_t)thread);
+	return (handle_t)thread;
+}
+
+/* The same program with the same data, in a process of its own, from pages of guest RAM. */
+static handle_t child_begin(uint64_t seed)
+{
+	struct worker *w = &workers[WORKERS - 1];
+	uint64_t text = ((uintptr_t)data_segment & ~4095ull) - (uintptr_t)native_image;
+	uint64_t bytes = (uint64_t)(native_image_end - native_image);
+	long process = process_create(CHILD_QUOTA);
+	if (process < 0)
+		return 0;
+	w->number = WORKERS - 1;
+	w->seed = seed;
+	w->vm = w->vcpu = 0;
+	memcpy((void *)(RAM_ADDRESS + IMAGE_COPY), native_image, text);
+	memcpy((void *)(RAM_ADDRESS + IMAGE_COPY + text), native_image + text,
+		(uintptr_t)native_stack - 4096 - (uintptr_t)native_image - text);
+	const handle_t child = (handle_t)process, ram = hostile.start->ram;
+	memory_map_all(
+		child, ram, IMAGE_COPY / 4096, (uintptr_t)native_image, text / 4096, GYRE_RIGHT_READ | GYRE_RIGHT_EXEC);
+	memory_map_all(child, ram, (IMAGE_COPY + text) / 4096, (uintptr_t)native_image + text,
+		(bytes - text + 4095) / 4096, GYRE_RIGHT_READ | GYRE_RIGHT_WRITE);
+	memory_map_all(child, hostile.start->ram, 0, RAM_ADDRESS, 512, GYRE_RIGHT_READ | GYRE_RIGHT_WRITE);
+	memory_map_all(child, ram, START_COPY / 4096, GYRE_START_ADDRESS, 2, GYRE_RIGHT_READ);
+	long thread = thread_create(child, (uintptr_t)attack, stack_of(WORKERS - 1), (uintptr_t)w, 0, 0);
+	for (unsigned i = 0; i < 6; i++)
+		handle_copy(child, random_handle(w), (uint32_t)random_below(w, 0x400) | GYRE_RIGHT_COPY, 0);
+	handle_copy(child, (handle_t)thread, GYRE_RIGHT_MANAGE | GYRE_RIGHT_READ, 0);
+	if (thread > 0) {
+		thread_schedule((handle_t)thread, (uint32_t)random_below(w, 31), 0, 0, 0, 0);
+		thread_start((handle_t)thread);
+	}
+	return child;
+}
+
+/* ---- rounds ---- */
+
+static bool is_kept(handle_t handle)
+{
+	const struct gyre_start *start = hostile.start;
+	return handle == start->ram || handle == start->event || handle == start->event_root ||
+	       handle == start->endpoint || handle == start->interrupt || handle == start->kernel.memory ||
+	       handle == hostile.protect[0];
+}
+
+/* Whatever is left of earlier rounds: else the quota would soon be used up. */
+static void sweep(void)
+{
+	for (handle_t handle = 1; handle < 4096; handle++)
+		if (!is_kept(handle) && object_destroy(handle) != -GYRE_EHANDLE)
+			handle_close(handle);
+	memory_unmap_all(0, ARENA_ADDRESS, ARENA_PAGES);
+}
+
+static void sleep_ms(uint64_t ms)
+{
+	uint64_t bits, end = tsc() + ms * tsc_khz;
+	while (tsc() < end) {
+		long result = event_wait(hostile.protect[0], end, &bits);
+		if (result < 0 && result != -GYRE_ETIMEOUT && result != -GYRE_EBUSY)
+			hostile.protect[0] = (handle_t)event_create();
+	}
+}
+
+static void round_play(uint64_t seed)
+{
+	handle_t thread[WORKERS];
+	for (unsigned i = 0; i + 1 < WORKERS; i++)
+		thread[i] = worker_begin(i, seed * 8 + i + 1);
+	thread[WORKERS - 1] = child_begin(seed * 8 + WORKERS);
+	for (unsigned i = 0; i < 2; i++) {
+		struct gyre_thread_registers registers;
+		sleep_ms(ROUND_MS / 2);
+		thread_stop(thread[i]);
+		thread_registers(thread[i], 0, &registers);
+		thread_start(thread[i]);
+	}
+	for (unsigned i = 0; i < WORKERS; i++)
+		object_destroy(thread[i]);
+}
+
+static uint64_t number_after(const char *word, uint64_t otherwise)
+{
+	const char *at = strstr(hostile.start->text + hostile.start->append, word);
+	uint64_t value = 0;
+	if (at == NULL)
+		return otherwise;
+	for (at += strlen(word); *at >= '0' && *at <= '9'; at++)
+		value = value * 10 + (uint64_t)(*at - '0');
+	return value;
+}
+
+static bool asked(const char *word)
+{
+	return strstr(hostile.start->text + hostile.start->append, word) != NULL;
+}
+
+static void __attribute__((noreturn)) end(uint32_t code, const char *text)
+{
+	struct gyre_channel *channel = (struct gyre_channel *)GYRE_CHANNEL_ADDRESS;
+	memcpy(channel->end_text, text, strlen(text) + 1);
+	struct message message = {.word = {GYRE_ROOT_END, GYRE_END_DEBUG_EXIT, code}};
+	if (endpoint_call(hostile.start->endpoint, &message) < 0)
+		native_panic("hostile: root does not listen");
+	thread_exit();
+}
+
+/* ---- the victim ---- */
+
+static void victim(void)
+{
+	uint64_t *memory = (uint64_t *)RAM_ADDRESS, longest = 0, beats = number_after("beats=", 50), bits;
+	const uint64_t words = VICTIM_PAGES * 512ull;
+	for (uint64_t i = 0; i < words; i++)
+		memory[i] = i * 0x9e3779b97f4a7c15ull;
+	for (uint64_t beat = 0; beat < beats; beat++) {
+		uint64_t due = tsc() + 10 * tsc_khz;
+		event_wait(hostile.protect[0], due, &bits);
+		uint64_t late = tsc() - due;
+		longest = late > longest ? late : longest;
+		for (uint64_t i = 0; i < words; i++)
+			if (memory[i] != i * 0x9e3779b97f4a7c15ull)
+				end(11, "its memory was changed");
+	}
+	native_log("victim: %lu beats, at most %lu ms late", beats, longest / tsc_khz);
+	end(longest / tsc_khz > VICTIM_GAP_MS ? 12 : 3, "all is well");
+}
+
+void native_main(void *argument)
+{
+	struct gyre_machine_info machine;
+	hostile.start = argument;
+	machine_info(&machine);
+	tsc_khz = machine.tsc_khz;
+	hostile.protect[0] = (handle_t)event_create();
+	hostile.protect[1] = hostile.start->endpoint;
+	hostile.protect[2] = hostile.start->event_root;
+	hostile.protect[3] = hostile.start->ram;
+	if (memory_map_all(0, hostile.start->ram, 0, RAM_ADDRESS, hostile.start->memory / 4096,
+		    GYRE_RIGHT_READ | GYRE_RIGHT_WRITE) < 0)
+		end(10, "its memory cannot be mapped");
+	/* What is refused whatever happens. */
+	if (thread_schedule(0, GYRE_PRIORITIES - 1, 0, 0, 0, 0) != -GYRE_EACCES)
+		end(20, "it got a priority above root's");
+	if (thread_schedule(0, 32, 3600000000, 0, 0, 0) != -GYRE_EINVAL)
+		end(21, "it got a slice of an hour");
+	if (object_destroy(hostile.start->event) != -GYRE_EPERM)
+		end(22, "it ended an object of root's");
+	if (memory_map(0, hostile.start->ram, 0, GYRE_USER_END, 1, GYRE_RIGHT_READ) != -GYRE_EINVAL)
+		end(23, "it mapped the page whose end is not canonical");
+	if (asked("victim"))
+		victim();
+	memcpy((void *)(RAM_ADDRESS + START_COPY), hostile.start, 8192);
+	uint64_t seed = number_after("seed=", 1), rounds = number_after("rounds=", 100), calls = 0;
+	native_log("hostile: seed %lu, %lu rounds", seed, rounds);
+	for (uint64_t i = 0; i < rounds; i++) {
+		round_play(seed + i);
+		if (i % SWEEP_ROUNDS == SWEEP_ROUNDS - 1 || asked("sweep"))
+			sweep();
+	}
+	for (unsigned i = 0; i < WORKERS; i++)
+		calls += workers[i].calls;
+	native_log("hostile: %lu calls, %lu runs of guests", calls, workers[0].runs + workers[1].runs);
+	for (unsigned number = 0; asked("never") && number < GYRE_CALL_COUNT; number++)
+		if (workers[0].good[number] + workers[1].good[number] == 0)
+			native_log("hostile: call %u never succeeded", number);
+	if (asked("end=fault"))
+		memory_unmap(0, (uintptr_t)native_image & ~4095ull, 1024);
+	for (unsigned i = 0; i + 1 < WORKERS; i++)
+		worker_begin(i, seed + i); /* root ends them in the middle of it */
+	sleep_ms(1);
+	end(3, "done");
+}

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A monitor that attacks the core with random calls, threads, processes and guests (A01, A10, A33, A57, A58), beside a victim that watches its memory
+and the clock. The core is a test build: root has it check its invariants while this goes on. GYRE_HOSTILE_ROUNDS and GYRE_HOSTILE_SEED ask for more."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TREE = Path(__file__).resolve().parents[2]
+ROUNDS = int(os.environ.get("GYRE_HOSTILE_ROUNDS", "150"))
+SEED = int(os.environ.get("GYRE_HOSTILE_SEED", "1"))
+ENDED, MONITOR_FAILED = 7, 4  # 2 * 3 + 1, and what a crash of the monitor gives
+
+
+@pytest.fixture(scope="module")
+def folder(build, tmp_path_factory):
+    """Gyre with a core that checks itself and the attacker in the monitor's place."""
+    lib, checked = tmp_path_factory.mktemp("hostile"), build / "checked"
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    words = ["make", "-C", TREE, f"B={checked}", "DEPS=no", "TEST_CORE=1", "core"]
+    subprocess.run(words, env=environment, check=True, capture_output=True)
+    shutil.copy(checked / "gyre-core.elf", lib / "gyre-core.elf")
+    shutil.copy(build / "root.elf", lib / "root.elf")
+    shutil.copy(build / "hostile.elf", lib / "monitor.elf")
+    return lib
+
+
+def attack(gyre, build, folder, append, expected):
+    words = ["--lib-dir", folder, "--core-option", "accounts=on"]
+    for name, text in (("hostile", append), ("victim", "victim beats=100")):
+        words += ["--vm", name, "--kernel", build / "guests/testkernel.elf", "--append", text, "--memory", "32M"]
+    seconds = 60 + ROUNDS // 10
+    result = gyre.emulate(*words, seconds=seconds)
+    assert result.returncode == expected, result.stderr[-8000:]
+    assert "victim: all is well" in result.stderr, result.stderr[-8000:]
+    assert "invariants do not hold" not in result.stderr and "core: check:" not in result.stderr, result.stderr[-8000:]
+    before, after = re.findall(r"accounts \w+: (.*)", result.stderr)
+    assert before == after
+    return result
+
+
+@pytest.mark.parametrize("seed", (SEED, SEED + 1000))
+def test_the_core_and_others_survive_an_attack(gyre, build, folder, seed):
+    result = attack(gyre, build, folder, f"seed={seed} rounds={ROUNDS}", ENDED)
+    calls, runs = re.search(r"hostile: (\d+) calls, (\d+) runs of guests", result.stderr).groups()
+    assert int(calls) > 20 * ROUNDS and int(runs) > ROUNDS
+
+
+def test_a_monitor_that_ends_in_the_middle_of_it_leaves_nothing(gyre, build, folder):
+    attack(gyre, build, folder, f"seed={SEED + 2000} rounds={ROUNDS // 3} end=fault", MONITOR_FAILED)

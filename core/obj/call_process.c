@@ -3,6 +3,7 @@
  * core/obj/call_process.c: the calls on processes and threads. include/gyre/calls.h says what each promises.
  */
 #include "core/obj/call.h"
+#include "core/x86/log.h"
 #include "core/sched/endpoint.h"
 #include "core/x86/timer.h"
 #include "core/x86/user_copy.h"
@@ -166,7 +167,8 @@ int64_t call_thread_registers(struct cpu *cpu, struct thread *caller, struct reg
 
 int64_t call_thread_exit(struct cpu *cpu, struct thread *caller, struct regs *regs)
 {
-	(void)regs;
+	if (caller->essential)
+		panic_regs(regs, "root ended by its own call");
 	thread_kill(cpu, caller);
 	return CALL_LATER;
 }

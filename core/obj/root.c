@@ -236,6 +236,7 @@ void root_start(struct cpu *cpu, const struct boot_info *boot, const struct acpi
 	load_info(boot, acpi);
 	if (thread_create(&root, &start, &thread) < 0)
 		panic("the pool is too small; give more by pool=");
+	thread->essential = true;
 	give(&root.object, GYRE_RIGHT_READ | GYRE_RIGHT_COPY | GYRE_RIGHT_MANAGE, GYRE_ROOT_PROCESS);
 	give(&thread->object, GYRE_RIGHT_READ | GYRE_RIGHT_COPY | GYRE_RIGHT_MANAGE, GYRE_ROOT_THREAD);
 	make_memory(boot);

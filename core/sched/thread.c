@@ -121,6 +121,9 @@ void fault_report(struct cpu *cpu, struct thread *thread, uint64_t trap, uint64_
 void thread_crash(struct cpu *cpu, struct thread *thread, const char *why)
 {
 	const struct regs *regs = &thread->regs;
+	if (thread->essential)
+		panic_regs(regs, "root ended: %s; error %lx, address %lx", why, (unsigned long)thread->fault[1],
+			(unsigned long)thread->fault[2]);
 	log_warn("process %u: thread %u ended: %s; error %lx, address %lx", thread->process->number, thread->number,
 		why, (unsigned long)thread->fault[1], (unsigned long)thread->fault[2]);
 	log_warn("  rip %lx rsp %lx rflags %lx rax %lx rbx %lx rcx %lx rdx %lx", (unsigned long)regs->rip,

@@ -64,6 +64,7 @@ struct thread {
 	uint8_t depth;		       /* of calls that led to it */
 	bool stop_pending;	       /* to be stopped when its call or wait ends */
 	bool was_receiving;	       /* STOPPED while RECEIVING */
+	bool essential;		       /* root's first: without it nobody ends the machine, so the core stops */
 	uint32_t cpu;
 	/* as a client */
 	struct thread *server;	   /* CALLING */

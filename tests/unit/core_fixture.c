@@ -88,6 +88,13 @@ void log_error(const char *format, ...)
 	va_end(arguments);
 	core.log_lines++;
 }
+_Noreturn void panic_regs(const struct regs *regs, const char *format, ...)
+{
+	(void)regs;
+	fprintf(stderr, "the core would stop: %s\n", format);
+	abort();
+}
+
 void panic(const char *format, ...)
 {
 	va_list arguments;

@@ -242,10 +242,12 @@ fuzz: $(FUZZ_TARGETS:%=$(B)/fuzz/%) ## runs each fuzz target for FUZZ_SECONDS
 	$(Q)$(PYTHON) tests/run --build $(B) --seconds $(FUZZ_SECONDS) fuzz
 # The sources of a target are named as those of a unit test are.
 fuzz_words = $(shell sed -n 's/.*unit-\(sources\|libs\):\(.*\)\*\/.*/\2/p' tests/fuzz/$(1).c)
+# In a function of its own: a % in a pattern rule's prerequisites would be the stem.
+fuzz_sources = $(filter-out -l%,$(call fuzz_words,$(1)))
 # One compiler call for all of them, which writes no dependencies of each: any header that they may read makes a target anew.
 FUZZ_HEADERS := $(wildcard include/gyre/*.h lib/*.h monitor/*.h monitor/*/*.h services/root/*.h tools/gyre/*.h)
 .SECONDEXPANSION:
-$(B)/fuzz/%: tests/fuzz/%.c $$(filter-out -l%,$$(call fuzz_words,$$*)) $(FUZZ_HEADERS) | $(INSTALLED)
+$(B)/fuzz/%: tests/fuzz/%.c $$(call fuzz_sources,$$*) $(FUZZ_HEADERS) | $(INSTALLED)
 	$(call say,FUZZ,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)clang -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(UNIT_CFLAGS)) \

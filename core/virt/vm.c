@@ -11,7 +11,7 @@
 #include "core/x86/irq.h"
 #include "core/x86/lapic.h"
 
-#define GUEST_PAGES (1ull << 40) /* 52 bits of address */
+#define GUEST_PAGES (1ull << 36) /* what four levels of nested tables reach: 48 bits of address */
 
 static void flush(struct aspace *aspace, uint64_t first_page, uint64_t pages)
 {

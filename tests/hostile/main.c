@@ -206,6 +206,10 @@ void native_main(void *argument)
 		end(22, "it ended an object of root's");
 	if (memory_map(0, hostile.start->ram, 0, GYRE_USER_END, 1, GYRE_RIGHT_READ) != -GYRE_EINVAL)
 		end(23, "it mapped the page whose end is not canonical");
+	const long vm = vm_create(0);
+	if (vm_map((handle_t)vm, hostile.start->ram, 0, 1ull << 36, 1, GYRE_RIGHT_READ) != -GYRE_EINVAL)
+		end(24, "it mapped a page that no guest can reach, at the place of another");
+	object_destroy((handle_t)vm);
 	if (asked("victim"))
 		victim();
 	memcpy((void *)(RAM_ADDRESS + START_COPY), hostile.start, 8192);

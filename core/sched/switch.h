@@ -7,7 +7,7 @@
 
 #include "core/sched/sched.h"
 
-/* What few threads have: an FPU, I/O ports, segment bases; and what a guest left in the processor. */
+/* What few threads have: an FPU, segment bases, I/O ports that are not in the TSS yet; and what a guest left in the processor. */
 void switch_special(struct cpu *cpu, struct thread *next);
 
 static inline void thread_switch_to(struct cpu *cpu, struct thread *next)
@@ -18,9 +18,12 @@ static inline void thread_switch_to(struct cpu *cpu, struct thread *next)
 	struct process *process = next->process;
 	cpu_set_regs(cpu, &next->regs);
 	cpu->thread = next;
-	if (((uint64_t)cpu->vcpu | (uint64_t)cpu->ioports_held | cpu->sched.special | next->special |
-		    (uint64_t)process->ioports) != 0)
+	const uint8_t *ports = process->ioports;
+	if (((uint64_t)cpu->vcpu | cpu->sched.special | next->special) != 0 ||
+		(ports != NULL && ports != cpu->ioports_held))
 		switch_special(cpu, next);
+	else
+		cpu->tss.ioport_offset = ports == NULL ? TSS_IOPORT_NONE : offsetof(struct tss, ioports);
 	if (process != cpu->process) {
 		cpu->process = process;
 		cr3_write(process->aspace.table.root.value);

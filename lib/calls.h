@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lib/calls.h: every call of include/gyre/calls.h as an inline function, for native processes. The convention is there. The core keeps all
- * registers but RAX, RCX and R11, and those in which a call returns words, so a stub costs no more than loading its arguments.
+ * registers but RAX, RCX and R11, and those in which a call returns words, so a stub costs no more than loading its arguments. vcpu_run is in a header of its own.
  * At the end: calls on ranges, repeated until all is done.
  */
 #ifndef LIB_CALLS_H
@@ -14,6 +14,7 @@
 #include "gyre/errors.h"
 #include "gyre/rights.h"
 #include "gyre/vcpu.h"
+#include "lib/vcpu_run.h"
 
 typedef uint32_t handle_t;
 
@@ -304,10 +305,6 @@ static inline long vm_dirty_take(handle_t vm, uint64_t gpa_page, uint64_t pages,
 static inline long vcpu_create(handle_t vm, uint32_t apic_id, void *address)
 {
 	return call3(GYRE_CALL_vcpu_create, vm, apic_id, (uintptr_t)address);
-}
-static inline long vcpu_run(handle_t vcpu)
-{
-	return call1(GYRE_CALL_vcpu_run, vcpu);
 }
 static inline long vcpu_kick(handle_t vcpu, uint32_t flags)
 {

@@ -17,6 +17,7 @@ static const call_function call_table[GYRE_CALL_COUNT] = {GYRE_CALLS(CALL_ENTRY)
 GYRE_CALLS(CALL_NUMBER_CHECK)
 
 uint64_t call_counts[64];
+_Static_assert(GYRE_CALL_vcpu_run == CALL_VCPU_RUN, "core/x86/entry.S has a way of its own for it");
 
 const object_end object_ends[GYRE_OBJECT_TYPES] = {
 	[GYRE_OBJECT_MEMORY] = memory_end,
@@ -31,8 +32,9 @@ const object_end object_ends[GYRE_OBJECT_TYPES] = {
 	[GYRE_OBJECT_MACHINE] = machine_end,
 };
 
-static __attribute__((noinline)) void call_any(struct cpu *cpu, struct regs *regs, uint64_t number)
+static __attribute__((noinline)) void call_any(struct cpu *cpu, uint64_t number)
 {
+	struct regs *regs = cpu->regs;
 	if (number >= GYRE_CALL_COUNT) {
 		regs->rax = (uint64_t)-GYRE_ENOSYS;
 		return;
@@ -42,22 +44,19 @@ static __attribute__((noinline)) void call_any(struct cpu *cpu, struct regs *reg
 		regs->rax = (uint64_t)result;
 }
 
-void core_call(struct cpu *cpu, struct regs *regs)
+void core_call(struct cpu *cpu, uint64_t number)
 {
-	uint64_t number = regs->rax;
 	off_begin(cpu);
 #ifdef GYRE_TEST_CORE
 	call_counts[number < 64 ? number : 63]++;
 #endif
-	/* Those that are made most, at once. */
+	/* Those that are made most, at once; vcpu_run does not come here. */
 	if (number == GYRE_CALL_endpoint_call)
 		endpoint_call(cpu, cpu->thread);
 	else if (number == GYRE_CALL_endpoint_reply_wait)
 		endpoint_reply_wait(cpu, cpu->thread);
-	else if (number == GYRE_CALL_vcpu_run)
-		vcpu_run_call(cpu, regs);
 	else
-		call_any(cpu, regs, number);
+		call_any(cpu, number);
 }
 
 int64_t call_new_handle(struct thread *caller, struct object *object, uint32_t rights)

@@ -119,6 +119,7 @@ void handle_remove(struct handle *handle)
 	struct handle_table *table = &process->handles;
 	spin_lock(&table->lock);
 	list_remove(&handle->link);
+	__atomic_store_n(&handle->object->quick, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&handle->object, NULL, __ATOMIC_RELEASE);
 	table->full &= ~(1u << header->index);
 	table->count--;

@@ -22,11 +22,12 @@ struct cpu;
 enum object_state { OBJECT_ALIVE, OBJECT_DYING, OBJECT_DEAD };
 
 struct object {
-	uint8_t type;	       /* enum gyre_object_type */
-	uint8_t state;	       /* enum object_state */
-	uint16_t offset;       /* of this header in what was allocated */
-	uint32_t bytes;	       /* of the whole object, as it was allocated */
-	struct spinlock lock;  /* of the object where its type says so */
+	uint8_t type;	      /* enum gyre_object_type */
+	uint8_t state;	      /* enum object_state */
+	uint16_t offset;      /* of this header in what was allocated */
+	uint32_t bytes;	      /* of the whole object, as it was allocated */
+	struct spinlock lock; /* of the object where its type says so */
+	uint32_t quick; /* a handle's number that its user found good; 0 again when any of the object's handles goes */
 	struct process *owner; /* who pays */
 	struct list owned;     /* in owner->objects */
 	struct list handles;   /* struct handle.link */

@@ -9,12 +9,12 @@
 #ifndef CORE_VIRT_BARRIERS_H
 #define CORE_VIRT_BARRIERS_H
 
-#define BARRIER_EXIT_RSB 0x01u /* after each exit: the return stack is filled with harmless addresses */
+#define BARRIER_EXIT_RSB 0x01 /* after each exit: the return stack is filled with harmless addresses */
 #define BARRIER_EXIT_IBPB                                                                                              \
-	0x02u /* after each exit: returns and indirect branches of the core could be guided by the guest (retbleed, SRSO) */
-#define BARRIER_ENTRY_VERW  0x04u /* before each entry: buffers that leak by sampling (MDS, TSA) */
-#define BARRIER_USER_IBPB   0x08u /* before the monitor runs after its guest (VMSCAPE) */
-#define BARRIER_SWITCH_IBPB 0x10u /* before another process or guest runs */
+	0x02 /* after each exit: returns and indirect branches of the core could be guided by the guest (retbleed, SRSO) */
+#define BARRIER_ENTRY_VERW  0x04 /* before each entry: buffers that leak by sampling (MDS, TSA) */
+#define BARRIER_USER_IBPB   0x08 /* before the monitor runs after its guest (VMSCAPE) */
+#define BARRIER_SWITCH_IBPB 0x10 /* before another process or guest runs */
 
 /* For the assembly. */
 #define BARRIERS_SET	  0

@@ -66,7 +66,7 @@ static int state_common(struct thread *caller, struct regs *regs, uint32_t right
 		return -GYRE_EINVAL;
 	if ((error = handle_vcpu(caller->process, ARG1(regs), right, vcpu)) != 0)
 		return error;
-	return (*vcpu)->thread != NULL ? -GYRE_EBUSY : 0;
+	return vcpu_busy(*vcpu) ? -GYRE_EBUSY : 0;
 }
 
 int64_t call_vcpu_state_get(struct cpu *cpu, struct thread *caller, struct regs *regs)

@@ -4,9 +4,11 @@
  *
  * The run page can change at any time: each field is read once, checked, and then used. Nothing here trusts it: a monitor can break its own guest,
  * and nothing else. Nothing returns through the guest: its exit begins on an empty stack, and ends where a call's return would.
+ *
+ * What is the same at every entry is looked at when it changes: the handle (object.quick), and who else could ask for the thread (vcpu_hold()).
  */
 #include "core/obj/call.h"
-#include "core/virt/barriers.h"
+#include "core/virt/left.h"
 #include "core/virt/vcpu_ops.h"
 #include "core/virt/vm.h"
 #include "core/x86/entry.h"
@@ -50,11 +52,11 @@ static __attribute__((noinline)) int take_special(struct vcpu *vcpu, uint32_t fl
 }
 
 /* The whole of what vcpu_run_call() has a short form of. */
-static __attribute__((noinline)) int64_t run_unusual(struct cpu *cpu, struct thread *caller, struct vcpu *vcpu)
+static __attribute__((noinline)) int64_t run_unusual(struct cpu *cpu, struct vcpu *vcpu)
 {
 	struct gyre_vcpu_page *page = vcpu->page;
-	uint32_t flags = FETCH_ONCE(page->entry_flags), event = FETCH_ONCE(page->event),
-		 line = FETCH_ONCE(page->extint_line);
+	uint64_t wanted = FETCH_ONCE(page->wanted);
+	uint32_t flags = (uint32_t)wanted, event = FETCH_ONCE(page->event), line = (uint32_t)(wanted >> 32);
 	int error;
 	if ((event & GYRE_EVENT_VALID) == 0)
 		event = 0;
@@ -62,21 +64,35 @@ static __attribute__((noinline)) int64_t run_unusual(struct cpu *cpu, struct thr
 		if ((error = take_special(vcpu, flags, event)) < 0)
 			return error;
 	}
-	if (line != vcpu->line_seen) {
-		vcpu->line_seen = line;
+	if (line != vcpu->wanted_seen >> 32) {
+		vcpu->wanted_seen = (uint64_t)line << 32;
 		vlapic_lint0(&vcpu->lapic, line);
 		vcpu_hazard_set(vcpu, VCPU_HAZARD_EVENTS);
 	}
 	page->entry_flags = 0;
-	vcpu->thread = caller;
-	caller->vcpu = vcpu;
+	vcpu->ran = true;
 	vcpu_load(cpu, vcpu);
-	vcpu_ops->start(cpu, vcpu, (flags & GYRE_ENTRY_COMPLETED) != 0);
+	vcpu_ops->start_any(cpu, vcpu, (flags & GYRE_ENTRY_COMPLETED) != 0);
+}
+
+/*
+ * The next time this handle needs no look. Who removes it clears the word under the same lock; who destroys the vcpu marks it first and clears it then.
+ */
+static void remember_handle(struct process *process, struct vcpu *vcpu, const struct handle *entry, uint64_t number)
+{
+	spin_lock(&process->handles.lock);
+	if (entry->object == &vcpu->object)
+		__atomic_store_n(&vcpu->object.quick, (uint32_t)number, __ATOMIC_SEQ_CST);
+	if (!object_alive(&vcpu->object))
+		vcpu->object.quick = 0;
+	spin_unlock(&process->handles.lock);
 }
 
 /* Any vcpu, in any state. */
-static __attribute__((noinline)) int64_t run_checked(struct cpu *cpu, struct thread *caller, const struct handle *entry)
+static __attribute__((noinline)) int64_t run_checked(struct cpu *cpu, uint64_t handle)
 {
+	struct thread *caller = cpu->thread;
+	const struct handle *entry = handle_entry(&caller->process->handles, handle);
 	struct vcpu *vcpu;
 	if (entry == NULL || entry->object->type != GYRE_OBJECT_VCPU || !object_alive(entry->object))
 		return -GYRE_EHANDLE;
@@ -86,44 +102,53 @@ static __attribute__((noinline)) int64_t run_checked(struct cpu *cpu, struct thr
 		return -GYRE_EACCES;
 	if (vcpu->runner == NULL)
 		return -GYRE_EINVAL;
-	return vcpu->thread != NULL ? -GYRE_EBUSY : run_unusual(cpu, caller, vcpu);
+	if (vcpu_busy(vcpu))
+		return -GYRE_EBUSY;
+	remember_handle(caller->process, vcpu, entry, handle);
+	return run_unusual(cpu, vcpu);
 }
 
-/* The thread becomes the vCPU's, and this call's end is an exit of the guest. The short way: the vcpu that this processor holds already. */
-void vcpu_run_call(struct cpu *cpu, struct regs *regs)
+static __attribute__((noinline)) void run_slow(struct cpu *cpu, uint64_t handle)
 {
-	struct thread *caller = cpu->thread;
-	const struct handle *entry = handle_entry(&caller->process->handles, ARG1(regs));
-	struct vcpu *vcpu = cpu->vcpu;
-	struct gyre_vcpu_page *page;
-	uint32_t flags;
-	if (__builtin_expect(entry == NULL || vcpu == NULL || entry->object != &vcpu->object ||
-				     (entry->rights & GYRE_RIGHT_RUN) == 0 || vcpu->runner != caller->process ||
-				     vcpu->thread != NULL,
-		    0)) {
-		regs->rax = (uint64_t)run_checked(cpu, caller, entry);
-		return;
-	}
-	page = vcpu->page;
-	flags = FETCH_ONCE(page->entry_flags);
-	if (__builtin_expect((flags & ~GYRE_ENTRY_COMPLETED) != 0 ||
-				     (FETCH_ONCE(page->event) & GYRE_EVENT_VALID) != 0 || vcpu->unusual != 0 ||
-				     FETCH_ONCE(page->extint_line) != vcpu->line_seen || cpu->fpu_owner != vcpu->fpu,
-		    0)) {
-		regs->rax = (uint64_t)run_unusual(cpu, caller, vcpu);
-		return;
-	}
-	if (flags != 0)
-		page->entry_flags = 0;
-	vcpu->thread = caller;
-	caller->vcpu = vcpu;
-	vcpu_ops->start(cpu, vcpu, flags != 0);
+	cpu->thread->regs.rax = (uint64_t)run_checked(cpu, handle);
 }
 
-/* By the table of calls, which core_call() does not use for this one. */
+/* The right one, but not as it mostly is. */
+static __attribute__((noinline)) void run_known(struct cpu *cpu, struct vcpu *vcpu)
+{
+	cpu->thread->regs.rax = (uint64_t)(vcpu->thread != NULL ? -GYRE_EBUSY : run_unusual(cpu, vcpu));
+}
+
+/*
+ * The thread becomes the vCPU's, and this call's end is an exit of the guest. The short way: the vcpu that this processor holds already (so the caller is of
+ * its process: switching to another one's thread unloads it), by the handle that was looked at last, and the page asks for nothing but to go on.
+ */
+void vcpu_run_call(struct cpu *cpu, uint64_t handle)
+{
+	struct vcpu *vcpu = cpu->vcpu;
+	uint64_t wanted;
+	off_begin(cpu);
+#ifdef GYRE_TEST_CORE
+	call_counts[GYRE_CALL_vcpu_run]++;
+#endif
+	if (__builtin_expect(vcpu == NULL || handle == 0 || handle != vcpu->object.quick, 0))
+		return run_slow(cpu, handle);
+	if (__builtin_expect(((FETCH_ONCE(vcpu->page->pending) ^ vcpu->pending_seen) | vcpu->unusual |
+				     (uint64_t)vcpu->thread | ((uint64_t)cpu->fpu_owner ^ (uint64_t)vcpu->fpu)) != 0,
+		    0))
+		return run_known(cpu, vcpu);
+	wanted = FETCH_ONCE(vcpu->page->wanted) ^ vcpu->wanted_seen;
+	if (__builtin_expect(wanted > GYRE_ENTRY_COMPLETED, 0))
+		return run_known(cpu, vcpu);
+	vcpu->page->entry_flags = 0;
+	vcpu_ops->start(cpu, vcpu, (uint32_t)wanted);
+}
+
+/* By the table of calls, which the entry code does not use for this one. */
 int64_t call_vcpu_run(struct cpu *cpu, struct thread *caller, struct regs *regs)
 {
-	return run_checked(cpu, caller, handle_entry(&caller->process->handles, ARG1(regs)));
+	(void)caller;
+	return run_checked(cpu, ARG1(regs));
 }
 
 /* The thread's turn has come, and it is inside of vcpu_run. */
@@ -138,26 +163,31 @@ void vcpu_enter(struct cpu *cpu, struct vcpu *vcpu)
 		vcpu_hazard_clear(vcpu, VCPU_HAZARD_KICK | VCPU_HAZARD_END);
 		vcpu_to_monitor(vcpu, GYRE_EXIT_KICK, 0, 0, 0, 0);
 		vcpu_ops->fill(vcpu);
-		vcpu_left_to_monitor(cpu, vcpu);
+		vcpu_left_to_monitor(cpu, vcpu, vcpu->exit_kind);
 	}
 	vcpu_ops->run(cpu, vcpu);
 }
 
-static inline void leave_to_monitor(struct vcpu *vcpu, struct thread *thread)
+void vcpu_hold(struct cpu *cpu, struct vcpu *vcpu)
+{
+	vcpu->thread = cpu->thread;
+	cpu->thread->vcpu = vcpu;
+}
+
+static inline void let_go(struct vcpu *vcpu, struct thread *thread)
 {
 	thread->vcpu = NULL;
 	vcpu->thread = NULL;
-	thread->regs.rax = vcpu->exit_kind;
 }
 
-void vcpu_left_to_monitor(struct cpu *cpu, struct vcpu *vcpu)
+/* Something is due before. */
+void vcpu_left_slow(struct cpu *cpu, struct vcpu *vcpu, uint32_t kind)
 {
-	__atomic_store_n(&vcpu->in_guest, false, __ATOMIC_RELEASE);
-	vcpu->counters->exits[vcpu->exit_kind]++;
+	let_go(vcpu, cpu->thread);
 	barrier_before_user();
-	leave_to_monitor(vcpu, cpu->thread);
-	if (__builtin_expect(cpu->hazard == 0, 1))
-		core_resume(cpu);
+	if (cpu->hazard == 0)
+		core_resume(cpu, kind);
+	cpu->thread->regs.rax = kind;
 	core_enter(cpu);
 }
 
@@ -165,7 +195,7 @@ void vcpu_left(struct cpu *cpu, struct vcpu *vcpu, enum vcpu_next next)
 {
 	struct thread *thread = cpu->thread;
 	if (next == VCPU_MONITOR)
-		vcpu_left_to_monitor(cpu, vcpu);
+		vcpu_left_to_monitor(cpu, vcpu, vcpu->exit_kind);
 	__atomic_store_n(&vcpu->in_guest, false, __ATOMIC_SEQ_CST);
 	if (next == VCPU_HALT) {
 		thread_block(cpu, thread, THREAD_HALTED);
@@ -183,7 +213,6 @@ void vcpu_abandon(struct cpu *cpu, struct vcpu *vcpu, struct thread *thread)
 	(void)cpu;
 	vcpu_to_monitor(vcpu, GYRE_EXIT_KICK, 0, 0, 0, 0);
 	vcpu_ops->fill(vcpu);
-	leave_to_monitor(vcpu, thread);
-	if (!object_alive(&vcpu->object))
-		thread->regs.rax = (uint64_t)-GYRE_EDEAD;
+	let_go(vcpu, thread);
+	thread->regs.rax = object_alive(&vcpu->object) ? GYRE_EXIT_KICK : (uint64_t)-GYRE_EDEAD;
 }

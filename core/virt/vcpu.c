@@ -24,9 +24,7 @@ struct vcpu *vcpu_of_lapic(struct vlapic *lapic)
 void vcpu_wake(struct vcpu *vcpu)
 {
 	struct thread *thread = vcpu->thread;
-	if (thread == NULL)
-		return;
-	if (thread->state == THREAD_HALTED)
+	if (thread != NULL && thread->state == THREAD_HALTED)
 		thread_wake(cpu_current(), thread);
 	else if (__atomic_load_n(&vcpu->in_guest, __ATOMIC_SEQ_CST) && vcpu->cpu != cpu_current())
 		lapic_ipi(vcpu->cpu->apic_id, VECTOR_WAKE);
@@ -203,6 +201,7 @@ int vcpu_end(struct object *object, unsigned int *budget)
 	struct vcpu *vcpu = container_of(object, struct vcpu, object);
 	struct cpu *cpu = cpu_current();
 	vcpu->runner = NULL; /* nobody's from now on */
+	__atomic_store_n(&object->quick, 0, __ATOMIC_SEQ_CST);
 	if (vcpu->thread != NULL)
 		vcpu_abandon(cpu, vcpu, vcpu->thread);
 	while (!list_empty(&vcpu->events)) {

@@ -54,7 +54,9 @@ struct vcpu {
 	/* ---- hot: read or written by nearly every exit ---- */
 	struct gyre_vcpu_page *page; /* shared with the monitor, which can change it at any time */
 	struct gyre_vcpu_counters *counters;
-	uint32_t hazard; /* VCPU_HAZARD_; anybody */
+	uint64_t block_address; /* physical: the vendor's control block */
+	uint64_t host_address;	/* and where the host's state is kept, on the processor that holds this vcpu */
+	uint32_t hazard;	/* VCPU_HAZARD_; anybody */
 	union {
 		struct {
 			uint32_t
@@ -71,17 +73,18 @@ struct vcpu {
 	struct vm *vm;
 	struct gyre_trace_header *trace; /* NULL: off */
 	struct cpuid_table *cpuid;
-	uint32_t exit_kind; /* of the last exit to the monitor */
-	bool exit_plain;    /* the page needs no more than registers for it */
+	uint32_t exit_kind;    /* of the last exit to the monitor, but for ports */
+	uint64_t pending_seen; /* page->pending, as it was told: another value is the monitor's */
+	uint64_t wanted_seen;  /* page->wanted at the last entry, without flags */
 	struct fetch_cache fetch;
 	struct vlapic lapic;
 	/* ---- injection ---- */
-	uint32_t line_seen;   /* page->extint_line, as it was at the last entry */
 	uint32_t nmi_pending; /* 0, 1, 2 */
 	bool pv_kicked;	      /* a halt that comes now is not one: KVM_HC_KICK_CPU came first. Set by others, too */
 	/* ---- state that no vendor's hardware keeps ---- */
 	uint64_t dr[4];
 	bool dr_loaded; /* the processor holds them */
+	bool ran;	/* its policy can't change any more */
 	uint64_t tsc_offset, tsc_adjust, tsc_aux, spec_ctrl, xss;
 	uint64_t tsc_reported; /* by the last vcpu_state_get: given back, it changes nothing */
 	void *fpu;
@@ -90,7 +93,8 @@ struct vcpu {
 	struct vcpu_offers offers;
 	struct process *runner; /* whose threads may run it: the process, once the policy is set */
 	/* ---- its place among others ---- */
-	struct thread *thread;	 /* inside vcpu_run of it, or NULL */
+	struct thread *
+		thread; /* inside vcpu_run of it, or NULL: so too while the thread has not left its processor since it came in */
 	struct process *process; /* that made it: whose address space its windows are of */
 	struct list in_vm, events;
 	struct memory *pages; /* GYRE_VCPU_PAGES of the core's memory */
@@ -102,8 +106,11 @@ struct vcpu {
 	bool in_guest; /* its processor may use translations of the VM; others look at it */
 };
 
-#define VCPU_OFFSET_PAGE 56 /* core/virt's assembly */
-_Static_assert(offsetof(struct vcpu, page) == VCPU_OFFSET_PAGE, "entry.S");
+/* Whether a thread is inside vcpu_run of it. */
+static inline bool vcpu_busy(const struct vcpu *vcpu)
+{
+	return vcpu->thread != NULL || __atomic_load_n(&vcpu->in_guest, __ATOMIC_SEQ_CST);
+}
 
 #define COUNT(vcpu, kind) ((vcpu)->counters->exits[GYRE_EXIT_##kind]++)
 
@@ -147,7 +154,6 @@ static inline enum vcpu_next vcpu_to_monitor(
 	page->d1 = d1;
 	page->d2 = d2;
 	vcpu->exit_kind = kind;
-	vcpu->exit_plain = false;
 	return VCPU_MONITOR;
 }
 
@@ -164,9 +170,10 @@ int vcpu_policy_set(
 	struct vcpu *vcpu, const struct gyre_vcpu_policy *policy, struct gyre_cpuid_entry *entries, uint32_t count);
 
 /* ---- core/virt/run.c ---- */
-/* From the vendor's loop: what comes next is not the guest. Neither returns. */
+/* From the vendor's loop, before anything but the guest: the thread of this processor is inside of vcpu_run, for all to see. */
+void vcpu_hold(struct cpu *cpu, struct vcpu *vcpu);
+/* What comes next is not the guest. Does not return; nor does core/virt/left.h's vcpu_left_to_monitor(). */
 _Noreturn void vcpu_left(struct cpu *cpu, struct vcpu *vcpu, enum vcpu_next next);
-_Noreturn void vcpu_left_to_monitor(struct cpu *cpu, struct vcpu *vcpu);
 
 /* ---- core/virt/inject.c ---- */
 /* What the guest's processor can take now, as the vendor sees it. */

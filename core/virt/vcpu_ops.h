@@ -37,8 +37,12 @@ struct vcpu_ops {
 	 * Only VCPU_MONITOR has filled the page, but for what vcpu->exit says.
 	 */
 	void (*run)(struct cpu *cpu, struct vcpu *vcpu) __attribute__((noreturn));
-	/* The same from the page: RIP, RFLAGS, RSP, RAX, and CR2 with a page fault to inject. completed: the shadow ends, a single step is owed. */
-	void (*start)(struct cpu *cpu, struct vcpu *vcpu, bool completed) __attribute__((noreturn));
+	/*
+	 * The same from the page: RIP, RFLAGS, RSP, RAX. completed: the shadow ends, a single step is owed. start_any: and all else that the page
+	 * says: interruptibility, CR2 with a page fault to inject. Neither returns.
+	 */
+	void (*start)(struct cpu *cpu, struct vcpu *vcpu, uint32_t completed);
+	void (*start_any)(struct cpu *cpu, struct vcpu *vcpu, uint32_t completed) __attribute__((noreturn));
 	/* Fills the page as for an exit, without one. */
 	void (*fill)(struct vcpu *vcpu);
 

@@ -68,8 +68,8 @@ void vcpu_kick(struct cpu *cpu, struct vcpu *vcpu);
 _Noreturn void vcpu_enter(struct cpu *cpu, struct vcpu *vcpu);
 /* The thread leaves vcpu_run from outside: it was stopped, killed, or its vcpu is destroyed. thread->vcpu is NULL afterwards; rax is -GYRE_EDEAD or KICK. */
 void vcpu_abandon(struct cpu *cpu, struct vcpu *vcpu, struct thread *thread);
-/* The call vcpu_run: regs are the current thread's. Returns only if it is refused. */
-void vcpu_run_call(struct cpu *cpu, struct regs *regs);
+/* The call vcpu_run, from its own way in: of the current thread's regs only RIP, RFLAGS, RSP and RBP are its own. Returns only if it is refused. */
+void vcpu_run_call(struct cpu *cpu, uint64_t handle);
 int vcpu_end(struct object *object, unsigned int *budget);
 
 #endif

@@ -31,6 +31,8 @@
 /* SFMASK has cleared IF, TF, DF, AC and NT. RCX is the caller's RIP, R11 its RFLAGS; RSP is still its own. */
 syscall_entry:
 	swapgs
+	cmp $CALL_VCPU_RUN, %rax
+	je run_entry
 	mov %rsp, %gs:CPU_USER_RSP
 	mov %gs:CPU_REGS, %rsp
 	mov %rcx, REGS_rip(%rsp)
@@ -39,20 +41,19 @@ syscall_entry:
 	.irp name, SYSCALL_GENERAL
 	mov %\name, REGS_\name(%rsp)
 	.endr
-	mov %gs:CPU_SELF, %rbx
-	mov CPU_USER_RSP(%rbx), %rax
-	mov %rax, REGS_rsp(%rsp)
-	mov %rsp, %rsi
-	mov %rbx, %rdi
-	mov CPU_STACK_TOP(%rbx), %rsp
+	mov %gs:CPU_SELF, %rdi
+	mov CPU_USER_RSP(%rdi), %rcx
+	mov %rcx, REGS_rsp(%rsp)
+	mov %rax, %rsi
+	mov CPU_STACK_TOP(%rdi), %rsp
 	call core_call
 
-/* RBX: the processor. Whoever is to run now is decided by core_leave. */
+/* GS is the core's. Whoever is to run now is decided by core_leave. */
 leave:
-	mov %rbx, %rdi
+	mov %gs:CPU_SELF, %rdi
 	call core_leave
 resume:
-	mov CPU_REGS(%rbx), %rsp
+	mov %gs:CPU_REGS, %rsp
 	cmpq $REGS_TRAP_SYSCALL, REGS_trap(%rsp)
 	jne leave_all
 	mov REGS_rflags(%rsp), %r11
@@ -89,19 +90,50 @@ leave_all:
 	add $16, %rsp
 	iretq
 
+/*
+ * vcpu_run, which each exit to a monitor takes: all general registers but RSP and RBP are lost (gyre/calls.h), so there is little to keep. RIP and RFLAGS
+ * come from SYSCALL, and go back as they are if nobody has set regs.trap: then RIP was an address of ring 3, but for the canonical edge.
+ */
+run_entry:
+	mov %gs:CPU_REGS, %rdx
+	mov %rcx, REGS_rip(%rdx)
+	mov %r11, REGS_rflags(%rdx)
+	mov %rsp, REGS_rsp(%rdx)
+	mov %rbp, REGS_rbp(%rdx)
+	shr $47, %rcx
+	add $REGS_TRAP_RUN, %ecx /* not canonical: a value that no other has, with which core_resume does not return */
+	mov %rcx, REGS_trap(%rdx)
+	mov %rdi, %rsi
+	mov %gs:CPU_SELF, %rdi
+	mov CPU_STACK_TOP(%rdi), %rsp
+	call vcpu_run_call
+	jmp leave
+
+/* core_resume(cpu, result): the current thread's vcpu_run is over, and nothing is due before. */
+	.globl core_resume
+core_resume:
+	mov CPU_REGS(%rdi), %rdx
+	cmpq $REGS_TRAP_RUN, REGS_trap(%rdx)
+	jne 1f
+	mov REGS_rip(%rdx), %rcx
+	mov REGS_rflags(%rdx), %r11
+	mov REGS_rbp(%rdx), %rbp
+	mov REGS_rsp(%rdx), %rsp
+	mov %rsi, %rax
+	.irp name, ebx, edx, esi, edi, r8d, r9d, r10d, r12d, r13d, r14d, r15d
+	xor %\name, %\name
+	.endr
+	swapgs
+	sysretq
+1:	mov %rsi, REGS_rax(%rdx)
+	jmp resume
+
 /* core_enter(cpu) */
 	.globl core_enter
 core_enter:
-	mov %rdi, %rbx
-	mov CPU_STACK_TOP(%rbx), %rsp
+	mov CPU_STACK_TOP(%rdi), %rsp
 	xor %ebp, %ebp
 	jmp leave
-
-/* core_resume(cpu): the current thread goes on in its process, and nothing is due before. */
-	.globl core_resume
-core_resume:
-	mov %rdi, %rbx
-	jmp resume
 
 /* Exceptions and interrupts that have no stack of their own. On the stack: vector, error, RIP, CS, RFLAGS, RSP, SS. */
 	.balign 16
@@ -115,9 +147,8 @@ trap_common:
 trap_from_ring3:
 	cld
 	SMAP_SITE SMAP_CLAC
-	mov %gs:CPU_SELF, %rbx
-	mov %rbx, %rdi
-	mov CPU_STACK_TOP(%rbx), %rsp
+	mov %gs:CPU_SELF, %rdi
+	mov CPU_STACK_TOP(%rdi), %rsp
 	cmpq $32, REGS_trap(%rsi)
 	jae 1f
 	call trap_from_user

@@ -17,6 +17,10 @@
 /* Who wrote the registers of such a thread sets trap to this, so that RCX and R11 are restored too. */
 #define REGS_TRAP_NONE	  0x101
 
+/* The same by the way of vcpu_run: general registers that the call does not keep are not here either, and nobody has changed the others. */
+#define REGS_TRAP_RUN 0x102
+#define CALL_VCPU_RUN 43 /* its number: gyre/calls.h */
+
 /* Selectors. SYSCALL and SYSRET fix their order: APM vol. 2, "SYSCALL and SYSRET". There is no 32-bit user code. */
 #define SELECTOR_CORE_CODE 0x08
 #define SELECTOR_CORE_DATA 0x10

@@ -222,7 +222,7 @@ struct gyre_thread_registers {
  *	Maps GYRE_VCPU_PAGES pages there (struct gyre_vcpu_page and what follows it). The vcpu starts in the processor's reset state
  *	(APM vol. 2, "Initial Processor State"), bootstrap processor if it is the VM's first.
  * vcpu_run(vcpu[RUN]) -> enum gyre_exit           runs the guest on the caller's time until an exit. -EBUSY: runs already.
- *	-GYRE_EINVAL: what the page asks for on entry is not valid; nothing has run.
+ *	-GYRE_EINVAL: what the page asks for on entry is not valid; nothing has run. Of the general registers it keeps RSP and RBP alone.
  * vcpu_kick(vcpu[SIGNAL], GYRE_KICK_ flags) -> 0  makes a run (the present or the next one) return GYRE_EXIT_KICK, or delivers an NMI
  * vcpu_kick_on(vcpu[MANAGE], event[WAIT]) -> 0    any bit of the event kicks, and ends a halt; the monitor reads it with event_wait. 0 unbinds
  * vcpu_state_get(vcpu[READ], groups) -> 0         fills those groups of the state page

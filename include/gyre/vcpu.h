@@ -49,9 +49,10 @@ enum gyre_gpr {
 /*
  * Exit kinds: X(name, number). What vcpu_run returns, what the counters and the trace are indexed by. Kinds up to 31 return to the monitor
  * ("detail" is struct gyre_vcpu_page.detail, d0 to d3); kinds from 32 are answered in the core and only counted and traced.
- *   IO            d0 = port, d1 = GYRE_IO_ flags | size << 8 (1, 2, 4), d2 = RIP of the next instruction (always known). Data in RAX. For string
- *                 instructions (GYRE_IO_STRING) the monitor's emulator does it whole. Without GYRE_IO_STRING only gpr[], rip, rflags, event and
- *                 interruptibility of the page are filled in: mode, cs_base, cr0 to cr4 and insn are what an earlier exit left.
+ *   IO            d0 = port << 16 | GYRE_IO_ flags and size (other bits: undefined), d2 = RIP of the next instruction (always known). Data in RAX.
+ *                 For string instructions (GYRE_IO_STRING) the monitor's emulator does it whole. Without GYRE_IO_STRING only gpr[], rip, rflags,
+ *                 event and interruptibility of the page are filled in: d1, instruction_length, mode, cs_base, cr0 to cr4 and insn are what an
+ *                 earlier exit left.
  *   MEMORY        missing or read-only guest-physical memory. d0 = gpa, d1 = GYRE_ACCESS_ flags; d2 = guest linear address where GYRE_ACCESS_LINEAR;
  *                 instruction bytes in insn[] if insn_bytes > 0
  *   MSR           an MSR that the core does not answer. d0 = 0 read, 1 write; d1 = index; d2 = value for a write (also in EDX:EAX)
@@ -79,23 +80,46 @@ enum gyre_gpr {
 	X(NONE, 0)                                                                                                     \
 	X(IO, 1)                                                                                                       \
 	X(MEMORY, 2)                                                                                                   \
-	X(MSR, 3) X(HYPERCALL, 4) X(UNDEFINED, 5) X(CONTROL, 6) X(INSTRUCTION, 7) X(TASK_SWITCH, 8) X(EXTINT, 9)       \
-		X(EOI, 10) X(APIC, 11) X(INIT, 12) X(SIPI, 13) X(TRIPLE_FAULT, 14) X(KICK, 15) X(LOG_FULL, 16)         \
-			X(DEBUG, 17) X(MACHINE_CHECK, 18) X(FAILED, 19) X(HALT, 20) X(CORE_INTERRUPT, 32)              \
-				X(CORE_WINDOW, 33) X(CORE_CPUID, 34) X(CORE_MSR_READ, 35) X(CORE_MSR_WRITE, 36)        \
-					X(CORE_HALT, 37) X(CORE_HYPERCALL, 38) X(CORE_DOORBELL, 39) X(CORE_DIRTY, 40)  \
-						X(CORE_NMI, 41) X(CORE_EXCEPTION, 42) X(CORE_PAUSE, 43)                \
-							X(CORE_EOI, 44) X(CORE_IPI, 45) X(CORE_TIMER, 46)              \
-								X(CORE_REINJECT, 47) X(CORE_PREEMPT, 48)
+	X(MSR, 3)                                                                                                      \
+	X(HYPERCALL, 4)                                                                                                \
+	X(UNDEFINED, 5)                                                                                                \
+	X(CONTROL, 6)                                                                                                  \
+	X(INSTRUCTION, 7)                                                                                              \
+	X(TASK_SWITCH, 8)                                                                                              \
+	X(EXTINT, 9)                                                                                                   \
+	X(EOI, 10)                                                                                                     \
+	X(APIC, 11)                                                                                                    \
+	X(INIT, 12)                                                                                                    \
+	X(SIPI, 13)                                                                                                    \
+	X(TRIPLE_FAULT, 14)                                                                                            \
+	X(KICK, 15)                                                                                                    \
+	X(LOG_FULL, 16)                                                                                                \
+	X(DEBUG, 17)                                                                                                   \
+	X(MACHINE_CHECK, 18)                                                                                           \
+	X(FAILED, 19)                                                                                                  \
+	X(HALT, 20)                                                                                                    \
+	X(CORE_INTERRUPT, 32)                                                                                          \
+	X(CORE_WINDOW, 33)                                                                                             \
+	X(CORE_CPUID, 34)                                                                                              \
+	X(CORE_MSR_READ, 35)                                                                                           \
+	X(CORE_MSR_WRITE, 36)                                                                                          \
+	X(CORE_HALT, 37)                                                                                               \
+	X(CORE_HYPERCALL, 38)                                                                                          \
+	X(CORE_DOORBELL, 39)                                                                                           \
+	X(CORE_DIRTY, 40)                                                                                              \
+	X(CORE_NMI, 41)                                                                                                \
+	X(CORE_EXCEPTION, 42)                                                                                          \
+	X(CORE_PAUSE, 43) X(CORE_EOI, 44) X(CORE_IPI, 45) X(CORE_TIMER, 46) X(CORE_REINJECT, 47) X(CORE_PREEMPT, 48)
 
 #define GYRE_EXIT_ENUM(name, number) GYRE_EXIT_##name = number,
 enum gyre_exit { GYRE_EXITS(GYRE_EXIT_ENUM) GYRE_EXIT_KINDS = 64 };
 
 /* IO: d1 */
 #define GYRE_IO_IN	 0x1u
-#define GYRE_IO_STRING	 0x2u
-#define GYRE_IO_REP	 0x4u
-#define GYRE_IO_SIZE(d1) ((uint32_t)(d1) >> 8 & 0xffu)
+#define GYRE_IO_STRING	 0x4u
+#define GYRE_IO_REP	 0x8u
+#define GYRE_IO_SIZE(d0) ((uint32_t)(d0) >> 4 & 7u) /* 1, 2, 4 */
+#define GYRE_IO_PORT(d0) ((uint32_t)(d0) >> 16 & 0xffffu)
 
 /* MEMORY: d1 */
 #define GYRE_ACCESS_WRITE   0x1u
@@ -201,14 +225,24 @@ struct gyre_vcpu_page {
 	uint64_t cs_base;
 	uint64_t cr0, cr2, cr3, cr4; /* as they are; changed by state groups only, except cr2 with an injected #PF */
 	/* both ways */
-	uint32_t
-		event; /* GYRE_EVENT_: what the exit interrupted and will be delivered again; or what the monitor injects */
+	union {
+		struct {
+			uint32_t interruptibility;
+			/* GYRE_EVENT_: what the exit interrupted and will be delivered again; or what the monitor injects */
+			uint32_t event;
+		};
+		uint64_t pending; /* the core looks at both at once */
+	};
 	uint32_t event_error;
 	uint32_t event_length; /* for the software kinds */
-	uint32_t interruptibility;
 	/* written by the monitor before an entry */
-	uint32_t entry_flags;
-	uint32_t extint_line; /* level of the line of the PICs, read at every entry */
+	union {
+		struct {
+			uint32_t entry_flags;
+			uint32_t extint_line; /* level of the line of the PICs, read at every entry */
+		};
+		uint64_t wanted;
+	};
 	uint32_t extint_vector;
 	uint32_t apic_register; /* byte offset in the xAPIC page */
 	uint32_t apic_value;
@@ -315,7 +349,6 @@ struct gyre_vcpu_policy {
 /* ---- counters ---- */
 struct gyre_vcpu_counters {
 	uint64_t exits[GYRE_EXIT_KINDS];
-	uint64_t entries;
 	uint64_t guest_tsc_ticks; /* time in guest mode, host TSC ticks; 0 if not measured */
 	uint64_t injected, reinjected;
 	uint64_t tlb_flushes, asid_generations;

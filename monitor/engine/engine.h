@@ -83,7 +83,15 @@ int engine_vcpu_create(struct engine_vcpu *vcpu, uint32_t apic_id);
 int engine_vcpu_policy(struct engine_vcpu *vcpu, const struct gyre_vcpu_policy *policy,
 	const struct gyre_cpuid_entry *cpuid, uint32_t entries);
 /* Runs the guest until an exit: enum gyre_exit, or a negative code. The hot path: it should be the host's call and nothing else. */
+#ifdef GYRE_NATIVE
+#include "lib/vcpu_run.h"
+static inline int engine_run(struct engine_vcpu *vcpu)
+{
+	return (int)vcpu_run(vcpu->handle);
+}
+#else
 int engine_run(struct engine_vcpu *vcpu);
+#endif
 int engine_state_get(struct engine_vcpu *vcpu, uint32_t groups);
 int engine_state_set(struct engine_vcpu *vcpu, uint32_t groups);
 #define ENGINE_KICK_EXIT 0x1u

@@ -196,11 +196,6 @@ int engine_vcpu_policy(struct engine_vcpu *vcpu, const struct gyre_vcpu_policy *
 	return (int)error;
 }
 
-int engine_run(struct engine_vcpu *vcpu)
-{
-	return (int)vcpu_run(vcpu->handle);
-}
-
 int engine_state_get(struct engine_vcpu *vcpu, uint32_t groups)
 {
 	return (int)vcpu_state_get(vcpu->handle, groups);

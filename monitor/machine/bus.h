@@ -8,6 +8,7 @@
 #ifndef MONITOR_MACHINE_BUS_H
 #define MONITOR_MACHINE_BUS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define BUS_PORT_HANDLERS 64
@@ -52,9 +53,17 @@ uint32_t bus_port_read_split(struct bus *bus, uint16_t port, unsigned size);
 void bus_port_write_split(struct bus *bus, uint16_t port, unsigned size, uint32_t value);
 
 /* size: 1, 2 or 4. */
-static inline uint32_t bus_port_read(struct bus *bus, uint16_t port, unsigned size)
+/* Its address is computed once: left alone, the compiler does so for each field. */
+static inline const struct port_handler *bus_port_handler(const struct bus *bus, size_t port)
 {
 	const struct port_handler *handler = &bus->handler[bus->port[port]];
+	__asm__("" : "+r"(handler));
+	return handler;
+}
+
+static inline uint32_t bus_port_read(struct bus *bus, uint16_t port, unsigned size)
+{
+	const struct port_handler *handler = bus_port_handler(bus, port);
 	if (__builtin_expect((handler->sizes & size) != 0, 1))
 		return handler->read(handler->device, port, size);
 	return bus_port_read_split(bus, port, size);
@@ -62,7 +71,7 @@ static inline uint32_t bus_port_read(struct bus *bus, uint16_t port, unsigned si
 
 static inline void bus_port_write(struct bus *bus, uint16_t port, unsigned size, uint32_t value)
 {
-	const struct port_handler *handler = &bus->handler[bus->port[port]];
+	const struct port_handler *handler = bus_port_handler(bus, port);
 	if (__builtin_expect((handler->sizes & size) != 0, 1))
 		handler->write(handler->device, port, size, value);
 	else

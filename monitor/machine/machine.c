@@ -280,14 +280,14 @@ void machine_events(struct machine *machine)
 		acpi_pm_power_button(&machine->pm);
 }
 
-static inline void io_exit(struct machine *machine, struct gyre_vcpu_page *page)
+static inline __attribute__((always_inline)) void io_exit(struct machine *machine, struct gyre_vcpu_page *page)
 {
-	uint32_t flags = (uint32_t)page->d1, size = GYRE_IO_SIZE(flags);
-	uint16_t port = (uint16_t)page->d0;
+	uint32_t flags = (uint32_t)page->d0, size = GYRE_IO_SIZE(flags);
+	uint16_t port = (uint16_t)GYRE_IO_PORT(flags);
 	uint64_t *rax = &page->gpr[GYRE_RAX];
 	if (flags & GYRE_IO_IN) {
 		uint32_t value = bus_port_read(&machine->bus, port, size);
-		if (size == 1)
+		if (__builtin_expect(size == 1, 1))
 			*(uint8_t *)rax = (uint8_t)value;
 		else if (size == 2)
 			*rax = (*rax & ~0xffffull) | (value & 0xffff);
@@ -420,10 +420,10 @@ static __attribute__((noinline)) void answer_exit(struct machine *machine, int e
 }
 
 /* The two frequent ones first; bench/ has their instruction counts. */
-static inline void step(struct machine *machine, struct gyre_vcpu_page *page)
+static inline __attribute__((always_inline)) void step(struct machine *machine, struct gyre_vcpu_page *page)
 {
 	int exit = engine_run(&machine->vcpu);
-	if (exit == GYRE_EXIT_IO && !(page->d1 & GYRE_IO_STRING))
+	if (exit == GYRE_EXIT_IO && !(page->d0 & GYRE_IO_STRING))
 		io_exit(machine, page);
 	else if (exit == GYRE_EXIT_MEMORY) {
 		/* From 3 to 4 GiB there are devices. */
@@ -441,18 +441,13 @@ void machine_step(struct machine *machine)
 	step(machine, machine->vcpu.page);
 }
 
-void machine_run(struct machine *machine)
-{
-	struct gyre_vcpu_page *page = machine->vcpu.page;
-	for (;;)
-		step(machine, page);
-}
-
-/* One VM a process. */
+/* One VM a process. Its machine is at a constant address: what the loop needs of it is not loaded again after each run, which keeps no registers. */
 void monitor_main(const struct engine_vm *vm)
 {
 	static struct machine machine;
 	machine_start(&machine, vm);
+	struct gyre_vcpu_page *page = machine.vcpu.page;
 	engine_mark();
-	machine_run(&machine);
+	for (;;)
+		step(&machine, page);
 }

@@ -97,8 +97,6 @@ struct machine {
 
 /* Builds the machine and starts the kernel; ends the VM where that cannot be. */
 void machine_start(struct machine *machine, const struct engine_vm *vm);
-/* Runs it until it ends. */
-void machine_run(struct machine *machine) __attribute__((noreturn));
 /* One run of the guest and the answer to its exit. */
 void machine_step(struct machine *machine);
 /* Devices as after power-on, the kernel loaded anew, the processor at its entry. */

@@ -212,7 +212,7 @@ def test_a_command_that_is_killed_takes_its_machine_along(fake):
 def test_trace_and_counters(fake):
     trace, counters = fake.folder / "trace", fake.folder / "counters.json"
     record = struct.pack("<QQHHIQQQ", 1000, 0x1234, 1, 0, 0x7B, 0x3F8, 0x41, 0x5000)
-    figures = struct.pack("<64Q", *range(64)) + struct.pack("<9Q", *range(100, 109)) + bytes(256) + struct.pack("<8Q", *range(8))
+    figures = struct.pack("<64Q", *range(64)) + struct.pack("<8Q", *range(100, 108)) + bytes(256) + struct.pack("<8Q", *range(8))
     script = f"m.frame(TRACE, 1, bytes.fromhex('{record.hex()}') * 3); m.frame(COUNTERS, 0, bytes.fromhex('{figures.hex()}')); m.end_vm(0, 0); m.end()"
     assert fake.run(script, "--trace", trace, "--counters", counters).returncode == 0
     program = pathlib.Path(os.environ.get("GYRE_BUILD", "build")).resolve() / "gyre"
@@ -222,7 +222,7 @@ def test_trace_and_counters(fake):
     assert json.loads(line)["kind"] == "IO" and json.loads(line)["detail"] == 0x3F8
     read = json.loads(counters.read_text())
     vcpu = read["vcpus"][0]
-    assert vcpu["vm"] == "one" and vcpu["exits"]["IO"] == 1 and vcpu["exits"]["CORE_CPUID"] == 34 and vcpu["entries"] == 100
+    assert vcpu["vm"] == "one" and vcpu["exits"]["IO"] == 1 and vcpu["exits"]["CORE_CPUID"] == 34 and vcpu["injected"] == 101
     assert read["core"]["gyre_bytes"] == 1
     trace.write_bytes(trace.read_bytes()[:-10])
     cut = subprocess.run([program, "trace", trace], capture_output=True, text=True, check=False)

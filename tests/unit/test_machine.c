@@ -95,8 +95,7 @@ static void give(int exit)
 
 static void give_io(uint16_t port, uint32_t flags, uint32_t size)
 {
-	page->d0 = port;
-	page->d1 = flags | size << 8;
+	page->d0 = (uint32_t)port << 16 | flags | size << 4;
 	page->d2 = page->rip + 2;
 	give(GYRE_EXIT_IO);
 }
@@ -331,7 +330,7 @@ static void strings_of_ports_go_to_memory(void **state)
 	page->mode = GYRE_MODE_PE | GYRE_MODE_CS_D;
 	page->cr0 = 0x11;
 	page->gpr[GYRE_RSI] = 0x300000, page->gpr[GYRE_RCX] = 5, page->gpr[GYRE_RDX] = 0x3f8;
-	page->d0 = 0x3f8, page->d1 = GYRE_IO_STRING | GYRE_IO_REP | 1 << 8, page->d2 = CODE + 2;
+	page->d0 = 0x3f8 << 16 | GYRE_IO_STRING | GYRE_IO_REP | 1 << 4, page->d2 = CODE + 2;
 	give(GYRE_EXIT_IO);
 	assert_memory_equal(fake.output, "hello", 5);
 	assert_int_equal(page->gpr[GYRE_RCX], 0);

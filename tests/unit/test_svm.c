@@ -410,20 +410,16 @@ static void ports_and_memory(void **state)
 	(void)state;
 	at(0x1000, 2);
 	VMCB->rax = 0xdeadbeef;
-	assert_int_equal(run_to(SVM_EXIT_IO, 0x3f8 << 16 | 1 << 4, 0x1001), VCPU_MONITOR);
-	assert_int_equal(VCPU->page->d0, 0x3f8);
-	assert_int_equal(VCPU->page->d1, 1 << 8);
-	assert_int_equal(VCPU->page->d2, 0x1001);
-	assert_true(VCPU->exit_plain);
+	assert_int_equal(run_to(SVM_EXIT_IO, 0x3f8 << 16 | 1 << 4, 0x1001), SVM_PORT);
 	assert_int_equal(run_to(SVM_EXIT_IO, 0x1f0 << 16 | 2 << 4 | 0xd, 0x1003), VCPU_MONITOR);
-	assert_int_equal(VCPU->page->d1, 2 << 8 | GYRE_IO_IN | GYRE_IO_STRING | GYRE_IO_REP);
-	assert_false(VCPU->exit_plain);
+	assert_int_equal(GYRE_IO_PORT(VCPU->page->d0), 0x1f0);
+	assert_int_equal(VCPU->page->d0 & 0xffff, 2 << 4 | GYRE_IO_IN | GYRE_IO_STRING | GYRE_IO_REP);
+	assert_int_equal(VCPU->page->d2, 0x1003);
 	virt->vm.doorbell_count = 1;
 	doorbell_rings = true;
 	assert_int_equal(run_to(SVM_EXIT_IO, 0x3f8 << 16 | 4 << 4, 0x1001), VCPU_AGAIN);
 	assert_int_equal(VMCB->rip, 0x1001);
-	assert_int_equal(
-		run_to(SVM_EXIT_IO, 0x3f8 << 16 | 4 << 4 | 1, 0x1002), VCPU_MONITOR); /* a read rings nothing */
+	assert_int_equal(run_to(SVM_EXIT_IO, 0x3f8 << 16 | 4 << 4 | 1, 0x1002), SVM_PORT); /* a read rings nothing */
 	page_is_logged = true;
 	assert_int_equal(run_to(SVM_EXIT_NPF, 7, 0x5000), VCPU_AGAIN);
 	assert_int_equal(VMCB->rip, 0x1001);

@@ -33,7 +33,6 @@ void counters_add(const char *vm, const void *data, size_t bytes)
 	exits_json(exits, &counters);
 	json_object_set_new(json, "exits", exits);
 #define COUNTER(name) json_object_set_new(json, #name, json_integer((json_int_t)counters.name));
-	COUNTER(entries)
 	COUNTER(guest_tsc_ticks)
 	COUNTER(injected)
 	COUNTER(reinjected)

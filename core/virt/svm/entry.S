@@ -12,6 +12,7 @@
  */
 #include "core/virt/barriers.h"
 #include "core/virt/svm/vmcb.h"
+#include "core/x86/cpu.h"
 
 #define GPR(n) (8 * (n))
 
@@ -19,25 +20,23 @@
 #define STACK_VCPU 0
 #define STACK_PAGE 8
 #define STACK_VMCB 16
-#define STACK_HOST 24
 
-/* name(vcpu, VMCB, host state, page, top of the stack): does not return. It leaves by svm_left(vcpu, next), on an empty stack. */
+/* name(cpu, vcpu): does not return. It leaves by svm_left(vcpu, next), on an empty stack. */
 	.macro SVM_ENTER name, barriers, exit
 	.globl \name
 	.balign 16
 \name:
-	mov %r8, %rsp
-	push %rdx
+	mov CPU_STACK_TOP(%rdi), %rsp
+	pushq SVM_VCPU_BLOCK(%rsi)
+	pushq SVM_VCPU_PAGE(%rsi)
 	push %rsi
-	push %rcx
-	push %rdi
 	clgi
 	sti
-	mov %rdx, %rax
+	mov SVM_VCPU_HOST(%rsi), %rax
 	vmsave %rax
-	mov %rsi, %rax
+	mov STACK_VMCB(%rsp), %rax
 	vmload %rax
-	mov %rcx, %rdi
+	mov STACK_PAGE(%rsp), %rdi
 	mov GPR(5)(%rdi), %rbp
 	mov GPR(12)(%rdi), %r12
 	mov GPR(13)(%rdi), %r13
@@ -84,11 +83,11 @@
 	mov %eax, %esi
 	mov STACK_VMCB(%rsp), %rax
 	vmsave %rax
-	mov STACK_HOST(%rsp), %rax
+	mov STACK_VCPU(%rsp), %rdi
+	mov SVM_VCPU_HOST(%rdi), %rax
 	vmload %rax
 	cli
 	stgi
-	mov STACK_VCPU(%rsp), %rdi
 	xor %ebp, %ebp
 	call svm_left
 	ud2

@@ -294,25 +294,14 @@ static HANDLER exit_hypercall(struct svm_vcpu *v, struct vmcb *vmcb)
 	return next == VCPU_AGAIN ? finish(v) : next;
 }
 
-/* APM vol. 2, "IOIO Intercepts": exit_info_2 is the RIP of the next instruction, always. */
-static inline uint32_t io_plain(struct svm_vcpu *v, const struct vmcb *vmcb)
-{
-	uint32_t info = (uint32_t)vmcb->exit_info_1;
-	_Static_assert(SVM_IO_IN == GYRE_IO_IN, "as in the page");
-	vcpu_to_monitor(&v->vcpu, GYRE_EXIT_IO, (uint32_t)(vmcb->exit_info_2 - vmcb->rip), SVM_IO_PORT(info),
-		(info & SVM_IO_IN) | (info & 0x70) << 4, vmcb->exit_info_2);
-	v->vcpu.exit_plain = true;
-	return VCPU_MONITOR;
-}
-
+/* APM vol. 2, "IOIO Intercepts": exit_info_2 is the RIP of the next instruction, always. The page has exit_info_1 as it is. */
+_Static_assert(SVM_IO_IN == GYRE_IO_IN && SVM_IO_STRING == GYRE_IO_STRING && SVM_IO_REP == GYRE_IO_REP &&
+		       SVM_IO_SIZE(0x70) == GYRE_IO_SIZE(0x70) && SVM_IO_PORT(~0u) == GYRE_IO_PORT(~0u),
+	"as in the page");
 static HANDLER exit_io_string(struct svm_vcpu *v, const struct vmcb *vmcb)
 {
-	uint32_t info = (uint32_t)vmcb->exit_info_1;
-	_Static_assert(
-		SVM_IO_STRING == GYRE_IO_STRING << 1 && SVM_IO_REP == GYRE_IO_REP << 1, "one up from the page's");
-	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_IO, (uint32_t)(vmcb->exit_info_2 - vmcb->rip), SVM_IO_PORT(info),
-		(info & SVM_IO_IN) | (info >> 1 & (GYRE_IO_STRING | GYRE_IO_REP)) | (info & 0x70) << 4,
-		vmcb->exit_info_2);
+	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_IO, (uint32_t)(vmcb->exit_info_2 - vmcb->rip),
+		(uint32_t)vmcb->exit_info_1, 0, vmcb->exit_info_2);
 }
 
 static HANDLER exit_port_write(struct svm_vcpu *v, struct vmcb *vmcb)
@@ -320,19 +309,19 @@ static HANDLER exit_port_write(struct svm_vcpu *v, struct vmcb *vmcb)
 	uint32_t info = (uint32_t)vmcb->exit_info_1, size = SVM_IO_SIZE(info);
 	uint32_t value = (uint32_t)vmcb->rax & (uint32_t)((1ull << 8 * size) - 1);
 	if (!vm_doorbell(v->vcpu.cpu, v->vcpu.vm, (uint16_t)SVM_IO_PORT(info), size, value))
-		return io_plain(v, vmcb);
+		return SVM_PORT;
 	svm_count(v, GYRE_EXIT_CORE_DOORBELL);
 	svm_skip(v, vmcb, (uint32_t)(vmcb->exit_info_2 - vmcb->rip));
 	return finish(v);
 }
 
-static HANDLER exit_io(struct svm_vcpu *v, struct vmcb *vmcb)
+static inline uint32_t exit_io(struct svm_vcpu *v, struct vmcb *vmcb)
 {
 	if ((vmcb->exit_info_1 & SVM_IO_STRING) != 0)
 		return exit_io_string(v, vmcb);
 	if ((vmcb->exit_info_1 & SVM_IO_IN) == 0 && v->vcpu.vm->doorbell_count != 0)
 		return exit_port_write(v, vmcb);
-	return io_plain(v, vmcb);
+	return SVM_PORT;
 }
 
 #define SPURIOUS_MAX 3
@@ -523,6 +512,6 @@ uint32_t svm_exit_traced(struct svm_vcpu *v)
 	next = svm_exit(v);
 	if (next == SVM_SLOW)
 		return next; /* the loop knows the kind when it is done */
-	kind = next == VCPU_MONITOR ? v->vcpu.exit_kind : kind_of(code, write);
+	kind = next == SVM_PORT ? GYRE_EXIT_IO : next == VCPU_MONITOR ? v->vcpu.exit_kind : kind_of(code, write);
 	return svm_trace_end(v, kind) || next != VCPU_AGAIN ? next : VCPU_DUE;
 }

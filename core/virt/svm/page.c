@@ -48,7 +48,8 @@ static void fill_bytes(struct svm_vcpu *v, struct gyre_vcpu_page *page)
 	}
 }
 
-void svm_fill_rest(struct svm_vcpu *v, uint32_t interruptibility)
+/* What an emulator wants, and a plain access to a port does not. */
+void svm_fill_rest(struct svm_vcpu *v)
 {
 	struct vcpu *vcpu = &v->vcpu;
 	struct gyre_vcpu_page *page = vcpu->page;
@@ -56,9 +57,8 @@ void svm_fill_rest(struct svm_vcpu *v, uint32_t interruptibility)
 	if (vcpu->unusual != 0) {
 		page->event_error = vcpu->event_error;
 		page->event_length = vcpu->event_length;
-		interruptibility |= vcpu->nmi_blocked ? GYRE_INTERRUPTIBILITY_NMI : 0;
-		page->interruptibility = interruptibility;
-		v->interruptibility = interruptibility;
+		page->pending = (uint64_t)vcpu->event << 32 | (vcpu->nmi_blocked ? GYRE_INTERRUPTIBILITY_NMI : 0) |
+				(vmcb->interrupt_shadow & GYRE_INTERRUPTIBILITY_STI);
 		if (vcpu->step && !v->step_tf)
 			page->rflags &= ~(uint64_t)RFLAGS_TF;
 	}
@@ -74,9 +74,11 @@ void svm_fill_rest(struct svm_vcpu *v, uint32_t interruptibility)
 void svm_fill(struct vcpu *vcpu)
 {
 	svm_event_back(svm_of(vcpu));
-	svm_fill_page(svm_of(vcpu));
+	svm_fill_registers(svm_of(vcpu), vcpu->page, svm_of(vcpu)->vmcb);
+	svm_fill_rest(svm_of(vcpu));
 }
 
+/* After svm_take_registers(). */
 void svm_take_rest(struct svm_vcpu *v, bool completed)
 {
 	struct vcpu *vcpu = &v->vcpu;

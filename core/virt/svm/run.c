@@ -2,7 +2,7 @@
 /*
  * core/virt/svm/run.c: the loop around a guest, in the host's state: what is due, entry, and what an exit left for here.
  */
-#include "core/virt/barriers.h"
+#include "core/virt/left.h"
 #include "core/virt/svm/svm.h"
 #include "core/x86/cpu.h"
 #include "core/x86/entry.h"
@@ -31,21 +31,23 @@ static enum vcpu_next due(struct cpu *cpu, struct svm_vcpu *v)
 
 static inline __attribute__((always_inline)) _Noreturn void enter(struct cpu *cpu, struct svm_vcpu *v)
 {
-	if (barriers.at_entry)
-		svm_enter_barriers(v, v->vmcb_address, v->host_address, v->vcpu.page, cpu->stack_top);
-	svm_enter(v, v->vmcb_address, v->host_address, v->vcpu.page, cpu->stack_top);
+	if (__builtin_expect(barriers.at_entry, 1))
+		svm_enter_barriers(cpu, v);
+	svm_enter(cpu, v);
 }
 
 static __attribute__((noinline)) _Noreturn void run_slow(struct cpu *cpu, struct svm_vcpu *v)
 {
 	struct vcpu *vcpu = &v->vcpu;
-	enum vcpu_next next = due(cpu, v);
+	enum vcpu_next next;
+	vcpu_hold(cpu, vcpu);
+	next = due(cpu, v);
 	if (next == VCPU_MONITOR)
 		svm_fill(vcpu);
 	if (next != VCPU_AGAIN)
 		vcpu_left(cpu, vcpu, next);
 	if (vcpu->trace != NULL)
-		svm_enter_traced(v, v->vmcb_address, v->host_address, vcpu->page, cpu->stack_top);
+		svm_enter_traced(cpu, v);
 	enter(cpu, v);
 }
 
@@ -63,16 +65,22 @@ void svm_run(struct cpu *cpu, struct vcpu *vcpu)
 	run(cpu, svm_of(vcpu));
 }
 
-static __attribute__((noinline)) _Noreturn void start_odd(struct cpu *cpu, struct svm_vcpu *v, bool completed)
+void svm_start_any(struct cpu *cpu, struct vcpu *vcpu, uint32_t completed)
 {
-	svm_take_rest(v, completed);
-	run(cpu, v);
+	svm_take_registers(vcpu->page, svm_of(vcpu)->vmcb);
+	svm_take_rest(svm_of(vcpu), completed != 0);
+	run(cpu, svm_of(vcpu));
 }
 
-void svm_start(struct cpu *cpu, struct vcpu *vcpu, bool completed)
+void svm_start(struct cpu *cpu, struct vcpu *vcpu, uint32_t completed)
 {
-	if (__builtin_expect(!svm_take_page(svm_of(vcpu), completed), 0))
-		start_odd(cpu, svm_of(vcpu), completed);
+	struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+	uint64_t rflags = svm_take_registers(vcpu->page, vmcb);
+	if (completed != 0) {
+		vmcb->interrupt_shadow = 0;
+		if (__builtin_expect((rflags & (RFLAGS_TF | RFLAGS_RF)) != 0, 0))
+			svm_start_any(cpu, vcpu, completed);
+	}
 	run(cpu, svm_of(vcpu));
 }
 
@@ -82,7 +90,10 @@ static __attribute__((noinline)) _Noreturn void left_slow(struct svm_vcpu *v, ui
 	struct vcpu *vcpu = &v->vcpu;
 	struct cpu *cpu = vcpu->cpu;
 	enum vcpu_next next = (enum vcpu_next)left;
-	if (left == SVM_SLOW) {
+	vcpu_hold(cpu, vcpu);
+	if (left == SVM_PORT) {
+		next = vcpu_to_monitor(vcpu, GYRE_EXIT_IO, 0, (uint32_t)v->vmcb->exit_info_1, 0, v->vmcb->exit_info_2);
+	} else if (left == SVM_SLOW) {
 		next = svm_exit_slow(cpu, v);
 		if (vcpu->trace != NULL)
 			svm_trace_end(v, next == VCPU_MONITOR ? vcpu->exit_kind : GYRE_EXIT_CORE_EXCEPTION);
@@ -101,11 +112,24 @@ static __attribute__((noinline)) _Noreturn void left_slow(struct svm_vcpu *v, ui
 	vcpu_left(cpu, vcpu, next);
 }
 
-void svm_left(struct svm_vcpu *v, uint32_t left)
+/* All but a plain access to a port. */
+static __attribute__((noinline)) _Noreturn void left_any(struct svm_vcpu *v, uint32_t left)
 {
-	v->vcpu.counters->entries++;
 	if (__builtin_expect(left != VCPU_MONITOR, 0))
 		left_slow(v, left);
-	svm_fill_page(v);
-	vcpu_left_to_monitor(v->vcpu.cpu, &v->vcpu);
+	svm_fill(&v->vcpu);
+	vcpu_left_to_monitor(v->vcpu.cpu, &v->vcpu, v->vcpu.exit_kind);
+}
+
+void svm_left(struct svm_vcpu *v, uint32_t left)
+{
+	struct gyre_vcpu_page *page = v->vcpu.page;
+	const struct vmcb *vmcb = v->vmcb;
+	if (__builtin_expect(left != SVM_PORT || v->vcpu.unusual != 0, 0))
+		left_any(v, left);
+	svm_fill_registers(v, page, vmcb);
+	page->exit = GYRE_EXIT_IO;
+	page->d0 = (uint32_t)vmcb->exit_info_1;
+	page->d2 = vmcb->exit_info_2;
+	vcpu_left_to_monitor(v->vcpu.cpu, &v->vcpu, GYRE_EXIT_IO);
 }

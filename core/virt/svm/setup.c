@@ -157,7 +157,7 @@ static int create(struct vcpu *vcpu)
 	if (!frame_alloc(&vcpu->process->quota, &frame))
 		return -GYRE_ENOMEM;
 	v->vmcb = frame_virtual(frame);
-	v->vmcb_address = frame.value;
+	vcpu->block_address = frame.value;
 	v->vmcb->tlb_control = svm_features.tlb_control;
 	vmcb_init(v->vmcb, vcpu->vm->aspace.table.root.value);
 	svm_mode_changed(v);
@@ -168,7 +168,7 @@ static void end(struct vcpu *vcpu)
 {
 	struct svm_vcpu *v = svm_of(vcpu);
 	if (v->vmcb != NULL)
-		frame_free(&vcpu->process->quota, hpa(v->vmcb_address));
+		frame_free(&vcpu->process->quota, hpa(vcpu->block_address));
 	v->vmcb = NULL;
 }
 
@@ -191,7 +191,7 @@ static void load(struct cpu *cpu, struct vcpu *vcpu)
 	/* Others may have used up the generation meanwhile. */
 	if (v->asid.generation != svm_cpus[cpu->index].asids.generation)
 		vcpu_hazard_set(vcpu, VCPU_HAZARD_FLUSH);
-	v->host_address = svm_cpus[cpu->index].host_address;
+	vcpu->host_address = svm_cpus[cpu->index].host_address;
 	if ((v->vmcb->dr7_ & 0xff) != 0)
 		svm_debug_load(v);
 }
@@ -216,6 +216,7 @@ const struct vcpu_ops svm_vcpu_ops = {
 	.load = load,
 	.unload = unload,
 	.start = svm_start,
+	.start_any = svm_start_any,
 	.run = svm_run,
 	.fill = svm_fill,
 	.state_get = svm_state_get,

@@ -20,18 +20,17 @@
 
 /* For the loop alone: svm_exit() could not deal with it while GIF is clear; svm_exit_slow() is to. Must be no value of enum vcpu_next. */
 #define SVM_SLOW 16
+#define SVM_PORT 17 /* an access to a port that is the monitor's */
 
 struct svm_vcpu {
 	struct vcpu vcpu;
 	struct vmcb *vmcb;
-	uint64_t vmcb_address, host_address; /* physical; the host's is that of the processor that holds this vcpu */
-	uint32_t tpr_seen;		     /* what V_TPR was set to: another value is the guest's, by CR8 */
+	uint32_t tpr_seen; /* what V_TPR was set to: another value is the guest's, by CR8 */
 	bool step_over_iret, step_tf;
 	bool iret_seen;	  /* NMIs stay blocked until RIP leaves iret_rip */
 	uint8_t spurious; /* how often in a row a nested fault had no cause but an old entry of the TLB */
 	uint64_t iret_rip, spurious_page;
-	uint32_t mode;		   /* GYRE_MODE_ bits that follow from control registers */
-	uint32_t interruptibility; /* as the page was told */
+	uint32_t mode; /* GYRE_MODE_ bits that follow from control registers */
 	struct asid_holder asid;
 	uint32_t soft_event, soft_length; /* a software interrupt that was injected last, or 0 */
 	uint64_t soft_rip;
@@ -87,11 +86,19 @@ void vmcb_intercept_cr_writes(struct vmcb *vmcb, uint16_t bits, bool on);
 void vmcb_intercept_debug(struct vmcb *vmcb, bool on);
 
 /* ---- entry.S: GIF is set and IF clear before and after. Three forms: bare, with barriers, with those and the trace ---- */
-_Noreturn void svm_enter(struct svm_vcpu *v, uint64_t vmcb, uint64_t host, struct gyre_vcpu_page *page, uint64_t stack);
-_Noreturn void svm_enter_barriers(
-	struct svm_vcpu *v, uint64_t vmcb, uint64_t host, struct gyre_vcpu_page *page, uint64_t stack);
-_Noreturn void svm_enter_traced(
-	struct svm_vcpu *v, uint64_t vmcb, uint64_t host, struct gyre_vcpu_page *page, uint64_t stack);
+/* By a jump, since the compiler would make a frame for a call. */
+#define SVM_ENTER(name)                                                                                                \
+	static inline __attribute__((always_inline)) _Noreturn void name(struct cpu *cpu, struct svm_vcpu *v)          \
+	{                                                                                                              \
+		__asm__ volatile("jmp " #name : : "D"(cpu), "S"(v) : "memory");                                        \
+		__builtin_unreachable();                                                                               \
+	}
+SVM_ENTER(svm_enter)
+SVM_ENTER(svm_enter_barriers)
+SVM_ENTER(svm_enter_traced)
+_Static_assert(offsetof(struct vcpu, page) == SVM_VCPU_PAGE && offsetof(struct vcpu, block_address) == SVM_VCPU_BLOCK &&
+		       offsetof(struct vcpu, host_address) == SVM_VCPU_HOST,
+	"entry.S");
 /* run.c: out of the guest, on an empty stack. */
 _Noreturn void svm_left(struct svm_vcpu *v, uint32_t next);
 
@@ -123,10 +130,11 @@ void svm_tpr_from_guest(struct svm_vcpu *v);
 void svm_step_begin(struct svm_vcpu *v, bool over_iret);
 
 /* ---- run.c, page.c, state.c ---- */
-_Noreturn void svm_run(struct cpu *cpu, struct vcpu *vcpu);
+__attribute__((noreturn)) void svm_run(struct cpu *cpu, struct vcpu *vcpu);
 void svm_flush_now(struct svm_vcpu *v); /* for VCPU_HAZARD_FLUSH: an ASID of this processor, and nothing old under it */
 void svm_mode_changed(struct svm_vcpu *v);
-_Noreturn void svm_start(struct cpu *cpu, struct vcpu *vcpu, bool completed);
+_Noreturn void svm_start(struct cpu *cpu, struct vcpu *vcpu, uint32_t completed);
+__attribute__((noreturn)) void svm_start_any(struct cpu *cpu, struct vcpu *vcpu, uint32_t completed);
 void svm_fill(struct vcpu *vcpu);
 void svm_state_get(struct vcpu *vcpu, uint32_t groups);
 int svm_state_check(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint32_t groups);
@@ -153,40 +161,31 @@ static inline void svm_count(struct svm_vcpu *v, uint32_t kind)
 /*
  * Between the VMCB and the run page. What an emulator wants, and a plain access to a port does not, is filled in by a function of its own.
  */
-void svm_fill_rest(struct svm_vcpu *v, uint32_t interruptibility);
-static inline __attribute__((always_inline)) void svm_fill_page(struct svm_vcpu *v)
+void svm_fill_rest(struct svm_vcpu *v);
+static inline __attribute__((always_inline)) void svm_fill_registers(
+	struct svm_vcpu *v, struct gyre_vcpu_page *page, const struct vmcb *vmcb)
 {
-	struct gyre_vcpu_page *page = v->vcpu.page;
-	const struct vmcb *vmcb = v->vmcb;
-	uint32_t interruptibility = (uint32_t)vmcb->interrupt_shadow & 1;
+	uint64_t interruptibility = vmcb->interrupt_shadow & GYRE_INTERRUPTIBILITY_STI;
 	page->gpr[GYRE_RAX] = vmcb->rax;
 	page->gpr[GYRE_RSP] = vmcb->rsp;
 	page->rip = vmcb->rip;
 	page->rflags = vmcb->rflags;
-	page->event = v->vcpu.event;
-	page->interruptibility = interruptibility;
-	v->interruptibility = interruptibility;
-	if (!v->vcpu.exit_plain || __builtin_expect(v->vcpu.unusual != 0, 0))
-		svm_fill_rest(v, interruptibility);
+	page->pending = interruptibility;
+	v->vcpu.pending_seen = interruptibility;
 }
 
 #define SVM_GUEST_RFLAGS 0x3f7fd5ull /* what a guest's RFLAGS can have: the other bits are 0, and bit 1 is 1 */
-void svm_take_rest(struct svm_vcpu *v, bool completed);
-/* False: svm_take_rest() is to follow. */
-static inline __attribute__((always_inline)) bool svm_take_page(struct svm_vcpu *v, bool completed)
+/* RFLAGS as they are now. */
+static inline __attribute__((always_inline)) uint64_t svm_take_registers(
+	const struct gyre_vcpu_page *page, struct vmcb *vmcb)
 {
-	const struct gyre_vcpu_page *page = v->vcpu.page;
-	struct vmcb *vmcb = v->vmcb;
+	uint64_t rflags = (page->rflags & SVM_GUEST_RFLAGS) | 2;
 	vmcb->rax = page->gpr[GYRE_RAX];
 	vmcb->rsp = page->gpr[GYRE_RSP];
 	vmcb->rip = page->rip;
-	vmcb->rflags = (page->rflags & SVM_GUEST_RFLAGS) | 2;
-	if (completed) {
-		vmcb->interrupt_shadow = 0;
-		if ((vmcb->rflags & (RFLAGS_TF | RFLAGS_RF)) != 0)
-			return false;
-	}
-	return page->interruptibility == v->interruptibility && v->vcpu.unusual == 0;
+	vmcb->rflags = rflags;
+	return rflags;
 }
+void svm_take_rest(struct svm_vcpu *v, bool completed);
 
 #endif

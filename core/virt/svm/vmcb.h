@@ -11,6 +11,11 @@
 #define VMCB_RAX 0x5f8
 #define VMCB_RSP 0x5d8
 
+/* For entry.S: fields of struct vcpu. */
+#define SVM_VCPU_PAGE  56
+#define SVM_VCPU_BLOCK 72
+#define SVM_VCPU_HOST  80
+
 #ifndef __ASSEMBLER__
 #include <stddef.h>
 #include <stdint.h>

@@ -202,6 +202,8 @@ int vcpu_end(struct object *object, unsigned int *budget)
 	struct cpu *cpu = cpu_current();
 	vcpu->runner = NULL; /* nobody's from now on */
 	__atomic_store_n(&object->quick, 0, __ATOMIC_SEQ_CST);
+	/* It counts in a page that goes before the last piece of this. Only a run sets it again. */
+	deadline_cancel(&vcpu->timer);
 	if (vcpu->thread != NULL)
 		vcpu_abandon(cpu, vcpu, vcpu->thread);
 	while (!list_empty(&vcpu->events)) {
@@ -216,7 +218,6 @@ int vcpu_end(struct object *object, unsigned int *budget)
 			return error;
 		vcpu->pages = NULL;
 	}
-	deadline_cancel(&vcpu->timer);
 	if (vcpu->cpu->vcpu == vcpu)
 		vcpu_unload(vcpu->cpu);
 	fpu_forget(vcpu->cpu, vcpu->fpu);

@@ -47,6 +47,19 @@ static void code_make(struct worker *w, uint64_t at)
 
 /* ---- the VM ---- */
 
+void guest_policy(handle_t vcpu)
+{
+	struct gyre_machine_info machine;
+	machine_info(&machine);
+	const struct gyre_vcpu_policy policy = {.abi = GYRE_VCPU_ABI,
+		.cr0_allowed = 0xe005003f,
+		.cr4_allowed = 0x6f0,
+		.physical_bits = 40,
+		.apic_timer_khz = 1000000,
+		.tsc_khz = (uint32_t)machine.tsc_khz};
+	vcpu_policy(vcpu, &policy, NULL, 0);
+}
+
 static void policy_set(struct worker *w)
 {
 	struct gyre_machine_info machine;

@@ -66,6 +66,7 @@ handle_t random_handle(struct worker *w);
 handle_t random_fault_handle(struct worker *w); /* not root's: a fault that root hears of ends the VM */
 void random_call(struct worker *w);
 void random_guest(struct worker *w);
+void guest_policy(handle_t vcpu); /* a plain one */
 void random_odd_thread(struct worker *w, handle_t process);
 
 #endif

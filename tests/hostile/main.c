@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tests/hostile/main.c: rounds, in each of which two threads and a child process attack for a while and are ended wherever they stand. The VM's command
- * line says what to do: "seed=N rounds=N [end=fault] [never]", or "victim" for a VM that only watches that nobody changes its memory or keeps it waiting.
+ * line says what to do: "seed=N rounds=N [timers] [end=fault] [never]", or "victim" for a VM that only watches that nobody changes its memory or keeps it waiting.
  */
 #include "lib/native.h"
 #include "lib/string.h"
@@ -137,6 +137,52 @@ static void round_play(uint64_t seed)
 		object_destroy(thread[i]);
 }
 
+/* ---- what random calls find too seldom ---- */
+
+/* A local APIC's register, as a monitor writes it for a guest. */
+static void apic_write(handle_t vcpu, struct gyre_vcpu_page *page, uint32_t offset, uint32_t value)
+{
+	page->event = 0;
+	page->apic_register = offset;
+	page->apic_value = value;
+	page->entry_flags = GYRE_ENTRY_APIC_WRITE | GYRE_ENTRY_NO_RUN;
+	vcpu_run(vcpu);
+}
+
+/*
+ * VCPUs whose timers run, ended piece by piece: a timer that came between the pieces counted in a page that was somebody else's by then. Page tables are
+ * made meanwhile, which root has the core check.
+ */
+static void timers_of_the_dying(void)
+{
+	for (unsigned round = 0; round < 16; round++) {
+		const uint64_t at = VCPU_ADDRESS + 0x100000;
+		const long vm = vm_create(0), other = vm_create(0);
+		handle_t dying = (handle_t)vm;
+		for (unsigned i = 0; i < 6; i++) {
+			struct gyre_vcpu_page *page = (struct gyre_vcpu_page *)(at + i * 0x8000ull);
+			const long vcpu = vcpu_create(dying, i, page);
+			if (vcpu < 0)
+				break;
+			guest_policy((handle_t)vcpu);
+			/* Each costs a step of its end: so a piece ends elsewhere in every round. */
+			for (unsigned n = 0; i == 0 && n < round * 7; n++)
+				vcpu_kick_on((handle_t)vcpu, (handle_t)event_create());
+			apic_write((handle_t)vcpu, page, 0xf0, 0x1ff);
+			apic_write((handle_t)vcpu, page, 0x3e0, 0xb);
+			apic_write((handle_t)vcpu, page, 0x320, 0x20040);
+			apic_write((handle_t)vcpu, page, 0x380, 1000);
+		}
+		for (uint64_t page = 1; call1(GYRE_CALL_object_destroy, dying) == -GYRE_EAGAIN; page++) {
+			for (uint64_t i = 0; i < 24; i++)
+				vm_map((handle_t)other, hostile.start->ram, 0, page << 27 | i << 18, 1, 7);
+			sleep_ms(1);
+		}
+		sleep_ms(300); /* root looks at the books */
+		sweep();
+	}
+}
+
 static uint64_t number_after(const char *word, uint64_t otherwise)
 {
 	const char *at = strstr(hostile.start->text + hostile.start->append, word);
@@ -215,6 +261,8 @@ void native_main(void *argument)
 	memcpy((void *)(RAM_ADDRESS + START_COPY), hostile.start, 8192);
 	uint64_t seed = number_after("seed=", 1), rounds = number_after("rounds=", 100), calls = 0;
 	native_log("hostile: seed %lu, %lu rounds", seed, rounds);
+	if (asked("timers"))
+		timers_of_the_dying();
 	for (uint64_t i = 0; i < rounds; i++) {
 		round_play(seed + i);
 		if (i % SWEEP_ROUNDS == SWEEP_ROUNDS - 1 || asked("sweep"))

@@ -4,7 +4,7 @@
  *
  * From ring 3, all registers go to the current thread's struct regs. For SYSCALL that is done here; for exceptions and interrupts the processor has
  * started it, since TSS.RSP0 is the end of that struct. RSP points into the thread then, which is why whatever can interrupt these
- * instructions (NMI, #MC, #DF and #DB) has a stack of its own.
+ * instructions (NMI, #MC, #DF and #DB) has a stack of its own. The call vcpu_run goes its own way, with fewer registers.
  */
 #include "core/x86/cpu.h"
 #include "core/x86/regs.h"

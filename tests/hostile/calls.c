@@ -176,7 +176,7 @@ static long call_made(uint64_t number, const uint64_t *a)
 	__asm__ volatile("syscall"
 			 : "+a"(result), "+D"(rdi), "+S"(rsi), "+d"(rdx), "+r"(r10), "+r"(r8), "+r"(r9)
 			 :
-			 : CALL_CLOBBERS);
+			 : CALL_CLOBBERS, "rbx", "r12", "r13", "r14", "r15"); /* vcpu_run keeps none of them */
 	return result;
 }
 

@@ -53,6 +53,13 @@ static void hostile_numbers_find_nothing(void **state)
 	struct memory *memory;
 	assert_int_equal(handle_memory(core.root, (uint64_t)number, 0, &memory), -GYRE_EHANDLE);
 	assert_null(memory);
+	/* What was remembered of a handle is forgotten with any of the object's. */
+	int64_t other = handle_create(core.root, &event->object, GYRE_RIGHT_SIGNAL, 0);
+	event->object.quick = (uint32_t)number;
+	struct handle *handle;
+	assert_ok(handle_find(core.root, (uint64_t)other, 0, &handle));
+	handle_remove(handle);
+	assert_int_equal(event->object.quick, 0);
 	core_destroy(&event->object);
 	assert_int_equal(handle_event(core.root, (uint64_t)number, 0, &found), -GYRE_EHANDLE);
 }

@@ -23,8 +23,7 @@ static unsigned warnings, machine_checks;
 
 int msr_write_safe(uint32_t msr, uint64_t value)
 {
-	(void)msr;
-	(void)value;
+	(void)msr, (void)value;
 	return 0;
 }
 
@@ -37,18 +36,13 @@ int msr_read_safe(uint32_t msr, uint64_t *value)
 
 bool vm_doorbell(struct cpu *cpu, struct vm *vm, uint16_t port, unsigned int size, uint32_t value)
 {
-	(void)cpu;
-	(void)vm;
-	(void)port;
-	(void)size;
-	(void)value;
+	(void)cpu, (void)vm, (void)port, (void)size, (void)value;
 	return doorbell_rings;
 }
 
 bool aspace_dirty_fault(struct aspace *aspace, uint64_t page)
 {
-	(void)aspace;
-	(void)page;
+	(void)aspace, (void)page;
 	return page_is_logged;
 }
 

@@ -2,8 +2,10 @@
 """What the system tests share: where the build is, the command, and machines that it boots. Each test gives its machine a time-out, and
 a machine that a test leaves behind is ended."""
 
+import fcntl
 import os
 import pathlib
+import signal
 import subprocess
 
 import pexpect
@@ -17,6 +19,25 @@ PROMPT = "guest# "
 def build():
     """The build folder, absolute: make sets it."""
     return pathlib.Path(os.environ.get("GYRE_BUILD", ROOT / "build")).resolve()
+
+
+@pytest.fixture(scope="session")
+def checked_core(build):
+    """A core that checks itself (TEST_CORE=1). Several processes of pytest may ask at once: one builds, the others wait for it."""
+    folder = build / "checked"
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        words = ["make", "-C", ROOT, f"B={folder}", "DEPS=no", "TEST_CORE=1", "core"]
+        subprocess.run(words, env=environment, check=True, capture_output=True)
+    return folder / "gyre-core.elf"
+
+
+def signals_as_in_a_terminal():
+    """For a child: a test run in the background has SIGINT or SIGHUP ignored, which children inherit."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Gyre:

@@ -6,24 +6,19 @@ import os
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
-TREE = Path(__file__).resolve().parents[2]
 OFF_AT_MOST = 20000
 
 
 @pytest.fixture(scope="module")
-def log(build, tmp_path_factory):
+def log(build, checked_core, tmp_path_factory):
     """What the machine's serial port said until the program's last line."""
     folder = tmp_path_factory.mktemp("calls")
-    checked = build / "checked"
-    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-    subprocess.run(["make", "-C", TREE, f"B={checked}", "DEPS=no", "TEST_CORE=1", "core"], env=environment, check=True, capture_output=True)
     boot = folder / "iso/boot"
     (boot / "grub").mkdir(parents=True)
-    shutil.copy(checked / "gyre-core.elf", boot / "core")
+    shutil.copy(checked_core, boot / "core")
     shutil.copy(build / "test-calls.elf", boot / "root")
     (boot / "grub/grub.cfg").write_text("set timeout=0\nmultiboot2 /boot/core\nmodule2 /boot/root root\nboot\n")
     iso = folder / "calls.iso"

@@ -14,6 +14,7 @@ import time
 
 import pexpect
 import pytest
+from conftest import signals_as_in_a_terminal
 
 FAKE = pathlib.Path(__file__).with_name("fake_qemu.py")
 
@@ -41,7 +42,8 @@ def fake(gyre, tmp_path, monkeypatch):
 
         def popen(self, script, *words, **options):
             monkeypatch.setenv("FAKE_SCRIPT", script)
-            return subprocess.Popen([gyre.program, *self.words, *words, *self.vms], **options)
+            words = [gyre.program, *self.words, *words, *self.vms]
+            return subprocess.Popen(words, preexec_fn=signals_as_in_a_terminal, **options)
 
         def spawn(self, script, *words):
             monkeypatch.setenv("FAKE_SCRIPT", script)

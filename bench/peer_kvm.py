@@ -13,7 +13,7 @@ import initramfs  # noqa: E402
 QEMU = "/usr/bin/qemu-system-x86_64"
 ROMS = ["bios-256k.bin", "kvmvapic.bin", "linuxboot.bin", "linuxboot_dma.bin", "multiboot.bin", "multiboot_dma.bin", "pvh.bin"]
 MODULES = ["kvm-amd"]
-# BARRIER_MARK: the counting plugin's marker instruction, so that the stretch measured begins at QEMU's start in the first level.
+# /bin/mark executes the counting plugin's marker instruction: the stretch measured begins at QEMU's start in the first level.
 INIT = """#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 mount -t sysfs sysfs /sys
@@ -103,7 +103,8 @@ def build(build_folder, out):
 def command(build_folder, what, icount, plugin=None):
     """The machine with the peer on it; WHAT is bench or boot."""
     image = os.path.join(build_folder, "bench", "peer-kvm.cpio")
-    if not os.path.exists(image):
+    parts = [__file__, *(os.path.join(build_folder, "guests", name) for name in ("bench.elf", "vmlinuz", "initramfs.cpio.gz"))]
+    if not os.path.exists(image) or os.path.getmtime(image) < max(map(os.path.getmtime, parts)):
         os.makedirs(os.path.dirname(image), exist_ok=True)
         build(build_folder, image)
     line = [QEMU, "-accel", "tcg", "-cpu", "EPYC,+svm,+npt", "-M", "q35", "-m", "2048", "-display", "none", "-nodefaults", "-no-reboot",

@@ -73,7 +73,7 @@ class Bench:
         vm = ["--vm", "bench", "--kernel", f"{self.guests}/bench.elf", "--memory", "256M", "--test-device"]
         counters = os.path.join(self.work, f"counters-{barriers}.json")
         output = self.emulate(
-            "the exit bench", vm, ["--icount", "--core-option", f"barriers={barriers}", "--core-option", "nrip=off", "--core-option", "measure=ipc", "--counters", counters]
+            "the exit bench", vm, ["--icount", "--host-memory", "1G", "--core-option", f"barriers={barriers}", "--core-option", "nrip=off", "--core-option", "measure=ipc", "--counters", counters]
         )
         with open(counters) as file:
             return guest_rows(output), json.load(file)

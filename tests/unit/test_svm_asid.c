@@ -32,6 +32,7 @@ static void no_translation_outlives_its_mapping(void **state)
 		struct asid_pool pool;
 		unsigned frame[GUESTS][PAGES] = {0}, next_frame = 1, oldest = 0;
 		bool flush[GUESTS] = {0};
+		uint8_t pending[GUESTS] = {0};
 		asid_pool_init(&pool, 16, by_asid, false);
 		srand(6);
 		for (unsigned round = 0; round < 200000; round++) {
@@ -41,14 +42,21 @@ static void no_translation_outlives_its_mapping(void **state)
 				flush[guest] = true;
 				continue;
 			}
+			pending[guest] = asid_come(&pool, pending[guest]);
 			struct asid_choice choice = asid_choose(&pool, &holder[guest], 0, flush[guest]);
 			flush[guest] = false;
+			pending[guest] = asid_pending(pending[guest], choice);
+			if (rand() % 4 == 0) { /* it is kicked, and another one's turn comes */
+				asid_leave(&pool, pending[guest]);
+				continue;
+			}
 			assert_true(holder[guest].asid > 0 && holder[guest].asid < 16);
-			assert_true(by_asid || choice.tlb_control != VMCB_TLB_THIS);
+			assert_true(by_asid || pending[guest] != VMCB_TLB_THIS);
 			for (unsigned i = 0; i < 64; i++)
-				if (choice.tlb_control == VMCB_TLB_ALL ||
-					(choice.tlb_control == VMCB_TLB_THIS && tlb[i].asid == holder[guest].asid))
+				if (pending[guest] == VMCB_TLB_ALL ||
+					(pending[guest] == VMCB_TLB_THIS && tlb[i].asid == holder[guest].asid))
 					tlb[i].valid = false;
+			pending[guest] = VMCB_TLB_NOTHING;
 			/* It runs, and touches some pages. */
 			for (unsigned touch = 0; touch < 3; touch++) {
 				unsigned p = (unsigned)rand() % PAGES, i;

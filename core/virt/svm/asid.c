@@ -3,7 +3,7 @@
 #include "core/virt/svm/svm.h"
 #include "core/x86/cpu.h"
 
-/* Right before an entry: an ASID of this processor, and a flush if what the TLB has is void. */
+/* Before an entry: an ASID of this processor, and a flush if what the TLB has is void. */
 void svm_flush_now(struct svm_vcpu *v)
 {
 	struct cpu *cpu = v->vcpu.cpu;
@@ -13,7 +13,7 @@ void svm_flush_now(struct svm_vcpu *v)
 		vcpu_hazard_clear(&v->vcpu, VCPU_HAZARD_FLUSH);
 	if (choice.changed)
 		vmcb_set_asid(v->vmcb, v->asid.asid);
-	v->vmcb->tlb_control = choice.tlb_control;
+	v->vmcb->tlb_control = asid_pending(v->vmcb->tlb_control, choice);
 	v->vcpu.counters->tlb_flushes += choice.flushed;
 	v->vcpu.counters->asid_generations += choice.new_generation;
 }

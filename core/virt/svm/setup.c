@@ -117,7 +117,7 @@ static void read_features(void)
 	f->efer = EFER_SCE | EFER_LME | EFER_LMA | (cpu_features.nx ? EFER_NXE : 0) | 1u << 14; /* FFXSR */
 }
 
-enum gyre_virt_reason svm_probe(uint64_t *features)
+static enum gyre_virt_reason probe(uint64_t *features)
 {
 	uint64_t vm_cr = 0;
 	if (cpuid(0x80000000, 0).eax < 0x8000000a || (cpuid(0x80000001, 0).ecx & 1u << 2) == 0)
@@ -136,7 +136,7 @@ enum gyre_virt_reason svm_probe(uint64_t *features)
 	return GYRE_VIRT_OK;
 }
 
-int svm_cpu_enable(struct cpu *cpu)
+static int cpu_enable(struct cpu *cpu)
 {
 	struct svm_cpu *own = &svm_cpus[cpu->index];
 	maps_init();
@@ -188,6 +188,7 @@ static void load(struct cpu *cpu, struct vcpu *vcpu)
 		v->vmcb->clean = 0;
 		v->asid.generation = 0;
 	}
+	v->vmcb->tlb_control = asid_come(&svm_cpus[cpu->index].asids, v->vmcb->tlb_control);
 	/* Others may have used up the generation meanwhile. */
 	if (v->asid.generation != svm_cpus[cpu->index].asids.generation)
 		vcpu_hazard_set(vcpu, VCPU_HAZARD_FLUSH);
@@ -198,15 +199,15 @@ static void load(struct cpu *cpu, struct vcpu *vcpu)
 
 static void unload(struct cpu *cpu, struct vcpu *vcpu)
 {
-	(void)cpu;
+	asid_leave(&svm_cpus[cpu->index].asids, svm_of(vcpu)->vmcb->tlb_control);
 	svm_debug_unload(svm_of(vcpu));
 }
 
 const struct vcpu_ops svm_vcpu_ops = {
 	.name = "AMD-V",
 	.vcpu_bytes = sizeof(struct svm_vcpu),
-	.probe = svm_probe,
-	.cpu_enable = svm_cpu_enable,
+	.probe = probe,
+	.cpu_enable = cpu_enable,
 	.nested_format = svm_nested_format,
 	.barriers = svm_barriers_of,
 	.heaviest = SVM_BARRIERS_HEAVIEST,

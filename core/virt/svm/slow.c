@@ -155,7 +155,9 @@ static enum vcpu_next iret(struct svm_vcpu *v)
 
 static enum vcpu_next failed(struct svm_vcpu *v)
 {
-	const struct vmcb *vmcb = v->vmcb;
+	struct vmcb *vmcb = v->vmcb;
+	/* Whether a flush that was asked for has been done, nobody says. */
+	vmcb->tlb_control = VMCB_TLB_ALL;
 	/* The state was checked when it was set: what is left is a bit of CR3, or a fault of the core's. */
 	log_warn("vcpu %u: entry refused: cr0 0x%lx cr3 0x%lx cr4 0x%lx efer 0x%lx cs 0x%x event 0x%lx asid %u",
 		v->vcpu.number, vmcb->cr0_, vmcb->cr3_, vmcb->cr4_, vmcb->efer_, vmcb->cs_.attributes,

@@ -204,8 +204,11 @@ int vcpu_end(struct object *object, unsigned int *budget)
 	__atomic_store_n(&object->quick, 0, __ATOMIC_SEQ_CST);
 	/* It counts in a page that goes before the last piece of this. Only a run sets it again. */
 	deadline_cancel(&vcpu->timer);
-	if (vcpu->thread != NULL)
-		vcpu_abandon(cpu, vcpu, vcpu->thread);
+	struct thread *thread = vcpu->thread;
+	if (thread != NULL) {
+		vcpu_abandon(cpu, vcpu, thread);
+		thread_wake(cpu, thread); /* nothing else ends its halt now */
+	}
 	while (!list_empty(&vcpu->events)) {
 		if (*budget == 0)
 			return -GYRE_EAGAIN;

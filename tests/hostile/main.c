@@ -183,6 +183,33 @@ static void timers_of_the_dying(void)
 	}
 }
 
+static volatile bool waiter_is_back;
+
+static void waiter(void *vcpu)
+{
+	vcpu_run((handle_t)(uintptr_t)vcpu);
+	waiter_is_back = true;
+	thread_exit();
+}
+
+/* A processor that waits to be started by another, whose vcpu ends meanwhile: its thread comes back. */
+static bool end_of_a_halted_vcpu(void)
+{
+	const handle_t vm = (handle_t)vm_create(0);
+	vcpu_create(vm, 0, (void *)(VCPU_ADDRESS + 0x100000));
+	const long vcpu = vcpu_create(vm, 1, (void *)(VCPU_ADDRESS + 0x108000));
+	guest_policy((handle_t)vcpu);
+	const long thread = thread_create(0, (uintptr_t)waiter, stack_of(0), (uint64_t)vcpu, 0, 0);
+	thread_start((handle_t)thread);
+	sleep_ms(20);
+	const bool early = waiter_is_back;
+	object_destroy((handle_t)vcpu);
+	sleep_ms(20);
+	object_destroy((handle_t)thread);
+	object_destroy(vm);
+	return !early && waiter_is_back;
+}
+
 static uint64_t number_after(const char *word, uint64_t otherwise)
 {
 	const char *at = strstr(hostile.start->text + hostile.start->append, word);
@@ -261,6 +288,8 @@ void native_main(void *argument)
 	memcpy((void *)(RAM_ADDRESS + START_COPY), hostile.start, 8192);
 	uint64_t seed = number_after("seed=", 1), rounds = number_after("rounds=", 100), calls = 0;
 	native_log("hostile: seed %lu, %lu rounds", seed, rounds);
+	if (!end_of_a_halted_vcpu())
+		end(25, "a thread stayed in a vcpu that has ended, or never waited in it");
 	if (asked("timers"))
 		timers_of_the_dying();
 	for (uint64_t i = 0; i < rounds; i++) {

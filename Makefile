@@ -7,6 +7,7 @@ B ?= build#               where everything is built
 V ?= 0#                   1 shows the commands
 DEPS ?= yes#              no: installs nothing, and tries with what is there
 FUZZ_SECONDS ?= 60#       how long `make fuzz` runs each target
+SOAK_SECONDS ?= 600#      how long `make soak` runs each of its parts
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -235,7 +236,7 @@ bench: all ## measures Gyre, prints the table, writes build/bench.json
 bench-peers: all ## measures Gyre and its peers side by side
 	$(Q)$(PYTHON) bench/run.py --build $(B) peers
 soak: all ## runs what takes longer than make test may
-	$(Q)$(PYTHON) tests/run --build $(B) soak
+	$(Q)$(PYTHON) tests/run --build $(B) --seconds $(SOAK_SECONDS) soak
 
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz: $(FUZZ_TARGETS:%=$(B)/fuzz/%) ## runs each fuzz target for FUZZ_SECONDS

@@ -87,7 +87,7 @@ static void table_merge(struct pagetable *table, struct path *path, const uint64
 		found |= entries[i] & format->ignored;
 	}
 	hpa_t frame = hpa(*path->at[1] & format->address);
-	*path->at[1] = (leaf_resize(format, entries[0], 0, 1) | found) | (entries[0] & format->address);
+	*path->at[1] = (leaf_resize(format, entries[0], 1) | found) | (entries[0] & format->address);
 	frame_free(table->quota, frame);
 	table->tables--;
 }

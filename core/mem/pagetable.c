@@ -147,7 +147,7 @@ bool pagetable_split(struct pagetable *table, struct path *path, unsigned int le
 		return false;
 	table->tables++;
 	uint64_t *entries = frame_virtual(frame), size = pagetable_level_pages(level - 1);
-	uint64_t small = leaf_resize(format, leaf, level, level - 1) | leaf_frame(format, leaf, level) << PAGE_SHIFT;
+	uint64_t small = leaf_resize(format, leaf, level - 1) | leaf_frame(format, leaf, level) << PAGE_SHIFT;
 	for (unsigned int i = 0; i < 512; i++, small += size << PAGE_SHIFT)
 		entries[i] = small;
 	*path->at[level] = frame.value | format->table | 512 * COUNT_ONE;

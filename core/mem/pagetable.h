@@ -17,7 +17,6 @@ enum memory_cache { MEMORY_WRITE_BACK, MEMORY_WRITE_COMBINING, MEMORY_UNCACHED }
 
 /* What differs between the formats. Bits 61:52 and 9 of an entry that leads to a table, and bit 11 of a leaf, must be the software's. */
 struct pagetable_format {
-	const char *name;      /* for people, never compared */
 	unsigned int max_leaf; /* highest level at which a leaf may stand: 0, 1 or 2, as this processor has it */
 	uint64_t address;      /* the address bits of an entry */
 	uint64_t present;      /* an entry is there if one of these is set */
@@ -25,7 +24,6 @@ struct pagetable_format {
 	uint64_t write;	       /* the right to write */
 	uint64_t table;	       /* all bits but the address of an entry that leads to a table */
 	uint64_t ignored;      /* bits that the processor sets by itself (accessed, dirty) */
-	uint64_t pat_small, pat_large; /* a bit that stands elsewhere in large leaves (x86: PAT), or 0 */
 	/* Bits of a leaf without its address; rights: GYRE_RIGHT_READ, WRITE, EXEC */
 	uint64_t (*leaf)(unsigned int level, unsigned int rights, enum memory_cache cache);
 };
@@ -42,11 +40,9 @@ struct pagetable {
 	uint64_t tables; /* frames in use, the root among them */
 };
 
-/* Processes of x86-64. */
+/* Processes of x86-64; nested tables in the processor's own format (NPT) are a copy. */
 extern struct pagetable_format pagetable_process;
 void pagetable_process_setup(bool pages_1g, bool nx); /* once, at boot */
-/* What nested tables in the processor's own format (NPT) share with it. */
-uint64_t pagetable_x86_leaf(unsigned int level, unsigned int rights, enum memory_cache cache);
 
 static inline uint64_t pagetable_level_pages(unsigned int level)
 {

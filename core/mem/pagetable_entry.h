@@ -49,14 +49,9 @@ static inline uint64_t leaf_frame(const struct pagetable_format *format, uint64_
 }
 
 /* A leaf's bits without its address, as they stand at another level. */
-static inline uint64_t leaf_resize(
-	const struct pagetable_format *format, uint64_t leaf, unsigned int from, unsigned int to)
+static inline uint64_t leaf_resize(const struct pagetable_format *format, uint64_t leaf, unsigned int to)
 {
-	uint64_t bits = leaf & ~(format->address | (from > 0 ? format->large : format->pat_small));
-	bool pat = (leaf & (from > 0 ? format->pat_large : format->pat_small)) != 0;
-	if (to > 0)
-		return bits | format->large | (pat ? format->pat_large : 0);
-	return bits | (pat ? format->pat_small : 0);
+	return (leaf & ~(format->address | format->large)) | (to > 0 ? format->large : 0);
 }
 
 /* Down to the leaf or empty entry of this page, not below `lowest`; its level. */

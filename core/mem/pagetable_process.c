@@ -8,23 +8,22 @@
 
 static uint64_t no_execute = PTE_NX;
 
-uint64_t pagetable_x86_leaf(unsigned int level, unsigned int rights, enum memory_cache cache)
+static uint64_t process_leaf(unsigned int level, unsigned int rights, enum memory_cache cache)
 {
 	uint64_t bits = PTE_PRESENT | PTE_USER | (level > 0 ? PTE_LARGE : 0);
 	if ((rights & GYRE_RIGHT_WRITE) != 0)
 		bits |= PTE_WRITE;
 	if ((rights & GYRE_RIGHT_EXEC) == 0)
 		bits |= no_execute;
-	/* Entries of the PAT as core/x86/msr.h sets it: 0 WB, 3 UC, 4 WC. */
+	/* The entries of CORE_PAT (core/x86/msr.h): 0 WB, 1 WC, 3 UC. The same bits at every level. */
 	if (cache == MEMORY_UNCACHED)
 		bits |= PTE_PWT | PTE_PCD;
 	else if (cache == MEMORY_WRITE_COMBINING)
-		bits |= level > 0 ? PTE_PAT_2M : PTE_PAT_4K;
+		bits |= PTE_PWT;
 	return bits;
 }
 
 struct pagetable_format pagetable_process = {
-	.name = "process",
 	.max_leaf = 1,
 	.address = PTE_ADDRESS,
 	.present = PTE_PRESENT,
@@ -32,9 +31,7 @@ struct pagetable_format pagetable_process = {
 	.write = PTE_WRITE,
 	.table = PTE_PRESENT | PTE_WRITE | PTE_USER,
 	.ignored = PTE_ACCESSED | PTE_DIRTY,
-	.pat_small = PTE_PAT_4K,
-	.pat_large = PTE_PAT_2M,
-	.leaf = pagetable_x86_leaf,
+	.leaf = process_leaf,
 };
 
 void pagetable_process_setup(bool pages_1g, bool nx)

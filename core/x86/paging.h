@@ -17,9 +17,7 @@
 #define PTE_ACCESSED 0x20ul
 #define PTE_DIRTY    0x40ul
 #define PTE_LARGE    0x80ul /* of a directory entry */
-#define PTE_PAT_4K   0x80ul /* of a last-level entry */
 #define PTE_GLOBAL   0x100ul
-#define PTE_PAT_2M   0x1000ul /* of a large entry */
 #define PTE_NX	     0x8000000000000000ul
 #define PTE_ADDRESS  0x000ffffffffff000ul
 

@@ -18,4 +18,6 @@ $(foreach f,core/virt/run.c core/virt/svm/exit.c core/virt/svm/run.c core/virt/s
 # A core that checks itself (machine_check), counts calls and measures how long interrupts are off: make TEST_CORE=1 B=...
 ifeq ($(TEST_CORE),1)
 CORE_CFLAGS += -DGYRE_TEST_CORE
+else
+CORE_SRCS := $(filter-out core/obj/check.c core/mem/pagetable_check.c,$(CORE_SRCS))
 endif

@@ -100,12 +100,24 @@ bool frame_in_pool(hpa_t frame)
 	return frame.value >= pool.base && frame_index(frame) < pool.frames;
 }
 
-bool frame_is_free(hpa_t frame)
+/* ---- quotas: `free` alone decides, and changes atomically ---- */
+static bool quota_take(struct quota *quota, uint64_t frames)
 {
-	uint64_t index = frame_index(frame);
-	return (pool.level[0][index >> 6] >> (index & 63) & 1) != 0;
+	uint64_t free = __atomic_load_n(&quota->free, __ATOMIC_RELAXED);
+	do {
+		if (free < frames)
+			return false;
+	} while (!__atomic_compare_exchange_n(
+		&quota->free, &free, free - frames, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return true;
 }
 
+static void quota_put(struct quota *quota, uint64_t frames)
+{
+	__atomic_fetch_add(&quota->free, frames, __ATOMIC_RELAXED);
+}
+
+/* ---- allocation ---- */
 static bool pool_take_one(uint64_t *frame)
 {
 	for (uint64_t top = 0; top < pool.words[2]; top++) {
@@ -200,26 +212,9 @@ void frame_free(struct quota *quota, hpa_t frame)
 	frame_free_run(quota, frame, 1);
 }
 
-/* ---- quotas: `free` alone decides, and changes atomically ---- */
 void quota_init(struct quota *quota, uint64_t frames)
 {
 	*quota = (struct quota){.given = frames, .free = frames};
-}
-
-bool quota_take(struct quota *quota, uint64_t frames)
-{
-	uint64_t free = __atomic_load_n(&quota->free, __ATOMIC_RELAXED);
-	do {
-		if (free < frames)
-			return false;
-	} while (!__atomic_compare_exchange_n(
-		&quota->free, &free, free - frames, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	return true;
-}
-
-void quota_put(struct quota *quota, uint64_t frames)
-{
-	__atomic_fetch_add(&quota->free, frames, __ATOMIC_RELAXED);
 }
 
 bool quota_give(struct quota *from, struct quota *to, uint64_t frames)

@@ -50,7 +50,6 @@ void frame_pool_init(hpa_t base, size_t bytes);
 uint64_t frame_pool_total(void); /* frames that can be given away */
 uint64_t frame_pool_free(void);
 bool frame_in_pool(hpa_t frame);
-bool frame_is_free(hpa_t frame); /* for checks */
 
 /* One zeroed frame, or `count` in a row (at most FRAME_RUN_MAX, aligned to their size rounded up to a power of two). False: quota or pool exhausted. */
 bool frame_alloc(struct quota *quota, hpa_t *frame);
@@ -59,8 +58,6 @@ void frame_free(struct quota *quota, hpa_t frame);
 void frame_free_run(struct quota *quota, hpa_t first, unsigned int count);
 
 void quota_init(struct quota *quota, uint64_t frames);
-bool quota_take(struct quota *quota, uint64_t frames); /* counts as used */
-void quota_put(struct quota *quota, uint64_t frames);
 /* Moves the right to use frames: a process's creation and its end. */
 bool quota_give(struct quota *from, struct quota *to, uint64_t frames);
 void quota_return(struct quota *from, struct quota *to); /* all that is free */

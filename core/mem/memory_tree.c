@@ -102,6 +102,17 @@ static bool table_make(struct memory_tree *tree, uint64_t *at[static LEVELS_MAX]
 	return true;
 }
 
+/* What was prepared and not filled is given back. */
+static void tree_unprepare(struct memory_tree *tree, uint64_t offset)
+{
+	uint64_t *at[LEVELS_MAX];
+	unsigned int level = walk(tree, offset, 0, at);
+	if (level < tree->level && count_of(*at[level + 1]) == 0) {
+		*at[level + 1] += COUNT_ONE;
+		release(tree, at, level);
+	}
+}
+
 int tree_prepare(struct memory_tree *tree, uint64_t offset, unsigned int level)
 {
 	uint64_t *at[LEVELS_MAX];
@@ -116,16 +127,6 @@ int tree_prepare(struct memory_tree *tree, uint64_t offset, unsigned int level)
 		at[found] = &entries[index_at(offset, found)];
 	}
 	return 0;
-}
-
-void tree_unprepare(struct memory_tree *tree, uint64_t offset)
-{
-	uint64_t *at[LEVELS_MAX];
-	unsigned int level = walk(tree, offset, 0, at);
-	if (level < tree->level && count_of(*at[level + 1]) == 0) {
-		*at[level + 1] += COUNT_ONE;
-		release(tree, at, level);
-	}
 }
 
 /* A table that is full may be a single run now. */

@@ -41,8 +41,6 @@ int tree_prepare(struct memory_tree *tree, uint64_t offset, unsigned int level);
 void tree_fill(struct memory_tree *tree, uint64_t offset, unsigned int level, uint64_t frame);
 void tree_show(struct memory_tree *tree, uint64_t offset, struct memory_share *share);
 void tree_empty(struct memory_tree *tree, uint64_t offset, unsigned int level);
-/* What was prepared and not filled is given back. */
-void tree_unprepare(struct memory_tree *tree, uint64_t offset);
 
 /* The first entry from `offset` on that is not empty: its offset and level; false: none. Looks at *budget entries at most; then *offset is where to go on. */
 bool tree_next(const struct memory_tree *tree, uint64_t *offset, unsigned int *level, unsigned int *budget);

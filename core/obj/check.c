@@ -9,8 +9,6 @@
 #include "core/virt/vm.h"
 #include "core/x86/log.h"
 
-#if defined(GYRE_TEST_CORE) || defined(GYRE_UNIT_TEST)
-
 /* What is counted over all processes, to be compared with the totals. */
 struct sums {
 	uint64_t frames_given, frames_used, objects, handles, pages;
@@ -211,5 +209,3 @@ int check_invariants(struct cpu *cpu)
 		(unsigned long)sums.pages, (unsigned long)ram_pages);
 	return sums.faults == 0 ? 0 : -GYRE_EIO;
 }
-
-#endif

@@ -7,7 +7,7 @@
 #include "core/sched/sched.h"
 #include "core/x86/cpu.h"
 #include "core/x86/irq.h"
-#include "core/x86/string.h"
+#include "lib/string.h"
 
 /* ---- interrupts ---- */
 

@@ -4,8 +4,8 @@
  */
 #include "core/obj/elf.h"
 #include "core/x86/address.h"
-#include "core/x86/string.h"
 #include "gyre/rights.h"
+#include "lib/string.h"
 
 struct elf_header {
 	uint8_t ident[16];
@@ -28,7 +28,6 @@ _Static_assert(sizeof(struct elf_header) == 64 && sizeof(struct elf_segment_head
 #define ELF_INTERPRETER 3
 #define ELF_FLAG_EXEC	1u
 #define ELF_FLAG_WRITE	2u
-#define ELF_FLAG_READ	4u
 
 static const char *load_add(struct elf_program *program, const struct elf_segment_header *segment, uint64_t file_bytes,
 	uint64_t first, uint64_t end)

@@ -11,11 +11,6 @@ static struct handle_frame_header *frame_of(const struct handle *handle)
 	return (struct handle_frame_header *)((uint64_t)handle & ~(uint64_t)(PAGE_SIZE - 1));
 }
 
-struct process *handle_process(const struct handle *handle)
-{
-	return frame_of(handle)->process;
-}
-
 uint32_t handle_number(const struct handle *handle)
 {
 	return frame_of(handle)->index * HANDLE_PER_FRAME + ((uint64_t)handle % PAGE_SIZE) / sizeof(struct handle);

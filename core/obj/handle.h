@@ -63,7 +63,6 @@ int handle_find_dying(struct process *process, uint64_t number, uint32_t rights,
 int64_t handle_create(struct process *process, struct object *object, uint32_t rights, uint32_t badge);
 /* Forgets an entry. */
 void handle_remove(struct handle *handle);
-struct process *handle_process(const struct handle *handle);
 uint32_t handle_number(const struct handle *handle);
 /* Closes handles of a table that ends: true when all are gone. */
 bool handle_table_end(struct process *process, unsigned int *budget);

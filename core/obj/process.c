@@ -7,7 +7,7 @@
 #include "core/x86/cpu.h"
 
 struct process *root_process;
-uint32_t process_numbers;
+static uint32_t process_numbers;
 
 int process_or_self(struct process *caller, uint64_t number, uint32_t rights, struct process **process)
 {

@@ -50,6 +50,5 @@ extern const struct aspace_ops process_aspace_ops;
 extern struct process *root_process;
 extern struct quota home_quota; /* of the tree of root's RAM: pages that come home must find a place */
 #define POOL_RESERVE 8		/* frames that nobody's quota has: room for a search for frames in a row */
-extern uint32_t process_numbers;
 
 #endif

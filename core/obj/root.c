@@ -12,15 +12,13 @@
 #include "core/x86/entry.h"
 #include "core/x86/irq.h"
 #include "core/x86/log.h"
-#include "core/x86/string.h"
 #include "core/x86/window.h"
 #include "gyre/boot.h"
+#include "lib/string.h"
 
 #define ROOT_PRIORITY	  32
 #define ROOT_INFO_ADDRESS 0x00007fffffff0000ul
 #define ROOT_INFO_PAGES	  2
-/* Frames that nobody's quota has: room for a search for frames in a row. */
-#define POOL_RESERVE	  8
 
 static struct process root;
 struct quota home_quota;
@@ -112,19 +110,14 @@ static void modules_tell(struct gyre_boot_info *info, const struct boot_info *bo
 	}
 }
 
-static uint16_t port_of(const struct acpi_register *reg)
-{
-	return reg->memory ? 0 : (uint16_t)reg->address;
-}
-
 static void acpi_tell(struct gyre_boot_info *info, const struct acpi_info *acpi)
 {
 	info->rsdp = acpi->rsdp_address;
 	info->dsdt = acpi->dsdt_address;
 	info->dsdt_bytes = acpi->dsdt_bytes;
-	info->pm1a_control = port_of(&acpi->pm1a_control);
-	info->pm1b_control = port_of(&acpi->pm1b_control);
-	info->pm_timer = port_of(&acpi->pm_timer);
+	info->pm1a_control = acpi_port(&acpi->pm1a_control);
+	info->pm1b_control = acpi_port(&acpi->pm1b_control);
+	info->pm_timer = acpi_port(&acpi->pm_timer);
 	info->reset_space = acpi->reset.address != 0 && !acpi->reset.memory ? 1 : 0;
 	info->reset_value = acpi->reset_value;
 	info->reset_address = acpi->reset.address;

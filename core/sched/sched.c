@@ -105,7 +105,7 @@ static void replenish(struct cpu *cpu, struct deadline *deadline)
 	sched_update(cpu, context);
 }
 
-void sched_account(struct cpu *cpu)
+static void sched_account(struct cpu *cpu)
 {
 	struct sched_context *context = cpu->sched.current;
 	uint64_t now = tsc_read(), ran = now - cpu->sched.since;
@@ -161,8 +161,6 @@ struct thread *sched_choose(struct cpu *cpu)
 		next = container_of(sched->queue[priority].next, struct sched_context, link);
 		queue_remove(sched, next);
 	}
-	if (next != current)
-		sched->switches++;
 	sched->current = next;
 	spin_unlock(&sched->lock);
 	period_begin(cpu, next);

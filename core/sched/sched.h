@@ -26,13 +26,10 @@ void sched_update(struct cpu *cpu, struct sched_context *context);
 void sched_pass(struct cpu *cpu);
 /* Chooses what runs and makes it current; NULL: idle. Counts time. */
 struct thread *sched_choose(struct cpu *cpu);
-void sched_account(struct cpu *cpu);
 void sched_priority_set(struct cpu *cpu, struct thread *thread, unsigned int priority, uint64_t slice, uint64_t budget,
 	uint64_t period);
 
-/* core/sched/switch.c: makes this thread the one that the next return resumes: page tables, FS, FPU, I/O ports, struct regs. */
-void thread_switch(struct cpu *cpu, struct thread *next);
-/* A process has other I/O ports than before; or none any more: the bitmap is going away. */
+/* core/sched/switch.c: a process has other I/O ports than before; or none any more: the bitmap is going away. */
 void switch_ports_changed(struct cpu *cpu, struct process *process);
 void switch_ports_gone(struct cpu *cpu, struct process *process, const uint8_t *bitmap);
 

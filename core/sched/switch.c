@@ -72,11 +72,6 @@ void switch_special(struct cpu *cpu, struct thread *next)
 	tss_ioports_set(cpu, next->process->ioports);
 }
 
-void thread_switch(struct cpu *cpu, struct thread *next)
-{
-	thread_switch_to(cpu, next);
-}
-
 void switch_ports_changed(struct cpu *cpu, struct process *process)
 {
 	tss_ioports_forget(cpu, process->ioports);
@@ -112,7 +107,6 @@ void off_end(struct cpu *cpu)
 static void idle(struct cpu *cpu)
 {
 	cpu->thread = NULL;
-	cpu->sched.idles++;
 	off_end(cpu);
 	while (cpu->hazard == 0)
 		cpu_idle_wait();
@@ -133,7 +127,7 @@ static __attribute__((noinline)) void hazards(struct cpu *cpu)
 			if (next == NULL)
 				idle(cpu);
 			else if (next != cpu->thread || cpu->process != next->process)
-				thread_switch(cpu, next);
+				thread_switch_to(cpu, next);
 		}
 		/* Work comes in pieces: between them, what is more urgent comes in. */
 		if ((due & HAZARD_WORK) != 0) {

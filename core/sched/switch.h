@@ -10,11 +10,12 @@
 /* What few threads have: an FPU, segment bases, I/O ports that are not in the TSS yet; and what a guest left in the processor. */
 void switch_special(struct cpu *cpu, struct thread *next);
 
+#ifdef GYRE_UNIT_TEST
+void thread_switch_to(struct cpu *cpu, struct thread *next);
+#else
+/* Makes this thread the one that the next return resumes. */
 static inline void thread_switch_to(struct cpu *cpu, struct thread *next)
 {
-#ifdef GYRE_UNIT_TEST
-	thread_switch(cpu, next);
-#else
 	struct process *process = next->process;
 	cpu_set_regs(cpu, &next->regs);
 	cpu->thread = next;
@@ -28,7 +29,7 @@ static inline void thread_switch_to(struct cpu *cpu, struct thread *next)
 		cpu->process = process;
 		cr3_write(process->aspace.table.root.value);
 	}
-#endif
 }
+#endif
 
 #endif

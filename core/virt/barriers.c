@@ -6,7 +6,7 @@
 #include "core/x86/log.h"
 #include "core/x86/msr.h"
 #include "core/x86/regs.h"
-#include "core/x86/string.h"
+#include "lib/string.h"
 
 #define MSR_PRED_CMD  0x49
 #define PRED_CMD_IBPB 1

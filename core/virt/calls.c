@@ -8,8 +8,8 @@
 #include "core/virt/msr.h"
 #include "core/virt/vcpu_ops.h"
 #include "core/virt/vm.h"
-#include "core/x86/string.h"
 #include "core/x86/user_copy.h"
+#include "lib/string.h"
 
 HANDLE_FIND(handle_vcpu, vcpu, GYRE_OBJECT_VCPU)
 

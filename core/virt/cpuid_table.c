@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* core/virt/cpuid_table.c: making the table of CPUID answers, and finding what its index does not have. */
 #include "core/virt/cpuid_table.h"
-#include "core/x86/string.h"
 #include "gyre/errors.h"
+#include "lib/string.h"
 
 #define CPUID_1_OSXSAVE (1u << 27)
 #define CPUID_7_OSPKE	(1u << 4)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* core/virt/fetch.c: the slow way to an instruction's length: a walk of the guest's page tables, and prefixes. */
 #include "core/virt/fetch.h"
-#include "core/x86/string.h"
 #include "core/x86/user_copy.h"
 #include "gyre/vcpu.h"
+#include "lib/string.h"
 
 #define INSTRUCTION_MAX 15
 
@@ -149,7 +149,6 @@ static uint32_t read_page(struct fetch_cache *cache, const struct gyre_ram_windo
 	uint64_t gpa, address;
 	for (int i = 0; i < FETCH_LEVELS; i++)
 		entry.at[i] = &no_level;
-	cache->walks++;
 	if (!translate(&walk, where, linear, &gpa))
 		return 0;
 	address = window_address(windows, gpa, count);
@@ -190,10 +189,8 @@ uint32_t fetch_length_slow(struct fetch_cache *cache, const struct gyre_ram_wind
 	uint64_t linear = linear_of(where, 0);
 	uint32_t count = read_page(cache, windows, where, linear, bytes, INSTRUCTION_MAX), prefixes = 0, found = 0;
 	memset(bytes + count, 0, 16 - count);
-	if (count == 0) {
-		cache->failures++;
+	if (count == 0)
 		return 0;
-	}
 	for (;;) {
 		/* The second page is read only if the instruction reaches into it: it may be missing rightly. */
 		if (count < INSTRUCTION_MAX && prefixes + opcode->length > count) {
@@ -212,6 +209,5 @@ uint32_t fetch_length_slow(struct fetch_cache *cache, const struct gyre_ram_wind
 		if ((found & opcode->mask) == opcode->bytes)
 			return prefixes + opcode->length;
 	}
-	cache->failures++;
 	return 0;
 }

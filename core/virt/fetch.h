@@ -38,7 +38,6 @@ _Static_assert(
 
 struct fetch_cache {
 	struct fetch_entry entry[FETCH_WAYS];
-	uint64_t hits, walks, failures;
 };
 
 /* What the guest's processor says. */

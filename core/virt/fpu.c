@@ -10,8 +10,8 @@
 #include "core/x86/cpu.h"
 #include "core/x86/cpu_features.h"
 #include "core/x86/log.h"
-#include "core/x86/string.h"
 #include "gyre/errors.h"
+#include "lib/string.h"
 
 #define FPU_FRAME     4096
 #define META_OFFSET   4032 /* behind the largest area */

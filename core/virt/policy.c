@@ -53,9 +53,7 @@ static void read_offers(struct vcpu_offers *offers, const struct cpuid_table *ta
 	offers->xsave = (one->ecx & 1u << 26) != 0;
 	offers->tsc_adjust = (seven->ebx & 1u << 1) != 0;
 	offers->rdtscp = (extended->edx & 1u << 27) != 0;
-	offers->long_mode = (extended->edx & 1u << 29) != 0;
 	offers->nx = (extended->edx & 1u << 20) != 0;
-	offers->ffxsr = (extended->edx & 1u << 25) != 0;
 	offers->spec_ctrl = (seven->edx & 1u << 26) != 0 || (eight->ebx & (1u << 14 | 1u << 15 | 1u << 24)) != 0;
 	offers->ibpb = (seven->edx & 1u << 26) != 0 || (eight->ebx & 1u << 12) != 0;
 }

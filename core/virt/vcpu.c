@@ -13,8 +13,8 @@
 #include "core/x86/irq.h"
 #include "core/x86/lapic.h"
 #include "core/x86/msr.h"
-#include "core/x86/string.h"
 #include "core/x86/timer.h"
+#include "lib/string.h"
 
 struct vcpu *vcpu_of_lapic(struct vlapic *lapic)
 {
@@ -135,7 +135,6 @@ static int join_vm(struct vm *vm, struct vcpu *vcpu)
 		vlapic_init(&vcpu->lapic, &vm->bus, vcpu->number, vm->bus.count == 0);
 		vm->bus.member[vm->bus.count++] = &vcpu->lapic;
 		list_push_back(&vm->vcpus, &vcpu->in_vm);
-		vm->vcpu_count++;
 	}
 	spin_unlock(&vm->object.lock);
 	return error;
@@ -149,7 +148,6 @@ static void leave_vm(struct vcpu *vcpu)
 		if (vm->bus.member[i] != &vcpu->lapic)
 			continue;
 		vm->bus.member[i] = vm->bus.member[--vm->bus.count];
-		vm->vcpu_count--;
 		break;
 	}
 	list_remove(&vcpu->in_vm);

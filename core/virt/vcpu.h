@@ -46,7 +46,7 @@ enum vcpu_next {
 
 /* What the level gives the guest; from the CPUID table when the policy is set. */
 struct vcpu_offers {
-	bool x2apic, tsc_deadline, rdtscp, xsave, long_mode, nx, spec_ctrl, ibpb, tsc_adjust, ffxsr;
+	bool x2apic, tsc_deadline, rdtscp, xsave, nx, spec_ctrl, ibpb, tsc_adjust;
 };
 
 struct vcpu {

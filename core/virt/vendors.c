@@ -11,7 +11,7 @@
 #include "core/virt/vm.h"
 #include "core/x86/cpu_features.h"
 #include "core/x86/log.h"
-#include "core/x86/string.h"
+#include "lib/string.h"
 
 extern const struct vcpu_ops svm_vcpu_ops;
 static const struct vcpu_ops *const vendors[] = {&svm_vcpu_ops};

@@ -3,7 +3,7 @@
  * core/virt/vlapic.c: a guest's local APIC from its creation on; what it is after a reset and after INIT.
  */
 #include "core/virt/vlapic.h"
-#include "core/x86/string.h"
+#include "lib/string.h"
 
 /* SDM vol. 3, "Local APIC State After Power-Up or Reset" and "After an INIT Reset". */
 void vlapic_reset(struct vlapic *lapic)

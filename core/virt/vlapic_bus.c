@@ -9,8 +9,7 @@
 #include "core/virt/vlapic.h"
 #include "gyre/errors.h"
 
-#define ESR_SEND_ILLEGAL    0x20u
-#define ESR_RECEIVE_ILLEGAL 0x40u
+#define ESR_SEND_ILLEGAL 0x20u
 
 bool vlapic_post(struct vlapic *lapic, uint32_t vector, bool level)
 {

@@ -3,9 +3,9 @@
  * core/virt/vlapic_state.c: a guest's local APIC in its saved form: the register page, APIC_BASE, and what is left of the timer.
  */
 #include "core/virt/vlapic.h"
-#include "core/x86/string.h"
 #include "gyre/errors.h"
 #include "gyre/vcpu.h"
+#include "lib/string.h"
 
 void vlapic_registers(const struct vlapic *lapic, uint32_t page[64])
 {

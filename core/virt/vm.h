@@ -34,9 +34,8 @@ struct vm {
 	struct list messages; /* event_message.in_vm */
 	struct list doorbells[VM_DOORBELL_BUCKETS];
 	uint32_t doorbell_count;
-	uint32_t number;   /* for people */
-	struct list vcpus; /* vcpu.in_vm: core/virt */
-	uint32_t vcpu_count;
+	uint32_t number;       /* for people */
+	struct list vcpus;     /* vcpu.in_vm: core/virt */
 	struct vlapic_bus bus; /* the local APICs of its vcpus */
 };
 HANDLE_FIND(handle_vm, vm, GYRE_OBJECT_VM)

@@ -41,7 +41,7 @@ void process_aspace_prepare(struct process *process)
 	(void)process;
 }
 
-void thread_switch(struct cpu *cpu, struct thread *next)
+void thread_switch_to(struct cpu *cpu, struct thread *next)
 {
 	cpu->thread = next;
 	core.switches++;

@@ -35,7 +35,7 @@ struct core_fixture {
 	struct process *root;
 	struct thread *root_thread; /* current */
 	uint64_t flushes;	    /* of TLBs */
-	uint64_t switches;	    /* thread_switch() */
+	uint64_t switches;	    /* thread_switch_to() */
 	uint64_t timer_armed;	    /* as timer_arm() was told last */
 	uint64_t kicks, messages;
 	unsigned int log_lines;

@@ -80,7 +80,7 @@ int virt_set_up(void **state)
 		.apic_timer_khz = 1000000,
 		.tsc_khz = 1000000,
 	};
-	vcpu->offers = (struct vcpu_offers){true, true, true, true, true, true, true, true, true, true};
+	vcpu->offers = (struct vcpu_offers){true, true, true, true, true, true, true, true};
 	fetch_forget(&vcpu->fetch);
 	svm_features = (struct svm_features){.clean_bits = true, .clean_mask = VMCB_CLEAN_ALL, .asids = 16};
 	asid_pool_init(&svm_cpus[0].asids, 16, false, false);

@@ -5,8 +5,8 @@
 #include "core/virt/msr.h"
 #include "core/virt/svm/svm.h"
 #include "core/x86/msr.h"
-#include "core/x86/string.h"
 #include "core/x86/trap.h"
+#include "lib/string.h"
 
 /* CR0, CR4 or EFER were set: all ways of that pass here. */
 void svm_mode_changed(struct svm_vcpu *v)

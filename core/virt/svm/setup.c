@@ -13,7 +13,7 @@
 #include "core/x86/cpu.h"
 #include "core/x86/cpu_features.h"
 #include "core/x86/msr.h"
-#include "core/x86/string.h"
+#include "lib/string.h"
 
 #define MSR_VM_CR	0xc0010114
 #define MSR_VM_HSAVE_PA 0xc0010117
@@ -21,7 +21,6 @@
 
 #define CPUID_SVM_NP		  (1u << 0)
 #define CPUID_SVM_NRIP		  (1u << 3)
-#define CPUID_SVM_TSC_RATE	  (1u << 4)
 #define CPUID_SVM_CLEAN		  (1u << 5)
 #define CPUID_SVM_FLUSH_BY_ASID	  (1u << 6)
 #define CPUID_SVM_DECODE	  (1u << 7)
@@ -106,7 +105,6 @@ static void read_features(void)
 	f->vgif = allowed("vgif", (svm.edx & CPUID_SVM_VGIF) != 0);
 	f->pause_filter = allowed("pause-filter", (svm.edx & CPUID_SVM_PAUSE_FILTER) != 0);
 	f->pause_threshold = f->pause_filter && (svm.edx & CPUID_SVM_PAUSE_THRESHOLD) != 0;
-	f->tsc_scaling = allowed("tsc-scaling", (svm.edx & CPUID_SVM_TSC_RATE) != 0);
 	f->pages_2m = allowed("npt-2m", true);
 	f->pages_1g = f->pages_2m && allowed("npt-1g", cpu_features.pages_1g);
 	f->asids = svm.ebx;

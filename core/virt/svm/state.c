@@ -52,6 +52,12 @@ static void get_segments(const struct vmcb *vmcb, struct gyre_vcpu_state *state)
 	state->idtr.reserved = 0;
 }
 
+/* The MSRs that VMLOAD and VMSAVE move, by the names that both sides have for them. */
+#define EACH_MSR(DO)                                                                                                   \
+	DO(star) DO(lstar) DO(cstar) DO(sfmask) DO(kernel_gs_base) DO(sysenter_cs) DO(sysenter_esp) DO(sysenter_eip)
+#define MSR_GET(name) state->name = vmcb->name;
+#define MSR_SET(name) vmcb->name = state->name;
+
 void svm_state_get(struct vcpu *vcpu, uint32_t groups)
 {
 	struct svm_vcpu *v = svm_of(vcpu);
@@ -72,14 +78,7 @@ void svm_state_get(struct vcpu *vcpu, uint32_t groups)
 		state->pdpte[0] = state->pdpte[1] = state->pdpte[2] = state->pdpte[3] = 0;
 	}
 	if ((groups & GYRE_STATE_MSRS) != 0) {
-		state->star = vmcb->star;
-		state->lstar = vmcb->lstar;
-		state->cstar = vmcb->cstar;
-		state->sfmask = vmcb->sfmask;
-		state->kernel_gs_base = vmcb->kernel_gs_base;
-		state->sysenter_cs = vmcb->sysenter_cs;
-		state->sysenter_esp = vmcb->sysenter_esp;
-		state->sysenter_eip = vmcb->sysenter_eip;
+		EACH_MSR(MSR_GET)
 		state->pat = vmcb->pat_;
 		state->debugctl = v->debugctl;
 	}
@@ -180,14 +179,7 @@ void svm_state_set(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint3
 		vcpu->lapic.tpr = (uint32_t)state->cr8 << 4;
 	}
 	if ((groups & GYRE_STATE_MSRS) != 0) {
-		vmcb->star = state->star;
-		vmcb->lstar = state->lstar;
-		vmcb->cstar = state->cstar;
-		vmcb->sfmask = state->sfmask;
-		vmcb->kernel_gs_base = state->kernel_gs_base;
-		vmcb->sysenter_cs = state->sysenter_cs;
-		vmcb->sysenter_esp = state->sysenter_esp;
-		vmcb->sysenter_eip = state->sysenter_eip;
+		EACH_MSR(MSR_SET)
 		vmcb_set_pat(vmcb, state->pat);
 		v->debugctl = state->debugctl;
 		vmcb_set_tsc_offset(vmcb, vcpu->tsc_offset);

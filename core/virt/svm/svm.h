@@ -38,8 +38,7 @@ struct svm_vcpu {
 };
 
 struct svm_features {
-	bool nrip, decode_assist, flush_by_asid, clean_bits, vgif, pause_filter, pause_threshold, tsc_scaling, pages_1g,
-		pages_2m;
+	bool nrip, decode_assist, flush_by_asid, clean_bits, vgif, pause_filter, pause_threshold, pages_1g, pages_2m;
 	uint32_t asids; /* 0 is the host's */
 	uint32_t errata;
 	uint8_t tlb_control; /* of an entry for which there is no reason to flush: VMCB_TLB_NOTHING, or everything by an erratum */
@@ -61,8 +60,6 @@ static inline struct svm_vcpu *svm_of(struct vcpu *vcpu)
 }
 
 /* ---- setup.c, errata.c ---- */
-enum gyre_virt_reason svm_probe(uint64_t *features);
-int svm_cpu_enable(struct cpu *cpu);
 uint64_t svm_iopm_address(void);
 uint64_t svm_msrpm_address(void);
 #define SVM_ERRATUM_170 0x1u /* ASIDs are not flushed as they should: flush everything at every entry */

@@ -198,6 +198,24 @@ def test_signals_end_the_machine_and_then_the_command(fake, number):
     assert not pathlib.Path(f"/proc/{(fake.folder / 'pid').read_text()}").exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_the_command_that_waits_for_its_reader(fake, number):
+    """The machine has ended, and nobody takes the rest of its output."""
+    script = f"open('{fake.folder}/pid', 'w').write(str(os.getpid())); m.ready(); m.say('x' * 200000); m.end_vm(0, 0); m.end()"
+    with fake.popen(script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        assert process.stdout.read(1) == b"x"
+        machine = pathlib.Path(f"/proc/{(fake.folder / 'pid').read_text()}")
+        deadline = time.monotonic() + 10
+        while machine.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not machine.exists() and process.poll() is None
+        process.send_signal(number)
+        try:
+            assert process.wait(5) == -number
+        finally:
+            process.kill()
+
+
 def test_a_command_that_is_killed_takes_its_machine_along(fake):
     script = f"open('{fake.folder}/pid', 'w').write(str(os.getpid())); m.ready(); m.say('up'); time.sleep(60)"
     with fake.popen(script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:

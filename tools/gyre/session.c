@@ -479,10 +479,10 @@ static void drain(struct session *session)
 		unstick_frames(session);
 	read_com1(session, true);
 	flush_idle(session, 0, &none);
-	if (session->interrupted)
-		return;
-	stream_finish(&session->out);
-	stream_finish(&session->err);
+	if (!session->interrupted)
+		session->interrupted = stream_finish(&session->out);
+	if (!session->interrupted)
+		session->interrupted = stream_finish(&session->err);
 }
 
 /* The machine ended and no frame says why. */

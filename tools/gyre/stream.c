@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tools/gyre/stream.c: see stream.h. */
 #include "tools/gyre/stream.h"
+#include "tools/gyre/process.h"
 #include "tools/gyre/util.h"
 #include "include/gyre/config.h"
 
@@ -54,11 +55,18 @@ void stream_write(struct stream *stream)
 	}
 }
 
-void stream_finish(struct stream *stream)
+int stream_finish(struct stream *stream)
 {
 	while (stream_pending(stream)) {
-		struct pollfd wait = {.fd = stream->fd, .events = POLLOUT};
-		if (poll(&wait, 1, -1) > 0)
+		struct pollfd wait[] = {{.fd = stream->fd, .events = POLLOUT}, {.fd = signals_fd(), .events = POLLIN}};
+		if (poll(wait, 2, -1) <= 0)
+			continue;
+		/* They come by this descriptor alone: a reader that stands still must not keep us from them. */
+		for (int number; wait[1].revents && (number = signals_next());)
+			if (signal_ends_us(number))
+				return number;
+		if (wait[0].revents)
 			stream_write(stream);
 	}
+	return 0;
 }

@@ -23,7 +23,7 @@ void stream_add(struct stream *stream, const void *bytes, size_t length);
 size_t stream_pending(const struct stream *stream);
 /* Writes once; call it when the descriptor is writable. */
 void stream_write(struct stream *stream);
-/* Waits until all is written or the other end is gone. */
-void stream_finish(struct stream *stream);
+/* Waits until all is written or the other end is gone: 0; or until a signal ends the command (process.h): its number. */
+int stream_finish(struct stream *stream);
 
 #endif

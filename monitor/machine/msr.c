@@ -124,10 +124,18 @@ int msr_write(struct machine *machine, uint32_t index, uint64_t value)
 		return mtrr_write(machine, index, value);
 	switch (index) {
 	case MSR_PV_CLOCK: return pvclock_system(machine, value);
-	case MSR_PV_WALL_CLOCK: machine->cpu.pv_wall = value; return pvclock_wall(machine, value);
+	case MSR_PV_WALL_CLOCK:
+		if (pvclock_wall(machine, value) < 0)
+			return -1;
+		machine->cpu.pv_wall = value;
+		return 0;
 	case 0x8b: return 0; /* what a system does before it reads the revision */
 	case 0x79: return 0; /* Intel's microcode loader: there is nothing that it could change */
-	case 0x17a: msr->mcg_status = value & 7; return value & ~7ull ? -1 : 0;
+	case 0x17a:
+		if (value & ~7ull)
+			return -1;
+		msr->mcg_status = value;
+		return 0;
 	case 0x00:
 	case 0x01: return 0;
 	default: break;

@@ -403,6 +403,21 @@ static void the_paravirtual_clock_tells_the_time(void **state)
 	assert_int_not_equal(page->event, 0);
 	write_msr(0x4b564d00, 0xfffffffffffffff0ull);
 	assert_int_not_equal(page->event, 0);
+	page->d0 = 0, page->d1 = 0x4b564d00; /* what was refused changed nothing */
+	give(GYRE_EXIT_MSR);
+	assert_int_equal(page->gpr[GYRE_RAX], 0x300100);
+}
+
+static void refused_machine_check_status_changes_nothing(void **state)
+{
+	(void)state;
+	write_msr(0x17a, 4);
+	assert_int_equal(page->event, 0);
+	write_msr(0x17a, 0x8003);
+	assert_int_not_equal(page->event, 0);
+	page->d0 = 0;
+	give(GYRE_EXIT_MSR);
+	assert_int_equal(page->gpr[GYRE_RAX], 4);
 }
 
 static void power_off_and_exits_end_it(void **state)
@@ -591,6 +606,7 @@ int main(void)
 		cmocka_unit_test_setup(other_instructions_on_the_local_apic_work_too, setup),
 		cmocka_unit_test_setup(strings_of_ports_go_to_memory, setup),
 		cmocka_unit_test_setup(unknown_msrs_are_faults, setup),
+		cmocka_unit_test_setup(refused_machine_check_status_changes_nothing, setup),
 		cmocka_unit_test_setup(mtrrs_hold_what_is_valid, setup),
 		cmocka_unit_test_setup(the_paravirtual_clock_tells_the_time, setup),
 		cmocka_unit_test_setup(power_off_and_exits_end_it, setup),

@@ -9,8 +9,8 @@
 #include "lib/string.h"
 #include "gyre/frame.h"
 
-#define LOG_POLL_MS 250u /* how soon lines of the core's log go out that nothing else sends */
-#define FIRST_PAGE  256u /* what lies below 1 MiB stays the firmware's */
+#define POLL_MS	   250u /* how soon is seen what nobody signals: lines of the core's log, a monitor that just went */
+#define FIRST_PAGE 256u /* what lies below 1 MiB stays the firmware's */
 
 struct root root;
 struct vm vms[GYRE_CONFIG_VMS];
@@ -118,19 +118,29 @@ static void crash_report(struct vm *vm)
 	vm_end(vm, GYRE_END_MONITOR, GYRE_STATUS_FAILED, text);
 }
 
+/* Starting what runs changes nothing. Nobody but root has a handle of this thread, so it never stands still. */
+static int monitor_gone(const struct vm *vm)
+{
+	return thread_start(vm->thread) == -GYRE_EDEAD;
+}
+
 static void reports_take(void)
 {
 	for (uint32_t i = 0; i < root.config.header->vms; i++) {
 		struct vm *vm = &vms[i];
 		if (vm->state != VM_RUNNING)
 			continue;
+		int gone = monitor_gone(vm); /* before its report: what it said last counts */
 		switch (__atomic_load_n(&vm->report.what, __ATOMIC_ACQUIRE)) {
 		case REPORT_END:
 			vm_end(vm, vm->report.reason, end_code(vm->report.reason, vm->report.code),
 				vm->channel->end_text);
 			break;
 		case REPORT_FAULT: crash_report(vm); break;
-		default: break;
+		default:
+			if (gone)
+				vm_end(vm, GYRE_END_MONITOR, GYRE_STATUS_FAILED, "its monitor went without a word");
+			break;
 		}
 	}
 }
@@ -147,7 +157,7 @@ static int all_ended(void)
 
 static void machine_end(int32_t code)
 {
-	output_core_log();
+	output_core_log(OUTPUT_ALL);
 	output_frame(GYRE_FRAME_MACHINE_END, GYRE_FRAME_MACHINE, &code, sizeof(code), NULL, 0);
 	power_off();
 }
@@ -175,11 +185,10 @@ static void accounts_log(const char *when)
 
 static void loop(void)
 {
-	uint64_t poll = root.machine.tsc_khz * LOG_POLL_MS;
+	uint64_t poll = root.machine.tsc_khz * POLL_MS;
 	while (!all_ended() && !root.quit) {
 		uint64_t bits;
-		if (output_has_frames())
-			event_timer(root.event, ROOT_EVENT_TIMER, tsc() + poll);
+		event_timer(root.event, ROOT_EVENT_TIMER, tsc() + poll);
 		if (event_wait(root.event, GYRE_FOREVER, &bits) < 0)
 			continue;
 		if ((bits & 1ull << ROOT_EVENT_UART) != 0)
@@ -187,7 +196,7 @@ static void loop(void)
 		for (uint32_t i = 0; i < root.config.header->vms; i++)
 			if (vms[i].state == VM_RUNNING)
 				vm_channel_pump(&vms[i], 0);
-		output_core_log();
+		output_core_log(OUTPUT_ROOM);
 		reports_take();
 		invariants_check();
 	}
@@ -236,7 +245,7 @@ void native_main(void *argument)
 	if (error == 0 && (root.config.header->flags & GYRE_CONFIG_EMULATED) == 0)
 		output_no_frames();
 	root.emulated = output_has_frames();
-	output_core_log();
+	output_core_log(OUTPUT_ALL);
 	output_frame(GYRE_FRAME_READY, GYRE_FRAME_MACHINE, NULL, 0, NULL, 0);
 	if (error < 0) {
 		root_log("%s", fault.text);

@@ -9,6 +9,7 @@
 #include "lib/uart.h"
 
 #define OUTPUT_BYTES  32768u /* a power of two */
+#define OWN_BYTES     8192u  /* of them, kept for root's own words */
 #define COM2_ISA_LINE 3u
 #define LINE_BYTES    512u
 #define FLUSH_SECONDS 5u
@@ -93,13 +94,20 @@ void output_pump(void)
 	uart_send_interrupt(&out.uart, out.written != out.sent);
 }
 
-size_t output_room(void)
+/* Data bytes that a frame may have now. */
+static size_t output_room(void)
 {
 	uint32_t room = OUTPUT_BYTES - (out.written - out.sent);
 	if (room <= sizeof(struct gyre_frame_header))
 		return 0;
 	room -= sizeof(struct gyre_frame_header);
 	return room < GYRE_FRAME_DATA ? room : GYRE_FRAME_DATA;
+}
+
+int output_spare(size_t bytes)
+{
+	size_t frame = sizeof(struct gyre_frame_header) + (bytes < GYRE_FRAME_DATA ? bytes : GYRE_FRAME_DATA);
+	return !out.frames || OUTPUT_BYTES - (out.written - out.sent) >= frame + OWN_BYTES;
 }
 
 static void wait_put(const void *data, size_t bytes)
@@ -146,7 +154,7 @@ void root_log(const char *format, ...)
 	size_t length = out.frames ? gyre_snprintf(line, sizeof(line), "root: ") : 0;
 	length += gyre_vsnprintf(line + length, sizeof(line) - length, format, arguments);
 	va_end(arguments);
-	output_core_log(); /* what happened before comes before */
+	output_core_log(OUTPUT_ROOM); /* what happened before comes before */
 	output_text(GYRE_FRAME_MACHINE, "root", line, length < sizeof(line) ? length : sizeof(line) - 1);
 }
 
@@ -163,12 +171,13 @@ static size_t log_piece(char *piece, size_t most, uint64_t written)
 	return lines > 0 ? lines : length == most ? length : 0;
 }
 
-void output_core_log(void)
+void output_core_log(int how)
 {
 	static char piece[1024];
 	if (!out.frames || out.log == NULL)
 		return;
-	for (;;) {
+	/* Waiting at root's priority would keep all VMs waiting, as long as one of them writes more than the other end takes. */
+	while (how == OUTPUT_ALL || output_spare(sizeof(piece))) {
 		uint64_t written = __atomic_load_n(&out.log->written, __ATOMIC_ACQUIRE);
 		if (written - out.log_seen > out.log->bytes) {
 			static const char lost[] = "(lines of the core's log were lost)\n";

@@ -15,16 +15,18 @@ void output_init(void);
 void output_no_frames(void);
 int output_has_frames(void);
 
-/* One frame in two parts. It waits for room if it must; a caller that would rather not asks output_room() first. */
+/* One frame in two parts. It waits for room if it must; a caller that would rather not asks output_spare() first. */
 void output_frame(uint8_t type, uint8_t vm, const void *head, size_t head_bytes, const void *data, size_t bytes);
-size_t output_room(void); /* data bytes that a frame may have now */
+/* Whether what a monitor says may go out now: room for as many bytes, and for words of root's own, so that those need not wait for a slow reader. */
+int output_spare(size_t bytes);
 
 /* A line from root about the machine, or about a VM (its number, or GYRE_FRAME_MACHINE). */
 void root_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void output_text(uint8_t vm, const char *name, const char *text, size_t bytes);
 
-/* The core's log goes out. */
-void output_core_log(void);
+/* The core's log goes out: all of it, or as far as there is room. Every process can write to it. */
+enum { OUTPUT_ROOM, OUTPUT_ALL };
+void output_core_log(int how);
 
 /* The UART wants something, or may have room: sends, receives, and hands on the frames that came. */
 void output_interrupt(void);

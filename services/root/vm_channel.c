@@ -67,8 +67,7 @@ static int packet_take(struct vm *vm, int wait)
 		used < (int64_t)(sizeof(packet) + packet.length))
 		return -GYRE_EPROTO;
 	/* A LOG may grow by a newline, COUNTERS by the figures. */
-	if (!wait && output_has_frames() && output_room() < packet.length + sizeof(struct gyre_root_figures) &&
-		output_room() < GYRE_FRAME_DATA)
+	if (!wait && !output_spare(packet.length + sizeof(struct gyre_root_figures)))
 		return 0;
 	ring_peek(&vm->to_root, sizeof(packet), data, packet.length);
 	ring_take(&vm->to_root, sizeof(packet) + packet.length);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tests/hostile/main.c: rounds, in each of which two threads and a child process attack for a while and are ended wherever they stand. The VM's command
- * line says what to do: "seed=N rounds=N [timers] [end=fault] [never]", or "victim" for a VM that only watches that nobody changes its memory or keeps it waiting.
+ * line says what to do: "seed=N rounds=N [timers] [flood] [end=fault|exit] [never]", or "victim" for a VM that only watches that nobody changes its memory or
+ * keeps it waiting.
  */
 #include "lib/native.h"
 #include "lib/string.h"
@@ -183,6 +184,15 @@ static void timers_of_the_dying(void)
 	}
 }
 
+/* More lines for the core's log than the other end takes. */
+static void flood_the_log(void)
+{
+	static char line[240] = "a flood of lines that nobody reads, as long as lines of the log can be";
+	memset(line + strlen(line), '.', sizeof(line) - strlen(line));
+	for (uint64_t end = tsc() + 4000 * tsc_khz; tsc() < end;)
+		log_write(line, sizeof(line));
+}
+
 static volatile bool waiter_is_back;
 
 static void waiter(void *vcpu)
@@ -292,6 +302,8 @@ void native_main(void *argument)
 		end(25, "a thread stayed in a vcpu that has ended, or never waited in it");
 	if (asked("timers"))
 		timers_of_the_dying();
+	if (asked("flood"))
+		flood_the_log();
 	for (uint64_t i = 0; i < rounds; i++) {
 		round_play(seed + i);
 		if (i % SWEEP_ROUNDS == SWEEP_ROUNDS - 1 || asked("sweep"))
@@ -308,5 +320,7 @@ void native_main(void *argument)
 	for (unsigned i = 0; i + 1 < WORKERS; i++)
 		worker_begin(i, seed + i); /* root ends them in the middle of it */
 	sleep_ms(1);
+	if (asked("end=exit"))
+		thread_exit();
 	end(3, "done");
 }

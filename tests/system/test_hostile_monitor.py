@@ -5,6 +5,8 @@ and the clock. The core is a test build: root has it check its invariants while 
 import os
 import re
 import shutil
+import subprocess
+import time
 
 import pytest
 
@@ -46,6 +48,26 @@ def test_the_core_and_others_survive_an_attack(gyre, build, folder, seed):
 
 def test_a_monitor_that_ends_in_the_middle_of_it_leaves_nothing(gyre, build, folder):
     attack(gyre, build, folder, f"seed={SEED + 2000} rounds={ROUNDS // 3} end=fault", MONITOR_FAILED)
+
+
+def test_a_monitor_that_goes_without_a_word_ends_its_vm(gyre, build, folder):
+    """Its first thread just exits; others of its own are left behind and attack on."""
+    result = attack(gyre, build, folder, "rounds=0 end=exit", MONITOR_FAILED)
+    assert "hostile: its monitor went without a word" in result.stderr
+
+
+def test_a_flood_of_log_lines_keeps_no_other_vm_waiting(gyre, build, folder):
+    """Nobody reads what the command says meanwhile, so nothing more leaves the machine."""
+    words = [gyre.program, "emulate", "--machine", "amd", "--timeout", "60", "--lib-dir", folder]
+    for name, text in (("hostile", "rounds=0 flood"), ("victim", "victim beats=400")):
+        words += ["--vm", name, "--kernel", build / "guests/testkernel.elf", "--append", text, "--memory", "32M"]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, cwd=build, **pipes) as process:
+        time.sleep(12)
+        said = process.communicate(timeout=90)[1].decode(errors="replace")
+    assert "a flood of lines" in said
+    late = re.search(r"victim: 400 beats, at most (\d+) ms late", said)
+    assert late and int(late.group(1)) < 1000, said[-2000:]
 
 
 def test_nothing_is_written_to_what_has_ended(gyre, build, folder):

@@ -39,6 +39,11 @@ def test_a_processor_without_svm(boot):
     refused(boot("--cpu-model", "EPYC,-svm"), LACKS, "virtualization|SVM")
 
 
+def test_virtualization_disabled_by_the_firmware(boot):
+    """No emulator has such a firmware: the option has the core take the way that VM_CR.SVMDIS would."""
+    refused(boot("--core-option", "svm=off"), LACKS, "disabled by the firmware", "enable it")
+
+
 def test_a_processor_without_nested_paging(gyre, kernel):
     words = ["--vm", "small", "--kernel", kernel, "--memory", "32M"]
     refused(gyre.emulate(*words, machine="amd-shadow", seconds=60), LACKS, "nested paging")

@@ -120,7 +120,8 @@ static enum gyre_virt_reason probe(uint64_t *features)
 	uint64_t vm_cr = 0;
 	if (cpuid(0x80000000, 0).eax < 0x8000000a || (cpuid(0x80000001, 0).ecx & 1u << 2) == 0)
 		return GYRE_VIRT_NOT_THERE;
-	if (msr_read_safe(MSR_VM_CR, &vm_cr) == 0 && (vm_cr & VM_CR_SVMDIS) != 0)
+	/* No emulator has a firmware that does this: svm=off takes the same way. */
+	if (!allowed("svm", msr_read_safe(MSR_VM_CR, &vm_cr) < 0 || (vm_cr & VM_CR_SVMDIS) == 0))
 		return GYRE_VIRT_DISABLED_BY_FIRMWARE;
 	if (!allowed("npt", (cpuid(0x8000000a, 0).edx & CPUID_SVM_NP) != 0))
 		return GYRE_VIRT_NO_NESTED_PAGING;

@@ -67,14 +67,14 @@ def add_tree(archive, path, content, seen):
 
 
 def build(build_folder, out):
-    guests = pathlib.Path(build_folder) / "guests"
-    kernel = guests / "debian" / "kernel"
+    guests, packages = pathlib.Path(build_folder) / "guests", pathlib.Path(build_folder) / "debs"
+    kernel = packages / "kernel"
     archive, seen = initramfs.Archive(), set()
     for name in ("bin", "dev", "proc", "sys", "tmp", "modules"):
         archive.folder(name)
         seen.add(name)
     archive.character_device("dev/console", 5, 1)
-    archive.file("bin/busybox", (guests / "debian" / "busybox-static/bin/busybox").read_bytes(), 0o755)
+    archive.file("bin/busybox", (packages / "busybox-static/bin/busybox").read_bytes(), 0o755)
     archive.link("bin/sh", "busybox")
     archive.file("init", INIT.encode(), 0o755)
     mark = pathlib.Path(out).with_suffix(".mark")

@@ -211,7 +211,6 @@ enum emu_decoded {
 #define EMU_CONFIG_BMI2	 8u  /* BZHI, PDEP, PEXT, MULX, RORX, SARX, SHLX, SHRX */
 #define EMU_CONFIG_LZCNT 16u /* else F3 is ignored before BSR */
 #define EMU_CONFIG_MOVBE 32u
-#define EMU_CONFIG_UMIP	 64u
 
 /*
  * What makes repeated accesses cheap. A decoded instruction is found again by its bytes, all of them. A walk is found again by its

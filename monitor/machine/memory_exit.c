@@ -167,8 +167,7 @@ void emulator_init(struct machine *machine)
 	level_cpuid(&machine->level, 0, 0, out);
 	emu->config = EMU_CONFIG_1G | (out[1] == 0x756e6547 ? EMU_CONFIG_INTEL : 0);
 	level_cpuid(&machine->level, 7, 0, out);
-	emu->config |= (out[1] & 1u << 3 ? EMU_CONFIG_BMI1 : 0) | (out[1] & 1u << 8 ? EMU_CONFIG_BMI2 : 0) |
-		       (out[2] & 1u << 2 ? EMU_CONFIG_UMIP : 0);
+	emu->config |= (out[1] & 1u << 3 ? EMU_CONFIG_BMI1 : 0) | (out[1] & 1u << 8 ? EMU_CONFIG_BMI2 : 0);
 	level_cpuid(&machine->level, 1, 0, out);
 	emu->config |= out[2] & 1u << 22 ? EMU_CONFIG_MOVBE : 0;
 	level_cpuid(&machine->level, 0x80000001, 0, out);

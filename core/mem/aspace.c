@@ -294,6 +294,13 @@ bool aspace_dirty_fault(struct aspace *aspace, uint64_t page)
 	return ours;
 }
 
+void aspace_dirty_logged(struct aspace *aspace, uint64_t page)
+{
+	struct aspace_locked locked = aspace_lock(aspace);
+	pagetable_dirty_logged(&aspace->table, page);
+	aspace_unlock(&locked);
+}
+
 static int dirty_on(struct aspace *aspace, unsigned int *budget)
 {
 	int error;

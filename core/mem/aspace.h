@@ -81,6 +81,11 @@ int64_t aspace_unmap(struct aspace *aspace, uint64_t page, uint64_t pages);
  * run on. Allocates nothing.
  */
 bool aspace_dirty_fault(struct aspace *aspace, uint64_t page);
+/*
+ * From an exit: the processor's list of what it has written says this page; any number is safe. A take finds it from now on. To be told before the guest
+ * is seen as stopped, or a last take misses what it wrote.
+ */
+void aspace_dirty_logged(struct aspace *aspace, uint64_t page);
 int aspace_dirty_log(struct aspace *aspace, bool on); /* 0, -GYRE_EAGAIN, -GYRE_ENOMEM, -GYRE_EBUSY */
 int64_t aspace_dirty_take(struct aspace *aspace, uint64_t page, unsigned int pages, uint64_t *bitmap);
 

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/mem/dirty.c: the dirty log of nested page tables. The leaves themselves are the log: PAGETABLE_LOGGED with the right to write is a dirty page,
- * without it a clean one. So a write fault changes one entry and allocates nothing.
+ * core/mem/dirty.c: the dirty log of nested page tables. The leaves themselves are the log: PAGETABLE_LOGGED with log_bit() is a dirty page, without it
+ * a clean one. So a write fault changes one entry and allocates nothing.
+ *
+ * Where log_bit() is a bit that the processor sets, it may do so at any moment, by a locked access, until the flush after its clearing: so it is cleared
+ * by one too. What it sets it lists (Intel SDM vol. 3, "Page-Modification Logging"); a table of which nothing is listed yet is not searched, and keeps
+ * its bits for the next take.
  */
 #include "core/mem/pagetable_entry.h"
 #include "gyre/errors.h"
@@ -59,12 +63,24 @@ static int tables_change(struct pagetable *table, uint64_t *page, unsigned int *
 	return 0;
 }
 
+static void bits_set(uint64_t *entry, uint64_t bits)
+{
+	__atomic_fetch_or(entry, bits, __ATOMIC_RELAXED);
+}
+
+static void bits_clear(uint64_t *entry, uint64_t bits)
+{
+	__atomic_fetch_and(entry, ~bits, __ATOMIC_RELAXED);
+}
+
 static void table_protect(struct pagetable *table, struct path *path, uint64_t *entries)
 {
-	uint64_t write = table->format->write;
+	const struct pagetable_format *format = table->format;
 	for (unsigned int i = 0; i < 512; i++) {
-		if (entry_present(table->format, entries[i]) && (entries[i] & write) != 0)
-			entries[i] = (entries[i] & ~write) | PAGETABLE_LOGGED;
+		if (entry_present(format, entries[i]) && (entries[i] & format->write) != 0) {
+			bits_set(&entries[i], PAGETABLE_LOGGED);
+			bits_clear(&entries[i], log_bit(format));
+		}
 	}
 	*path->at[1] &= ~PAGETABLE_DIRTY_BELOW;
 }
@@ -96,7 +112,7 @@ static void table_unprotect(struct pagetable *table, struct path *path, uint64_t
 {
 	for (unsigned int i = 0; i < 512; i++) {
 		if ((entries[i] & PAGETABLE_LOGGED) != 0)
-			entries[i] = (entries[i] & ~PAGETABLE_LOGGED) | table->format->write;
+			entries[i] = (entries[i] & ~PAGETABLE_LOGGED) | log_bit(table->format);
 	}
 	*path->at[1] &= ~PAGETABLE_DIRTY_BELOW;
 	table_merge(table, path, entries);
@@ -107,24 +123,37 @@ int pagetable_unprotect_all(struct pagetable *table, uint64_t *page, unsigned in
 	return tables_change(table, page, budget, table_unprotect);
 }
 
+static bool path_to_logged(const struct pagetable *table, uint64_t page, struct path *path)
+{
+	return path_walk(table, page, 0, path) == 0 && (*path->at[0] & PAGETABLE_LOGGED) != 0 &&
+	       entry_present(table->format, *path->at[0]);
+}
+
 bool pagetable_dirty(struct pagetable *table, uint64_t page)
 {
 	struct path path;
-	if (path_walk(table, page, 0, &path) != 0 || (*path.at[0] & PAGETABLE_LOGGED) == 0 ||
-		!entry_present(table->format, *path.at[0]))
+	if (!path_to_logged(table, page, &path))
 		return false;
-	*path.at[0] |= table->format->write;
+	bits_set(path.at[0], log_bit(table->format));
 	*path.at[1] |= PAGETABLE_DIRTY_BELOW;
 	return true;
 }
 
-/* 64 leaves: a word of the bitmap. How many are dirty. */
-static unsigned int word_take(uint64_t *entry, uint64_t dirty, uint64_t write, uint64_t *word)
+void pagetable_dirty_logged(struct pagetable *table, uint64_t page)
 {
+	struct path path;
+	if (path_to_logged(table, page, &path))
+		*path.at[1] |= PAGETABLE_DIRTY_BELOW;
+}
+
+/* 64 leaves: a word of the bitmap. How many are dirty. */
+static unsigned int word_take(uint64_t *entry, uint64_t bit, uint64_t *word)
+{
+	uint64_t dirty = PAGETABLE_LOGGED | bit;
 	unsigned int count = 0;
 	for (unsigned int i = 0; i < 64; i++) {
 		if ((entry[i] & dirty) == dirty) {
-			entry[i] &= ~write;
+			bits_clear(&entry[i], bit);
 			*word |= 1ul << i;
 			count++;
 		}
@@ -134,7 +163,6 @@ static unsigned int word_take(uint64_t *entry, uint64_t dirty, uint64_t write, u
 
 unsigned int pagetable_dirty_take(struct pagetable *table, uint64_t page, unsigned int pages, uint64_t *bitmap)
 {
-	uint64_t write = table->format->write;
 	unsigned int count = 0;
 	while (pages > 0) {
 		struct path path;
@@ -145,7 +173,7 @@ unsigned int pagetable_dirty_take(struct pagetable *table, uint64_t page, unsign
 		for (unsigned int i = 0; i < part; i += 64) {
 			*bitmap = 0;
 			if (some)
-				count += word_take(path.at[0] + i, PAGETABLE_LOGGED | write, write, bitmap);
+				count += word_take(path.at[0] + i, log_bit(table->format), bitmap);
 			bitmap++;
 		}
 		if (some && part == 512)

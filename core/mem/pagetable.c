@@ -109,6 +109,8 @@ static int64_t map_some(struct pagetable *table, struct pagetable_map *map)
 
 	uint64_t size = pagetable_level_pages(level), done = 0;
 	uint64_t leaf = format->leaf(level, map->rights, map->cache) | map->extra | map->frame << PAGE_SHIFT;
+	if ((map->extra & PAGETABLE_LOGGED) != 0)
+		leaf |= log_bit(format);
 	uint64_t *entry = path.at[level];
 	unsigned int room = 512 - entry_index(map->page, level), n = 0;
 	for (; n < room && map->entries > 0 && map->pages - done >= size && !entry_present(format, entry[n]);

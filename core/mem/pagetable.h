@@ -24,11 +24,15 @@ struct pagetable_format {
 	uint64_t write;	       /* the right to write */
 	uint64_t table;	       /* all bits but the address of an entry that leads to a table */
 	uint64_t ignored;      /* bits that the processor sets by itself (accessed, dirty) */
+	uint64_t dirty; /* of these, the one for written, if the processor also lists what it sets it in; else 0 */
 	/* Bits of a leaf without its address; rights: GYRE_RIGHT_READ, WRITE, EXEC */
 	uint64_t (*leaf)(unsigned int level, unsigned int rights, enum memory_cache cache);
 };
 
-/* Bit 11 of a leaf: under the dirty log; may be written once the log knows. With the right to write it is dirty, without it clean. */
+/*
+ * Bit 11 of a leaf: under the dirty log. It is dirty with the format's dirty bit, clean without. Where the format has none, the right to write is that
+ * bit, and a write to a clean page faults.
+ */
 #define PAGETABLE_LOGGED      0x800ul
 /* Bit 9 of an entry that leads to a last-level table: it may hold dirty pages. */
 #define PAGETABLE_DIRTY_BELOW 0x200ul
@@ -99,6 +103,8 @@ int pagetable_protect_all(struct pagetable *table, uint64_t *page, unsigned int 
 int pagetable_unprotect_all(struct pagetable *table, uint64_t *page, unsigned int *budget); /* and merges what fits */
 /* A write fault: true: it was the log's, the page is writable now and dirty. */
 bool pagetable_dirty(struct pagetable *table, uint64_t page);
+/* The processor says that it has set the dirty bit of this page: the next take looks at it. A page that is not the log's is ignored. */
+void pagetable_dirty_logged(struct pagetable *table, uint64_t page);
 /* Dirty pages of `pages` (a multiple of 64) from `page` (a multiple of 64) to a bitmap; they are clean afterwards. How many. */
 unsigned int pagetable_dirty_take(struct pagetable *table, uint64_t page, unsigned int pages, uint64_t *bitmap);
 

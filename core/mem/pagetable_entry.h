@@ -54,6 +54,12 @@ static inline uint64_t leaf_resize(const struct pagetable_format *format, uint64
 	return (leaf & ~(format->address | format->large)) | (to > 0 ? format->large : 0);
 }
 
+/* What a dirty leaf of the log has, and a clean one hasn't. */
+static inline uint64_t log_bit(const struct pagetable_format *format)
+{
+	return format->dirty != 0 ? format->dirty : format->write;
+}
+
 /* Down to the leaf or empty entry of this page, not below `lowest`; its level. */
 static inline unsigned int path_walk(
 	const struct pagetable *table, uint64_t page, unsigned int lowest, struct path *path)

@@ -6,6 +6,7 @@
 /* unit-sources: core/mem/aspace.c core/mem/dirty.c core/mem/frame.c core/mem/memory.c core/mem/memory_change.c core/mem/memory_end.c core/mem/memory_tree.c core/mem/memory_walk.c core/mem/pagetable.c core/mem/pagetable_check.c core/mem/pagetable_process.c core/mem/slab.c */
 /* unit-sources: core/obj/check.c core/obj/device.c core/obj/event.c core/obj/handle.c core/obj/object.c core/obj/process.c core/obj/vm.c core/sched/deadline.c core/sched/endpoint.c core/sched/endpoint_end.c core/sched/sched.c core/sched/thread.c */
 #include "tests/unit/core_fixture.h"
+#include "core/mem/pagetable_entry.h"
 #include "core/mem/slab.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, core_setup, core_teardown)
@@ -27,6 +28,8 @@ static const struct pagetable_format ept = {.max_leaf = 2,
 	.table = 7,
 	.ignored = 0x300,
 	.leaf = ept_leaf};
+/* And one whose processor sets bit 9 of what it writes to, and lists it. */
+static struct pagetable_format ept_listed;
 static const struct pagetable_format *formats[] = {&pagetable_process, &ept};
 
 static struct quota quota;
@@ -308,6 +311,116 @@ static void the_dirty_log_sees_each_write_once(void **state)
 	core_destroy(&memory->object);
 }
 
+static uint64_t leaf_at(uint64_t page)
+{
+	unsigned int level;
+	return pagetable_walk(&vm->aspace.table, page, &level);
+}
+
+/* What the processor does at a write: true if the page goes on its list. */
+static bool processor_writes(uint64_t page)
+{
+	struct path path;
+	unsigned int level = path_walk(&vm->aspace.table, page, 0, &path);
+	return (__atomic_fetch_or(path.at[level], 0x300, __ATOMIC_SEQ_CST) & 0x200) == 0;
+}
+
+static struct memory *listed_begin(void)
+{
+	ept_listed = ept;
+	ept_listed.dirty = 0x200;
+	virt_nested_format = &ept_listed;
+	assert_ok(vm_create(core.root, &vm));
+	struct memory *memory = core_memory(core.root, 4096, 0x1200);
+	assert_int_equal(core_map(&vm->aspace, memory, 0, 0, 3000, RW), 3000);
+	assert_int_equal(core_map(&vm->aspace, memory, 3000, 3000, 50, R), 50);
+	return memory;
+}
+
+static void listed_end(struct memory *memory)
+{
+	assert_ok(check_invariants(core.cpu));
+	core_destroy(&vm->object);
+	core_destroy(&memory->object);
+	virt_nested_format = &pagetable_process;
+}
+
+static void pages_that_the_processor_lists_stay_writable(void **state)
+{
+	(void)state;
+	uint64_t bitmap[GYRE_DIRTY_PAGES / 64], frame;
+	bool writable;
+	struct memory *memory = listed_begin();
+	uint64_t tables = vm->aspace.table.tables;
+	assert_true(processor_writes(700)); /* a large page, before the log: forgotten */
+	log_set(true);
+	assert_int_equal(aspace_dirty_take(&vm->aspace, 0, 2048, bitmap), 0);
+	assert_true(aspace_lookup(&vm->aspace, 700, &frame, &writable) && writable);
+	assert_int_equal(leaf_at(700) & 0x200, 0);
+	/* The bit alone is kept for later: the list is what makes the take look. */
+	assert_true(processor_writes(700));
+	assert_false(processor_writes(700));
+	assert_int_equal(aspace_dirty_take(&vm->aspace, 0, 2048, bitmap), 0);
+	aspace_dirty_logged(&vm->aspace, 700);
+	uint64_t flushes = core.flushes;
+	assert_int_equal(aspace_dirty_take(&vm->aspace, 0, 2048, bitmap), 1);
+	assert_true(core.flushes > flushes);
+	assert_int_equal(bitmap[700 / 64], 1ul << 700 % 64);
+	assert_int_equal(leaf_at(700) & 0x200, 0);
+	assert_true(aspace_lookup(&vm->aspace, 700, &frame, &writable) && writable);
+	/* Listed, but taken meanwhile with another of its table: not taken twice. */
+	assert_true(processor_writes(701));
+	assert_true(processor_writes(702));
+	aspace_dirty_logged(&vm->aspace, 701);
+	assert_int_equal(aspace_dirty_take(&vm->aspace, 0, 2048, bitmap), 2);
+	aspace_dirty_logged(&vm->aspace, 702);
+	assert_int_equal(aspace_dirty_take(&vm->aspace, 0, 2048, bitmap), 0);
+	assert_true(processor_writes(702));
+	aspace_dirty_logged(&vm->aspace, 702);
+	assert_int_equal(aspace_dirty_take(&vm->aspace, 0, 2048, bitmap), 1);
+	/* A fault that the old entry in a TLB made: the page is dirty, and the guest runs on. */
+	assert_true(aspace_dirty_fault(&vm->aspace, 703));
+	assert_int_equal(aspace_dirty_take(&vm->aspace, 0, 2048, bitmap), 1);
+	assert_int_equal(bitmap[703 / 64], 1ul << 703 % 64);
+	/* What is mapped while it is on is dirty. */
+	assert_int_equal(aspace_unmap(&vm->aspace, 100, 1), 1);
+	assert_int_equal(core_map(&vm->aspace, memory, 100, 100, 1, RW), 1);
+	assert_int_equal(aspace_dirty_take(&vm->aspace, 64, 64, bitmap), 1);
+	assert_int_equal(bitmap[0], 1ul << 36);
+	/* Off: large pages again, writable. */
+	log_set(false);
+	assert_int_equal(vm->aspace.table.tables, tables);
+	assert_int_equal(leaf_at(701) & (PAGETABLE_LOGGED | 0x82), 0x82);
+	listed_end(memory);
+}
+
+/* The list is in memory that only the processor writes, but the core believes no address in it. */
+static void what_is_listed_wrongly_is_ignored(void **state)
+{
+	(void)state;
+	uint64_t bitmap[GYRE_DIRTY_PAGES / 64];
+	struct memory *memory = listed_begin();
+	aspace_dirty_logged(&vm->aspace, 5); /* off */
+	log_set(true);
+	uint64_t used = core_used(core.root);
+	aspace_dirty_logged(&vm->aspace, 3001); /* may only be read */
+	aspace_dirty_logged(&vm->aspace, 4000);
+	aspace_dirty_logged(&vm->aspace, 1ul << 30);
+	aspace_dirty_logged(&vm->aspace, ~0ul);
+	aspace_dirty_logged(&vm->aspace, ~0ul >> 12);
+	aspace_dirty_logged(&vm->aspace, 6); /* not written */
+	assert_int_equal(core_used(core.root), used);
+	for (uint64_t page = 0; page < 4096; page += GYRE_DIRTY_PAGES)
+		assert_int_equal(aspace_dirty_take(&vm->aspace, page, GYRE_DIRTY_PAGES, bitmap), 0);
+	assert_int_equal(leaf_at(3001) & (PAGETABLE_LOGGED | 2), 0);
+	/* Written, listed, and unmapped before the list is read. */
+	assert_true(processor_writes(7));
+	assert_int_equal(aspace_unmap(&vm->aspace, 7, 1), 1);
+	aspace_dirty_logged(&vm->aspace, 7);
+	assert_int_equal(aspace_dirty_take(&vm->aspace, 0, 64, bitmap), 0);
+	listed_end(memory);
+}
+
 static void a_log_that_does_not_fit_the_quota_goes_again(void **state)
 {
 	(void)state;
@@ -420,6 +533,8 @@ int main(void)
 		TEST(a_budget_stays_used_up),
 		TEST(cache_types_survive_a_split),
 		TEST(the_dirty_log_sees_each_write_once),
+		TEST(pages_that_the_processor_lists_stay_writable),
+		TEST(what_is_listed_wrongly_is_ignored),
 		TEST(a_log_that_does_not_fit_the_quota_goes_again),
 		TEST(frames_come_zeroed_and_are_counted),
 		TEST(the_pool_itself_can_run_out),

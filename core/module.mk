@@ -15,9 +15,8 @@ $(GEN)/core/x86/font.c: tools/build/font.py $(B)/debs/console-setup-linux.stamp 
 # No frame pointer on the way into a guest and out of it: each exit begins on an empty stack, so a backtrace has nothing to follow.
 $(foreach f,core/virt/run.c core/virt/svm/exit.c core/virt/svm/run.c core/virt/svm/page.c,$(eval CFLAGS_$(f) := -fomit-frame-pointer))
 
-# A core that checks itself (machine_check), counts calls and measures how long interrupts are off: make TEST_CORE=1 B=...
+# A core that checks itself (machine_check), counts calls and measures how long interrupts are off (tests/core): make TEST_CORE=1 B=...
 ifeq ($(TEST_CORE),1)
 CORE_CFLAGS += -DGYRE_TEST_CORE
-else
-CORE_SRCS := $(filter-out core/obj/check.c core/mem/pagetable_check.c,$(CORE_SRCS))
+CORE_SRCS += $(call sources,tests/core)
 endif

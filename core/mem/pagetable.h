@@ -108,10 +108,4 @@ void pagetable_dirty_logged(struct pagetable *table, uint64_t page);
 /* Dirty pages of `pages` (a multiple of 64) from `page` (a multiple of 64) to a bitmap; they are clean afterwards. How many. */
 unsigned int pagetable_dirty_take(struct pagetable *table, uint64_t page, unsigned int pages, uint64_t *bitmap);
 
-/*
- * For checks: frames that the tables of pages below `limit` hold, counted by walking them; -1: an entry count is wrong, or `check` did not like a leaf.
- */
-typedef bool (*pagetable_leaf_check)(void *context, uint64_t page, uint64_t frame, uint64_t pages);
-int64_t pagetable_check(const struct pagetable *table, uint64_t limit, pagetable_leaf_check check, void *context);
-
 #endif

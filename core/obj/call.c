@@ -16,7 +16,6 @@ static const call_function call_table[GYRE_CALL_COUNT] = {GYRE_CALLS(CALL_ENTRY)
 #define CALL_NUMBER_CHECK(name, number) _Static_assert((number) < GYRE_CALL_COUNT, #name);
 GYRE_CALLS(CALL_NUMBER_CHECK)
 
-uint64_t call_counts[64];
 _Static_assert(GYRE_CALL_vcpu_run == CALL_VCPU_RUN, "core/x86/entry.S has a way of its own for it");
 
 const object_end object_ends[GYRE_OBJECT_TYPES] = {
@@ -47,9 +46,7 @@ static __attribute__((noinline)) void call_any(struct cpu *cpu, uint64_t number)
 void core_call(struct cpu *cpu, uint64_t number)
 {
 	off_begin(cpu);
-#ifdef GYRE_TEST_CORE
-	call_counts[number < 64 ? number : 63]++;
-#endif
+	call_counted(number);
 	/* Those that are made most, at once; vcpu_run does not come here. */
 	if (number == GYRE_CALL_endpoint_call)
 		endpoint_call(cpu, cpu->thread);

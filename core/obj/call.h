@@ -31,6 +31,4 @@ GYRE_CALLS(CALL_DECLARE)
 /* The end of every call that makes an object: its handle in the caller's table, with these rights; or the object goes again. */
 int64_t call_new_handle(struct thread *caller, struct object *object, uint32_t rights);
 
-extern uint64_t call_counts[64]; /* in test builds */
-
 #endif

@@ -3,7 +3,6 @@
  * core/obj/call_machine.c: the calls about the machine as a whole. include/gyre/calls.h says what each promises.
  */
 #include "core/obj/call.h"
-#include "core/obj/check.h"
 #include "core/obj/device.h"
 #include "core/virt/virt.h"
 #include "core/x86/cpu_features.h"
@@ -14,6 +13,7 @@
 
 int64_t call_machine_info(struct cpu *cpu, struct thread *caller, struct regs *regs)
 {
+	(void)cpu;
 	(void)caller;
 	struct gyre_machine_info info = {
 		.abi = 1,
@@ -27,12 +27,10 @@ int64_t call_machine_info(struct cpu *cpu, struct thread *caller, struct regs *r
 		.physical_bits = cpu_features.physical_bits,
 		.apic_timer_khz = lapic_timer_khz,
 		.features = virt_features,
-		.max_interrupts_off = cpu->sched.off_longest,
 		.objects_live = objects_live,
 		.handles_live = handles_live,
 	};
-	for (unsigned int i = 0; i < 64; i++)
-		info.calls[i] = call_counts[i];
+	test_tell(&info);
 	return user_copy_to(ARG1(regs), &info, sizeof(info)) < 0 ? -GYRE_EFAULT : 0;
 }
 
@@ -40,15 +38,7 @@ int64_t call_machine_check(struct cpu *cpu, struct thread *caller, struct regs *
 {
 	struct machine *machine;
 	int error = handle_machine(caller->process, ARG1(regs), GYRE_RIGHT_MANAGE, &machine);
-#ifdef GYRE_TEST_CORE
-	if (error == 0)
-		error = check_invariants(cpu);
-	off_begin(cpu); /* what is for tests alone is not measured */
-	return error;
-#else
-	(void)cpu;
-	return error < 0 ? error : -GYRE_ENOSYS;
-#endif
+	return error < 0 ? error : test_check(cpu);
 }
 
 #define LOG_LINE 240

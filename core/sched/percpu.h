@@ -36,8 +36,6 @@ struct sched_cpu {
 	struct list work;   /* endpoint_cpu.work: queues whose callers have to be told that nobody serves them */
 	struct list failed; /* thread.queue_link: threads whose fault nobody answers; they end */
 	uint64_t special;   /* THREAD_SPECIAL_ of the current thread: what the processor holds of it */
-	uint64_t off_since,
-		off_longest; /* test builds: TSC since when interrupts are off; the longest stretch in ticks */
 };
 
 #endif

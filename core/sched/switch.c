@@ -88,21 +88,6 @@ void switch_ports_gone(struct cpu *cpu, struct process *process, const uint8_t *
 
 /* ---- leaving the core ---- */
 
-#ifdef GYRE_TEST_CORE
-void off_begin(struct cpu *cpu)
-{
-	cpu->sched.off_since = tsc_read();
-}
-
-void off_end(struct cpu *cpu)
-{
-	uint64_t length = tsc_read() - cpu->sched.off_since;
-	if (cpu->sched.off_since != 0 && length > cpu->sched.off_longest)
-		cpu->sched.off_longest = length;
-	cpu->sched.off_since = 0;
-}
-#endif
-
 /* Nobody can run: until somebody can. */
 static void idle(struct cpu *cpu)
 {

@@ -128,9 +128,7 @@ void vcpu_run_call(struct cpu *cpu, uint64_t handle)
 	struct vcpu *vcpu = cpu->vcpu;
 	uint64_t wanted;
 	off_begin(cpu);
-#ifdef GYRE_TEST_CORE
-	call_counts[GYRE_CALL_vcpu_run]++;
-#endif
+	call_counted(GYRE_CALL_vcpu_run);
 	if (__builtin_expect(vcpu == NULL || handle == 0 || handle != vcpu->object.quick, 0))
 		return run_slow(cpu, handle);
 	if (__builtin_expect(((FETCH_ONCE(vcpu->page->pending) ^ vcpu->pending_seen) | vcpu->unusual |

@@ -15,12 +15,12 @@
 #include <cmocka.h>
 #include "core/mem/memory.h"
 #include "core/obj/call.h"
-#include "core/obj/check.h"
 #include "core/obj/event.h"
 #include "core/obj/process.h"
 #include "core/sched/endpoint.h"
 #include "core/virt/vm.h"
 #include "core/x86/timer.h"
+#include "tests/core/check.h"
 #include "gyre/calls.h"
 
 #define POOL_FRAMES 4096

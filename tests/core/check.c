@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/obj/check.c: see check.h.
+ * tests/core/check.c: what must be true of the core's own books at any time between two calls.
  */
-#include "core/obj/check.h"
+#include "tests/core/check.h"
 #include "core/mem/memory.h"
 #include "core/obj/process.h"
 #include "core/sched/sched.h"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/mem/pagetable_check.c: for checks: whether the counts in a page table are right, and what it maps.
+ * tests/core/pagetable_check.c: for checks: whether the counts in a page table are right, and what it maps.
  */
 #include "core/mem/pagetable_entry.h"
+#include "tests/core/check.h"
 
 #define END_PAGE (1ul << (9 * PAGETABLE_LEVELS))
 

@@ -6,7 +6,6 @@
 #include "core/x86/cpu_features.h"
 #include "core/x86/entry.h"
 #include "core/x86/log.h"
-#include "core/x86/mce.h"
 #include "core/x86/msr.h"
 #include "core/x86/paging.h"
 #include "core/x86/trap.h"

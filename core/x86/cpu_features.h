@@ -8,13 +8,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct cpuid_result {
+	uint32_t eax, ebx, ecx, edx;
+};
+
 struct cpu_features {
 	bool smep, smap, umip, pge, nx, pages_1g, xsave;
 	bool x2apic, tsc_deadline, tsc_invariant, machine_check, hypervisor;
 	uint8_t physical_bits; /* of an address */
 	uint8_t family, model, stepping;
-	uint32_t
-		tsc_khz_stated; /* CPUID 15h and 16h; 0: not stated. A hint only: emulators name a rate at which they do not run */
+	struct cpuid_result tsc_stated; /* leaf 15h: timer.c knows how far to believe it */
 	uint64_t xcr0_supported;
 	char vendor[13]; /* for people, never compared */
 	char brand[49];
@@ -22,10 +25,6 @@ struct cpu_features {
 
 /* The boot processor's, which all others must match in what the core uses. */
 extern struct cpu_features cpu_features;
-
-struct cpuid_result {
-	uint32_t eax, ebx, ecx, edx;
-};
 
 static inline struct cpuid_result cpuid(uint32_t leaf, uint32_t subleaf)
 {
@@ -36,7 +35,7 @@ static inline struct cpuid_result cpuid(uint32_t leaf, uint32_t subleaf)
 	return result;
 }
 
-/* Reads CPUID, minus what the core's command line forces off: NAME=off for any of the names above (smap=off). */
-void cpu_features_detect(struct cpu_features *features);
+/* Reads CPUID, minus what the core's command line forces off: NAME=off for any feature above (smap=off). */
+void cpu_features_detect(struct cpu_features *f);
 
 #endif

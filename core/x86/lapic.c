@@ -22,7 +22,6 @@
 #define LVT_MASKED	  0x10000
 #define ICR_PENDING	  0x1000
 #define ICR_ASSERT	  0x4000
-#define VERSION_LVT(v)	  ((v) >> 16 & 0xff)
 #define PATIENCE	  1000000
 
 static bool x2apic;
@@ -104,14 +103,10 @@ void lapic_init(struct cpu *cpu)
 {
 	enable();
 	cpu->apic_id = x2apic ? lapic_read(LAPIC_ID) : lapic_read(LAPIC_ID) >> 24;
-	uint32_t lvts = VERSION_LVT(lapic_read(LAPIC_VERSION));
 	lapic_write(LAPIC_TPR, 0);
 	lapic_write(LAPIC_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
 	lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
-	if (lvts >= 4)
-		lapic_write(LAPIC_LVT_PERFORMANCE, LVT_MASKED);
-	if (lvts >= 5)
-		lapic_write(LAPIC_LVT_THERMAL, LVT_MASKED);
+	/* Thermal, performance and corrected-error entries stay: masked by reset, or in use by firmware, for SMIs of its own. */
 	local_nmis(cpu);
 	lapic_write(LAPIC_ERROR, 0);
 	lapic_write(LAPIC_LVT_ERROR, VECTOR_ERROR);

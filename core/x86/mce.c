@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/x86/mce.c: see mce.h. SDM vol. 3, "Machine-Check Architecture"; APM vol. 2, "Machine Check Architecture".
+ * core/x86/mce.c: machine checks of the host. SDM vol. 3, "Machine-Check Architecture"; APM vol. 2, "Machine Check Architecture".
+ *
+ * What was corrected goes unnoticed; an error that leaves the processor's state or memory in doubt stops the machine, since the core cannot say whose it
+ * was.
  */
-#include "core/x86/mce.h"
 #include "core/x86/cpu.h"
 #include "core/x86/cpu_features.h"
 #include "core/x86/log.h"
 #include "core/x86/msr.h"
+#include "core/x86/trap.h"
 
 #define MCG_CAP_BANKS	0xfful
 #define MCG_CAP_CTL	0x100ul
@@ -14,6 +17,12 @@
 #define STATUS_VALID	(1ul << 63)
 #define STATUS_UC	(1ul << 61)
 #define STATUS_PCC	(1ul << 57)
+#define BANKS_MAX	32 /* those of virtualization follow their registers. SDM vol. 4 */
+
+static uint32_t bank_count(uint64_t capabilities)
+{
+	return (capabilities & MCG_CAP_BANKS) < BANKS_MAX ? capabilities & MCG_CAP_BANKS : BANKS_MAX;
+}
 
 /* 0: the processor has none, or is an emulator that announces the architecture and lacks the registers. */
 static uint64_t mcg_cap(void)
@@ -24,13 +33,17 @@ static uint64_t mcg_cap(void)
 
 void mce_init(void)
 {
-	uint64_t capabilities = mcg_cap();
+	uint64_t capabilities = mcg_cap(), status;
 	if (!cpu_features.machine_check)
 		return;
 	if (capabilities & MCG_CAP_CTL)
 		msr_write_safe(MSR_MCG_CTL, UINT64_MAX);
-	for (uint32_t bank = 0; bank < (capabilities & MCG_CAP_BANKS); bank++) {
-		msr_write_safe(MSR_MC0_CTL + 4 * bank, UINT64_MAX);
+	for (uint32_t bank = 0; bank < bank_count(capabilities); bank++) {
+		/* The control of bank 0 is the firmware's before Nehalem. SDM vol. 3, "Machine-Check Initialization" */
+		if (bank > 0 || cpu_features.family != 6 || cpu_features.model >= 0x1a)
+			msr_write_safe(MSR_MC0_CTL + 4 * bank, UINT64_MAX);
+		if (msr_read_safe(MSR_MC0_CTL + 4 * bank + 1, &status) == 0 && (status & STATUS_VALID))
+			log_warn("machine check before the start: bank %u, status 0x%lx", bank, status);
 		msr_write_safe(MSR_MC0_CTL + 4 * bank + 1, 0);
 	}
 	cr4_write(cr4_read() | CR4_MCE);
@@ -38,7 +51,8 @@ void mce_init(void)
 
 void machine_check(const struct regs *regs)
 {
-	uint64_t global = 0, banks = mcg_cap() & MCG_CAP_BANKS;
+	uint64_t global = 0;
+	uint32_t banks = bank_count(mcg_cap());
 	msr_read_safe(MSR_MCG_STATUS, &global);
 	for (uint32_t bank = 0; bank < banks; bank++) {
 		uint64_t status, address = 0;

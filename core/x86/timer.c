@@ -157,17 +157,20 @@ static bool measure(const struct clock *clock)
 	return tsc_hz >= 1000000;
 }
 
-/* The processor's own statement is exact where it is true; on emulators it is not. */
-static const char *trust_stated(void)
+/*
+ * CPUID's statement is exact where it is true. Emulators, and processors whose crystal is another or is spread in frequency, run at another rate than
+ * they state, and a measurement is good to one in some ten thousand.
+ */
+uint64_t tsc_choose(uint64_t measured, const struct cpuid_result *stated)
 {
-	uint64_t stated = cpu_features.tsc_khz_stated * 1000ull;
-	uint64_t apart = stated > tsc_hz ? stated - tsc_hz : tsc_hz - stated;
-	if (stated == 0)
-		return "";
-	if (apart > tsc_hz / STATED_WITHIN)
-		return ", not as CPUID states";
-	tsc_hz = stated;
-	return ", as CPUID states";
+	if (stated->eax == 0 || stated->ebx == 0 || stated->ecx == 0)
+		return measured;
+	uint64_t hz = (uint64_t)stated->ecx * stated->ebx / stated->eax; /* crystal * numerator / denominator */
+	if ((hz > measured ? hz - measured : measured - hz) <= measured / STATED_WITHIN)
+		return hz;
+	log_warn("CPUID states a TSC of %lu kHz, and it runs at %lu kHz: the measurement is believed", hz / 1000,
+		measured / 1000);
+	return measured;
 }
 
 void timer_calibrate(void)
@@ -178,7 +181,7 @@ void timer_calibrate(void)
 			clock = &clocks[i];
 	if (clock == NULL)
 		panic("no clock to measure time by: neither HPET nor PM timer nor PIT runs");
-	const char *stated = trust_stated();
+	tsc_hz = tsc_choose(tsc_hz, &cpu_features.tsc_stated);
 	tsc_khz = (tsc_hz + 500) / 1000;
 	tsc_per_ns = muldiv(tsc_hz, 1ull << 32, NS_PER_SECOND);
 	lapic_per_tsc = muldiv(lapic_hz, 1ull << 32, tsc_hz);
@@ -186,7 +189,7 @@ void timer_calibrate(void)
 	deadline_mode = cpu_features.tsc_deadline;
 	if (!deadline_mode && lapic_per_tsc == 0)
 		panic("the local APIC's timer does not run");
-	log_info("TSC %u.%03u MHz by %s%s%s; timer: %s", tsc_khz / 1000, tsc_khz % 1000, clock->name, stated,
+	log_info("TSC %u.%03u MHz by %s%s; timer: %s", tsc_khz / 1000, tsc_khz % 1000, clock->name,
 		cpu_features.tsc_invariant ? "" : ", not announced as invariant",
 		deadline_mode ? "TSC deadline" : "one-shot");
 }

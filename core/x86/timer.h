@@ -34,6 +34,9 @@ static inline uint64_t tsc_read(void)
 /* Measures TSC and local APIC timer against HPET, PM timer or PIT. Panics when there is no second clock at all. */
 void timer_calibrate(void);
 void timer_init(struct cpu *cpu);
+/* Plain: the rate to go by, of what was measured and what CPUID leaf 15h states. */
+struct cpuid_result;
+uint64_t tsc_choose(uint64_t measured, const struct cpuid_result *stated);
 
 /* Fires at or soon after this TSC value, at once when it has passed; TIMER_NEVER: not at all. */
 void timer_arm(struct cpu *cpu, uint64_t tsc_deadline);

@@ -6,7 +6,6 @@
 #include "core/x86/entry.h"
 #include "core/x86/irq.h"
 #include "core/x86/log.h"
-#include "core/x86/mce.h"
 #include "core/x86/smap.h"
 #include "core/x86/trap.h"
 

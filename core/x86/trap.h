@@ -24,4 +24,9 @@ enum trap {
 
 const char *trap_name(uint64_t vector);
 
+/* core/x86/mce.c */
+struct regs;
+void mce_init(void);
+void machine_check(const struct regs *regs);
+
 #endif

@@ -12,7 +12,6 @@
 #include "tests/unit/virt_fixture.h"
 #include "core/virt/barriers.h"
 #include "core/x86/log.h"
-#include "core/x86/mce.h"
 #include "core/x86/msr.h"
 #include "core/x86/trap.h"
 #include "gyre/errors.h"

@@ -5,7 +5,6 @@
 #include "core/virt/svm/svm.h"
 #include "core/x86/cpu.h"
 #include "core/x86/log.h"
-#include "core/x86/mce.h"
 #include "core/x86/msr.h"
 #include "core/x86/trap.h"
 

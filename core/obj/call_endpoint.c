@@ -3,131 +3,91 @@
  * core/obj/call_endpoint.c: the calls on endpoints, events, interrupts and ports. include/gyre/calls.h says what each promises.
  */
 #include "core/obj/call.h"
-#include "core/obj/device.h"
-#include "core/obj/event.h"
-#include "core/sched/endpoint.h"
 
 /* ---- endpoints ---- */
 
-int64_t call_endpoint_create(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_endpoint_create(struct call *call)
 {
-	(void)cpu;
-	(void)regs;
-	struct endpoint *endpoint = endpoint_create(caller->process);
-	return endpoint == NULL ? -GYRE_ENOMEM
-				: call_new_handle(caller, &endpoint->object,
-					  GYRE_RIGHT_CALL | GYRE_RIGHT_SERVE | GYRE_RIGHT_COPY | GYRE_RIGHT_MANAGE);
+	struct endpoint *endpoint = endpoint_create(call->caller->process);
+	return endpoint == NULL ? -GYRE_ENOMEM : call_new_handle(call, &endpoint->object, GYRE_RIGHT_ALL);
 }
 
-int64_t call_endpoint_call(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_endpoint_call(struct call *call)
 {
-	(void)regs;
-	endpoint_call(cpu, caller);
+	endpoint_call(call->cpu, call->caller);
 	return CALL_LATER;
 }
 
-int64_t call_endpoint_reply_wait(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_endpoint_reply_wait(struct call *call)
 {
-	(void)regs;
-	endpoint_reply_wait(cpu, caller);
+	endpoint_reply_wait(call->cpu, call->caller);
 	return CALL_LATER;
 }
 
 /* ---- events ---- */
 
-int64_t call_event_create(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_event_create(struct call *call)
 {
-	(void)cpu;
-	(void)regs;
-	struct event *event = event_create(caller->process);
-	return event == NULL ? -GYRE_ENOMEM
-			     : call_new_handle(caller, &event->object,
-				       GYRE_RIGHT_SIGNAL | GYRE_RIGHT_WAIT | GYRE_RIGHT_COPY | GYRE_RIGHT_MANAGE);
+	struct event *event = event_create(call->caller->process);
+	return event == NULL ? -GYRE_ENOMEM : call_new_handle(call, &event->object, GYRE_RIGHT_ALL);
 }
 
-int64_t call_event_signal(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_event_signal(struct call *call)
 {
-	struct event *event;
-	int error = handle_event(caller->process, ARG1(regs), GYRE_RIGHT_SIGNAL, &event);
-	if (error == 0)
-		event_signal(cpu, event, ARG2(regs));
-	return error;
+	struct event *event = handle_event(call, ARG1(call), GYRE_RIGHT_SIGNAL);
+	if (event != NULL)
+		event_signal(call->cpu, event, ARG2(call));
+	return call->error;
 }
 
-int64_t call_event_wait(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_event_wait(struct call *call)
 {
-	struct event *event;
-	int error = handle_event(caller->process, ARG1(regs), GYRE_RIGHT_WAIT, &event);
-	return error < 0 ? error : event_wait(cpu, caller, event, ARG2(regs));
+	struct event *event = handle_event(call, ARG1(call), GYRE_RIGHT_WAIT);
+	return event == NULL ? call->error : event_wait(call->cpu, call->caller, event, ARG2(call));
 }
 
-int64_t call_event_timer(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_event_timer(struct call *call)
 {
-	struct event *event;
-	if (ARG2(regs) >= 64)
-		return -GYRE_EINVAL;
-	int error = handle_event(caller->process, ARG1(regs), GYRE_RIGHT_MANAGE, &event);
-	return error < 0 ? error : event_timer_set(cpu, event, (unsigned int)ARG2(regs), ARG3(regs));
+	struct event *event = handle_event(call, ARG1(call), GYRE_RIGHT_MANAGE);
+	return event == NULL ? call->error : event_timer_set(call->cpu, event, ARG2(call), ARG3(call));
 }
 
 /* ---- interrupts and ports ---- */
 
-int64_t call_interrupt_create(struct cpu *cpu, struct thread *caller, struct regs *regs)
-{
-	struct machine *machine;
-	struct interrupt *interrupt;
-	(void)cpu;
-	int error = handle_machine(caller->process, ARG1(regs), GYRE_RIGHT_MANAGE, &machine);
-	if (error < 0)
-		return error;
-	if (ARG2(regs) > UINT32_MAX || ARG3(regs) > UINT32_MAX)
-		return -GYRE_EINVAL;
-	error = interrupt_create(caller->process, (uint32_t)ARG2(regs), (uint32_t)ARG3(regs), &interrupt);
-	return error < 0 ? error
-			 : call_new_handle(
-				   caller, &interrupt->object, GYRE_RIGHT_WAIT | GYRE_RIGHT_COPY | GYRE_RIGHT_MANAGE);
-}
-
-int64_t call_interrupt_bind(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_interrupt_create(struct call *call)
 {
 	struct interrupt *interrupt;
-	struct event *event;
-	int error;
-	(void)cpu;
-	if (ARG3(regs) >= 64)
-		return -GYRE_EINVAL;
-	if ((error = handle_interrupt(caller->process, ARG1(regs), GYRE_RIGHT_MANAGE, &interrupt)) < 0 ||
-		(error = handle_event(caller->process, ARG2(regs), GYRE_RIGHT_SIGNAL, &event)) < 0)
-		return error;
-	return interrupt_bind(interrupt, event, (unsigned int)ARG3(regs));
+	if (handle_machine(call, ARG1(call), GYRE_RIGHT_MANAGE) == NULL)
+		return call->error;
+	int error = interrupt_create(call->caller->process, ARG2(call), ARG3(call), &interrupt);
+	return error < 0 ? error : call_new_handle(call, &interrupt->object, GYRE_RIGHT_ALL);
 }
 
-int64_t call_interrupt_ack(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_interrupt_bind(struct call *call)
 {
-	struct interrupt *interrupt;
-	(void)cpu;
-	int error = handle_interrupt(caller->process, ARG1(regs), GYRE_RIGHT_WAIT, &interrupt);
-	return error < 0 ? error : interrupt_ack(interrupt);
+	struct interrupt *interrupt = handle_interrupt(call, ARG1(call), GYRE_RIGHT_MANAGE);
+	struct event *event = handle_event(call, ARG2(call), GYRE_RIGHT_SIGNAL);
+	return call->error < 0 ? call->error : interrupt_bind(interrupt, event, ARG3(call));
 }
 
-int64_t call_ioports_create(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_interrupt_ack(struct call *call)
 {
-	struct machine *machine;
+	struct interrupt *interrupt = handle_interrupt(call, ARG1(call), GYRE_RIGHT_WAIT);
+	return interrupt == NULL ? call->error : interrupt_ack(interrupt);
+}
+
+int64_t call_ioports_create(struct call *call)
+{
 	struct ioports *ioports;
-	(void)cpu;
-	int error = handle_machine(caller->process, ARG1(regs), GYRE_RIGHT_MANAGE, &machine);
-	if (error < 0 || (error = ioports_create(caller->process, ARG2(regs), ARG3(regs), &ioports)) < 0)
-		return error;
-	return call_new_handle(caller, &ioports->object, GYRE_RIGHT_COPY | GYRE_RIGHT_MANAGE);
+	if (handle_machine(call, ARG1(call), GYRE_RIGHT_MANAGE) == NULL)
+		return call->error;
+	int error = ioports_create(call->caller->process, ARG2(call), ARG3(call), &ioports);
+	return error < 0 ? error : call_new_handle(call, &ioports->object, GYRE_RIGHT_ALL);
 }
 
-int64_t call_ioports_grant(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_ioports_grant(struct call *call)
 {
-	struct process *process;
-	struct ioports *ioports;
-	int error;
-	if ((error = process_or_self(caller->process, ARG1(regs), GYRE_RIGHT_MANAGE, &process)) < 0 ||
-		(error = handle_ioports(caller->process, ARG2(regs), GYRE_RIGHT_MANAGE, &ioports)) < 0)
-		return error;
-	return ioports_grant(cpu, process, ioports);
+	struct process *process = call_process(call, ARG1(call), GYRE_RIGHT_MANAGE);
+	struct ioports *ioports = handle_ioports(call, ARG2(call), GYRE_RIGHT_MANAGE);
+	return call->error < 0 ? call->error : ioports_grant(call->cpu, process, ioports);
 }

@@ -3,18 +3,14 @@
  * core/obj/call_machine.c: the calls about the machine as a whole. include/gyre/calls.h says what each promises.
  */
 #include "core/obj/call.h"
-#include "core/obj/device.h"
 #include "core/virt/virt.h"
 #include "core/x86/cpu_features.h"
 #include "core/x86/log.h"
 #include "core/x86/timer.h"
-#include "core/x86/user_copy.h"
 #include "gyre/boot.h"
 
-int64_t call_machine_info(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_machine_info(struct call *call)
 {
-	(void)cpu;
-	(void)caller;
 	struct gyre_machine_info info = {
 		.abi = 1,
 		.cpus = cpu_count,
@@ -31,26 +27,24 @@ int64_t call_machine_info(struct cpu *cpu, struct thread *caller, struct regs *r
 		.handles_live = handles_live,
 	};
 	test_tell(&info);
-	return user_copy_to(ARG1(regs), &info, sizeof(info)) < 0 ? -GYRE_EFAULT : 0;
+	return user_copy_to(ARG1(call), &info, sizeof(info));
 }
 
-int64_t call_machine_check(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_machine_check(struct call *call)
 {
-	struct machine *machine;
-	int error = handle_machine(caller->process, ARG1(regs), GYRE_RIGHT_MANAGE, &machine);
-	return error < 0 ? error : test_check(cpu);
+	handle_machine(call, ARG1(call), GYRE_RIGHT_MANAGE);
+	return call->error < 0 ? call->error : test_check(call->cpu);
 }
 
 #define LOG_LINE 240
 
-int64_t call_log_write(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_log_write(struct call *call)
 {
 	char text[LOG_LINE + 1];
-	uint64_t bytes = ARG2(regs);
-	(void)cpu;
+	uint64_t bytes = ARG2(call);
 	if (bytes > LOG_LINE)
 		return -GYRE_EINVAL;
-	if (user_copy_from(text, ARG1(regs), bytes) < 0)
+	if (user_copy_from(text, ARG1(call), bytes) < 0)
 		return -GYRE_EFAULT;
 	/* One line, of what a terminal shows. */
 	while (bytes > 0 && (text[bytes - 1] == '\n' || text[bytes - 1] == '\r'))
@@ -60,6 +54,6 @@ int64_t call_log_write(struct cpu *cpu, struct thread *caller, struct regs *regs
 			text[i] = '?';
 	}
 	text[bytes] = 0;
-	log_info("[%u] %s", caller->process->number, text);
+	log_info("[%u] %s", call->caller->process->number, text);
 	return 0;
 }

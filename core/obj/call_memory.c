@@ -1,138 +1,109 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/obj/call_memory.c: the calls on memory objects. include/gyre/calls.h says what each promises.
+ * core/obj/call_memory.c: the calls on memory objects, and on what is mapped. include/gyre/calls.h says what each promises.
  */
-#include "core/mem/memory.h"
 #include "core/obj/call.h"
-#include "core/virt/vm.h"
 
-#define MAP_RIGHTS (GYRE_RIGHT_READ | GYRE_RIGHT_WRITE | GYRE_RIGHT_EXEC)
+#define MAP_RIGHTS (uint64_t)(GYRE_RIGHT_READ | GYRE_RIGHT_WRITE | GYRE_RIGHT_EXEC)
 
-int64_t call_memory_create(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_memory_create(struct call *call)
 {
-	struct process *owner;
-	(void)cpu;
-	int error = process_or_self(caller->process, ARG2(regs), GYRE_RIGHT_MANAGE, &owner);
-	if (error < 0)
-		return error;
-	if (ARG1(regs) == 0 || ARG1(regs) > MEMORY_PAGES_MAX)
+	struct process *owner = call_process(call, ARG2(call), GYRE_RIGHT_MANAGE);
+	if (owner == NULL)
+		return call->error;
+	if (ARG1(call) == 0 || ARG1(call) > MEMORY_PAGES_MAX)
 		return -GYRE_EINVAL;
-	struct memory *memory = memory_create(owner, ARG1(regs));
-	return memory == NULL
-		       ? -GYRE_ENOMEM
-		       : call_new_handle(caller, &memory->object, MAP_RIGHTS | GYRE_RIGHT_COPY | GYRE_RIGHT_MANAGE);
+	struct memory *memory = memory_create(owner, ARG1(call));
+	return memory == NULL ? -GYRE_ENOMEM : call_new_handle(call, &memory->object, GYRE_RIGHT_ALL);
 }
 
-int64_t call_memory_derive(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_memory_derive(struct call *call)
 {
 	struct memory *window;
-	struct handle *handle;
-	uint64_t rights = ARG4(regs);
-	(void)cpu;
-	int error = handle_find(caller->process, ARG1(regs), GYRE_RIGHT_READ, &handle);
-	if (error < 0 || handle->object->type != GYRE_OBJECT_MEMORY)
-		return error < 0 ? error : -GYRE_EHANDLE;
-	if ((rights & ~(uint64_t)MAP_RIGHTS) != 0)
+	struct handle *handle = call_handle(call, ARG1(call), GYRE_OBJECT_MEMORY, GYRE_RIGHT_READ);
+	uint64_t rights = ARG4(call);
+	if (handle == NULL)
+		return call->error;
+	if ((rights & ~MAP_RIGHTS) != 0)
 		return -GYRE_EINVAL;
 	if ((rights & ~(uint64_t)handle->rights) != 0)
 		return -GYRE_EACCES;
-	error = memory_derive(caller->process, container_of(handle->object, struct memory, object), ARG2(regs),
-		ARG3(regs), (uint32_t)rights, &window);
-	return error < 0 ? error
-			 : call_new_handle(
-				   caller, &window->object, (uint32_t)rights | GYRE_RIGHT_COPY | GYRE_RIGHT_MANAGE);
+	int error = memory_derive(call->caller->process, container_of(handle->object, struct memory, object),
+		ARG2(call), ARG3(call), (uint32_t)rights, &window);
+	return error < 0 ? error : call_new_handle(call, &window->object, (uint32_t)(rights | ~MAP_RIGHTS));
 }
 
-int64_t call_memory_move(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_memory_move(struct call *call)
 {
-	struct memory *target, *source;
-	int error;
-	(void)cpu;
-	if ((error = handle_memory(caller->process, ARG1(regs), GYRE_RIGHT_MANAGE, &target)) < 0 ||
-		(error = handle_memory(caller->process, ARG3(regs), GYRE_RIGHT_MANAGE, &source)) < 0)
-		return error;
-	return memory_move(target, ARG2(regs), source, ARG4(regs), ARG5(regs));
+	struct memory *target = handle_memory(call, ARG1(call), GYRE_RIGHT_MANAGE);
+	struct memory *source = handle_memory(call, ARG3(call), GYRE_RIGHT_MANAGE);
+	return call->error < 0 ? call->error : memory_move(target, ARG2(call), source, ARG4(call), ARG5(call));
 }
 
-int64_t call_memory_replace(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_memory_replace(struct call *call)
 {
-	struct memory *target, *source;
-	int error;
-	(void)cpu;
-	if ((error = handle_memory(caller->process, ARG1(regs), GYRE_RIGHT_MANAGE, &target)) < 0 ||
-		(error = handle_memory(caller->process, ARG3(regs), GYRE_RIGHT_READ, &source)) < 0)
-		return error;
-	return memory_replace(target, ARG2(regs), source, ARG4(regs));
+	struct memory *target = handle_memory(call, ARG1(call), GYRE_RIGHT_MANAGE);
+	struct memory *source = handle_memory(call, ARG3(call), GYRE_RIGHT_READ);
+	return call->error < 0 ? call->error : memory_replace(target, ARG2(call), source, ARG4(call));
 }
 
-int64_t call_memory_punch(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_memory_punch(struct call *call)
 {
-	struct memory *memory;
-	(void)cpu;
-	int error = handle_memory(caller->process, ARG1(regs), GYRE_RIGHT_MANAGE, &memory);
-	return error < 0 ? error : memory_punch(memory, ARG2(regs), ARG3(regs));
+	struct memory *memory = handle_memory(call, ARG1(call), GYRE_RIGHT_MANAGE);
+	return memory == NULL ? call->error : memory_punch(memory, ARG2(call), ARG3(call));
 }
 
-int64_t call_memory_clear(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_memory_clear(struct call *call)
 {
-	struct memory *memory;
-	int error = handle_memory(caller->process, ARG1(regs), GYRE_RIGHT_WRITE, &memory);
-	return error < 0 ? error : memory_clear(cpu, memory, ARG2(regs), ARG3(regs));
+	struct memory *memory = handle_memory(call, ARG1(call), GYRE_RIGHT_WRITE);
+	return memory == NULL ? call->error : memory_clear(call->cpu, memory, ARG2(call), ARG3(call));
 }
 
-int64_t call_memory_revoke(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_memory_revoke(struct call *call)
 {
-	struct memory *memory;
+	struct memory *memory = handle_memory(call, ARG1(call), GYRE_RIGHT_MANAGE);
 	unsigned int budget = OBJECT_BUDGET;
-	(void)cpu;
-	int error = handle_memory(caller->process, ARG1(regs), GYRE_RIGHT_MANAGE, &memory);
-	return error < 0 ? error : memory_revoke(memory, &budget);
+	return memory == NULL ? call->error : memory_revoke(memory, &budget);
 }
+
+/* ---- mapping ---- */
 
 /* What memory_map and vm_map share: arguments 2 to 6, the page shifted as the call has it. */
-static int64_t map(struct thread *caller, struct regs *regs, struct aspace *aspace, uint64_t page)
+static int64_t map(struct call *call, struct aspace *aspace, uint64_t page)
 {
-	struct map_request request = {.offset = ARG3(regs), .page = page, .pages = ARG5(regs)};
-	uint64_t rights = ARG6(regs);
-	if ((rights & ~(uint64_t)MAP_RIGHTS) != 0)
+	struct map_request request = {.offset = ARG3(call), .page = page, .pages = ARG5(call)};
+	if ((ARG6(call) & ~MAP_RIGHTS) != 0)
 		return -GYRE_EINVAL;
-	request.rights = (unsigned int)rights;
-	int error = handle_memory(caller->process, ARG2(regs), request.rights, &request.memory);
-	return error < 0 ? error : aspace_map(aspace, &request);
+	request.rights = (unsigned int)ARG6(call);
+	request.memory = handle_memory(call, ARG2(call), request.rights);
+	return request.memory == NULL ? call->error : aspace_map(aspace, &request);
 }
 
-int64_t call_memory_map(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_memory_map(struct call *call)
 {
-	struct process *process;
-	(void)cpu;
-	if (!is_page_aligned(ARG4(regs)))
-		return -GYRE_EINVAL;
-	int error = process_or_self(caller->process, ARG1(regs), GYRE_RIGHT_MANAGE, &process);
-	return error < 0 ? error : map(caller, regs, &process->aspace, ARG4(regs) >> PAGE_SHIFT);
+	struct process *process = call_process(call, ARG1(call), GYRE_RIGHT_MANAGE);
+	if (process == NULL)
+		return call->error;
+	return is_page_aligned(ARG4(call)) ? map(call, &process->aspace, ARG4(call) >> PAGE_SHIFT) : -GYRE_EINVAL;
 }
 
-int64_t call_memory_unmap(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_memory_unmap(struct call *call)
 {
-	struct process *process;
-	(void)cpu;
-	if (!is_page_aligned(ARG2(regs)))
-		return -GYRE_EINVAL;
-	int error = process_or_self(caller->process, ARG1(regs), GYRE_RIGHT_MANAGE, &process);
-	return error < 0 ? error : aspace_unmap(&process->aspace, ARG2(regs) >> PAGE_SHIFT, ARG3(regs));
+	struct process *process = call_process(call, ARG1(call), GYRE_RIGHT_MANAGE);
+	if (process == NULL)
+		return call->error;
+	return is_page_aligned(ARG2(call)) ? aspace_unmap(&process->aspace, ARG2(call) >> PAGE_SHIFT, ARG3(call))
+					   : -GYRE_EINVAL;
 }
 
-int64_t call_vm_map(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_vm_map(struct call *call)
 {
-	struct vm *vm;
-	(void)cpu;
-	int error = handle_vm(caller->process, ARG1(regs), GYRE_RIGHT_MANAGE, &vm);
-	return error < 0 ? error : map(caller, regs, &vm->aspace, ARG4(regs));
+	struct vm *vm = handle_vm(call, ARG1(call), GYRE_RIGHT_MANAGE);
+	return vm == NULL ? call->error : map(call, &vm->aspace, ARG4(call));
 }
 
-int64_t call_vm_unmap(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_vm_unmap(struct call *call)
 {
-	struct vm *vm;
-	(void)cpu;
-	int error = handle_vm(caller->process, ARG1(regs), GYRE_RIGHT_MANAGE, &vm);
-	return error < 0 ? error : aspace_unmap(&vm->aspace, ARG2(regs), ARG3(regs));
+	struct vm *vm = handle_vm(call, ARG1(call), GYRE_RIGHT_MANAGE);
+	return vm == NULL ? call->error : aspace_unmap(&vm->aspace, ARG2(call), ARG3(call));
 }

@@ -19,15 +19,13 @@ static void interrupt_arrived(struct cpu *cpu, uint32_t vector, void *context)
 	event_source_signal(cpu, &interrupt->source);
 }
 
-int interrupt_create(struct process *owner, uint32_t gsi, uint32_t flags, struct interrupt **out)
+int interrupt_create(struct process *owner, uint64_t line, uint64_t flags, struct interrupt **out)
 {
-	if ((flags & ~(GYRE_INTERRUPT_LEVEL | GYRE_INTERRUPT_LOW | GYRE_INTERRUPT_ISA)) != 0)
+	const uint64_t mode = GYRE_INTERRUPT_LEVEL | GYRE_INTERRUPT_LOW;
+	bool isa = flags == GYRE_INTERRUPT_ISA;
+	if ((!isa && (flags & ~mode) != 0) || line > (isa ? 15 : UINT32_MAX))
 		return -GYRE_EINVAL;
-	if ((flags & GYRE_INTERRUPT_ISA) != 0) {
-		if (gsi >= 16 || flags != GYRE_INTERRUPT_ISA)
-			return -GYRE_EINVAL;
-		gsi = irq_isa_gsi(gsi);
-	}
+	uint32_t gsi = isa ? irq_isa_gsi((uint32_t)line) : (uint32_t)line;
 	if (!irq_gsi_exists(gsi))
 		return -GYRE_ENODEV;
 	struct interrupt *interrupt = OBJECT_CREATE(owner, GYRE_OBJECT_INTERRUPT, interrupt);
@@ -40,14 +38,14 @@ int interrupt_create(struct process *owner, uint32_t gsi, uint32_t flags, struct
 		return -GYRE_EBUSY;
 	}
 	interrupt->claimed = true;
-	if ((flags & GYRE_INTERRUPT_ISA) == 0)
+	if (!isa)
 		irq_gsi_mode(gsi, (flags & GYRE_INTERRUPT_LEVEL) != 0 ? IRQ_LEVEL : IRQ_EDGE,
 			(flags & GYRE_INTERRUPT_LOW) != 0 ? IRQ_ACTIVE_LOW : IRQ_ACTIVE_HIGH);
 	*out = interrupt;
 	return 0;
 }
 
-int interrupt_bind(struct interrupt *interrupt, struct event *event, unsigned int bit)
+int interrupt_bind(struct interrupt *interrupt, struct event *event, uint64_t bit)
 {
 	if (interrupt->source.event != NULL)
 		return -GYRE_EBUSY;
@@ -189,12 +187,5 @@ int ioports_end(struct object *object, unsigned int *budget)
 		*budget -= 20;
 		ioports_ungrant(cpu, container_of(ioports->grants.next, struct ioports_grant, in_ioports));
 	}
-	return 0;
-}
-
-int machine_end(struct object *object, unsigned int *budget)
-{
-	(void)object;
-	(void)budget;
 	return 0;
 }

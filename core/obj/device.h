@@ -37,14 +37,13 @@ struct ioports_grant {
 	struct process *process;
 };
 
-int interrupt_create(struct process *owner, uint32_t gsi, uint32_t flags, struct interrupt **out);
-int interrupt_bind(struct interrupt *interrupt, struct event *event, unsigned int bit);
+int interrupt_create(struct process *owner, uint64_t gsi, uint64_t flags, struct interrupt **out);
+int interrupt_bind(struct interrupt *interrupt, struct event *event, uint64_t bit);
 int interrupt_ack(struct interrupt *interrupt); /* -GYRE_ENOENT: not bound, so it stays masked */
 int interrupt_end(struct object *object, unsigned int *budget);
 int ioports_create(struct process *owner, uint64_t first, uint64_t count, struct ioports **out);
 int ioports_grant(struct cpu *cpu, struct process *process, struct ioports *ioports);
 void ioports_ungrant(struct cpu *cpu, struct ioports_grant *grant);
 int ioports_end(struct object *object, unsigned int *budget);
-int machine_end(struct object *object, unsigned int *budget);
 
 #endif

@@ -12,8 +12,7 @@
 
 static void timer_expired(struct cpu *cpu, struct deadline *deadline)
 {
-	struct event_timer *timer = container_of(deadline, struct event_timer, deadline);
-	event_signal(cpu, timer->event, 1ul << timer->bit);
+	event_source_signal(cpu, &container_of(deadline, struct event_timer, deadline)->source);
 }
 
 struct event *event_create(struct process *owner)
@@ -23,11 +22,8 @@ struct event *event_create(struct process *owner)
 		return NULL;
 	list_init(&event->kick_link);
 	list_init(&event->sources);
-	list_init(&event->messages);
-	for (unsigned int i = 0; i < GYRE_EVENT_TIMERS; i++) {
-		event->timer[i].event = event;
+	for (unsigned int i = 0; i < GYRE_EVENT_TIMERS; i++)
 		event->timer[i].deadline.expired = timer_expired;
-	}
 	return event;
 }
 
@@ -35,9 +31,9 @@ struct event *event_create(struct process *owner)
 
 static void messages_send(struct cpu *cpu, struct event *event, uint64_t bits)
 {
-	for (struct list *link = event->messages.next; link != &event->messages; link = link->next) {
-		struct event_message *message = container_of(link, struct event_message, in_event);
-		if ((bits >> message->bit & 1) != 0)
+	for (struct list *link = event->sources.next; link != &event->sources; link = link->next) {
+		struct event_message *message = container_of(link, struct event_message, source.link);
+		if ((bits >> message->source.bit & 1) != 0)
 			vm_message(cpu, message->vm, message->address, message->data);
 	}
 }
@@ -121,29 +117,30 @@ void event_wait_cancel(struct thread *thread)
 
 /* ---- bindings ---- */
 
-static int bit_claim(struct event *event, unsigned int bit)
+static int bind(struct event_source *source, struct event *event, uint64_t bit, bool message)
 {
-	if (!object_alive(&event->object))
-		return -GYRE_EHANDLE;
-	if ((event->bound_mask >> bit & 1) != 0)
-		return -GYRE_EBUSY;
-	event->bound_mask |= 1ul << bit;
-	return 0;
-}
-
-int event_source_bind(struct event_source *source, struct event *event, unsigned int bit)
-{
+	int error = 0;
 	if (bit >= 64)
 		return -GYRE_EINVAL;
 	spin_lock(&event->object.lock);
-	int error = bit_claim(event, bit);
-	if (error == 0) {
+	if (!object_alive(&event->object)) {
+		error = -GYRE_EHANDLE;
+	} else if ((event->bound_mask >> bit & 1) != 0) {
+		error = -GYRE_EBUSY;
+	} else {
+		event->bound_mask |= 1ul << bit;
+		event->message_mask |= message ? 1ul << bit : 0;
 		source->event = event;
 		source->bit = (uint8_t)bit;
 		list_push_back(&event->sources, &source->link);
 	}
 	spin_unlock(&event->object.lock);
 	return error;
+}
+
+int event_source_bind(struct event_source *source, struct event *event, uint64_t bit)
+{
+	return bind(source, event, bit, false);
 }
 
 void event_source_unbind(struct event_source *source)
@@ -154,61 +151,51 @@ void event_source_unbind(struct event_source *source)
 	spin_lock(&event->object.lock);
 	list_remove(&source->link);
 	event->bound_mask &= ~(1ul << source->bit);
+	event->message_mask &= ~(1ul << source->bit);
 	source->event = NULL;
 	spin_unlock(&event->object.lock);
 }
 
-static struct event_message *message_find(struct event *event, unsigned int bit)
+/* The message that a bit is, or NULL. */
+static struct event_message *message_find(struct event *event, uint64_t bit)
 {
-	for (struct list *link = event->messages.next; link != &event->messages; link = link->next) {
-		struct event_message *message = container_of(link, struct event_message, in_event);
-		if (message->bit == bit)
-			return message;
-	}
-	return NULL;
+	if (bit >= 64 || (event->message_mask >> bit & 1) == 0)
+		return NULL;
+	struct list *link = event->sources.next;
+	while (container_of(link, struct event_source, link)->bit != bit)
+		link = link->next;
+	return container_of(link, struct event_message, source.link);
 }
 
-int event_message_bind(struct event *event, unsigned int bit, struct vm *vm, uint64_t address, uint64_t data)
+int event_message_bind(struct event *event, uint64_t bit, struct vm *vm, uint64_t address, uint64_t data)
 {
-	if (bit >= 64)
-		return -GYRE_EINVAL;
-	struct event_message *message = message_find(event, bit);
 	if (address == 0) {
+		struct event_message *message = message_find(event, bit);
 		if (message == NULL || message->vm != vm)
 			return -GYRE_ENOENT;
 		event_message_end(message);
 		return 0;
 	}
-	if (message != NULL)
-		return -GYRE_EBUSY;
-	message = slab_alloc(&event->object.owner->quota, sizeof(*message));
+	struct event_message *message = slab_alloc(&event->object.owner->quota, sizeof(*message));
 	if (message == NULL)
 		return -GYRE_ENOMEM;
-	*message = (struct event_message){
-		.event = event, .vm = vm, .address = address, .data = data, .bit = (uint8_t)bit};
-	spin_lock(&event->object.lock);
-	int error = bit_claim(event, bit);
-	if (error == 0) {
-		event->message_mask |= 1ul << bit;
-		list_push_back(&event->messages, &message->in_event);
-		list_push_back(&vm->messages, &message->in_vm);
-	}
-	spin_unlock(&event->object.lock);
+	message->vm = vm;
+	message->address = address;
+	message->data = data;
+	int error = bind(&message->source, event, bit, true);
 	if (error < 0)
 		slab_free(&event->object.owner->quota, message, sizeof(*message));
+	else
+		list_push_back(&vm->messages, &message->in_vm);
 	return error;
 }
 
 void event_message_end(struct event_message *message)
 {
-	struct event *event = message->event;
-	spin_lock(&event->object.lock);
-	list_remove(&message->in_event);
+	struct quota *quota = &message->source.event->object.owner->quota;
+	event_source_unbind(&message->source);
 	list_remove(&message->in_vm);
-	event->message_mask &= ~(1ul << message->bit);
-	event->bound_mask &= ~(1ul << message->bit);
-	spin_unlock(&event->object.lock);
-	slab_free(&event->object.owner->quota, message, sizeof(*message));
+	slab_free(quota, message, sizeof(*message));
 }
 
 int event_kick_bind(struct event *event, struct vcpu *vcpu, struct list *vcpu_events)
@@ -229,40 +216,34 @@ int event_kick_bind(struct event *event, struct vcpu *vcpu, struct list *vcpu_ev
 	return error;
 }
 
-int event_timer_set(struct cpu *cpu, struct event *event, unsigned int bit, uint64_t deadline)
+int event_timer_set(struct cpu *cpu, struct event *event, uint64_t bit, uint64_t deadline)
 {
-	struct event_timer *found = NULL, *free = NULL;
+	struct event_timer *timer = NULL; /* the bit's, or a free one */
+	for (unsigned int i = 0; i < GYRE_EVENT_TIMERS; i++) {
+		struct event_timer *other = &event->timer[i];
+		if (other->source.event == NULL) {
+			timer = other;
+		} else if (other->source.bit == bit) {
+			timer = other;
+			break;
+		}
+	}
 	if (bit >= 64)
 		return -GYRE_EINVAL;
-	for (unsigned int i = 0; i < GYRE_EVENT_TIMERS; i++) {
-		struct event_timer *timer = &event->timer[i];
-		if (timer->used && timer->bit == bit)
-			found = timer;
-		else if (!timer->used)
-			free = timer;
-	}
+	if (timer == NULL)
+		return deadline == 0 ? 0 : -GYRE_ENOMEM;
+	deadline_cancel(&timer->deadline);
 	if (deadline == 0) {
-		if (found != NULL) {
-			deadline_cancel(&found->deadline);
-			found->used = false;
-			event->bound_mask &= ~(1ul << bit);
-		}
+		event_source_unbind(&timer->source);
 		return 0;
 	}
-	if (found == NULL) {
-		int error = free == NULL ? -GYRE_ENOMEM : bit_claim(event, bit);
-		if (error < 0)
-			return error;
-		found = free;
-		found->used = true;
-		found->bit = (uint8_t)bit;
-	}
-	if (deadline <= tsc_read()) {
-		deadline_cancel(&found->deadline);
+	int error = timer->source.event != NULL ? 0 : event_source_bind(&timer->source, event, bit);
+	if (error < 0)
+		return error;
+	if (deadline <= tsc_read())
 		event_signal(cpu, event, 1ul << bit);
-	} else {
-		deadline_set(cpu, &found->deadline, deadline);
-	}
+	else
+		deadline_set(cpu, &timer->deadline, deadline);
 	return 0;
 }
 
@@ -276,10 +257,13 @@ int event_end(struct object *object, unsigned int *budget)
 		return -GYRE_EAGAIN;
 	for (unsigned int i = 0; i < GYRE_EVENT_TIMERS; i++)
 		deadline_cancel(&event->timer[i].deadline);
-	while (!list_empty(&event->sources))
-		event_source_unbind(container_of(event->sources.next, struct event_source, link));
-	while (!list_empty(&event->messages))
-		event_message_end(container_of(event->messages.next, struct event_message, in_event));
+	while (!list_empty(&event->sources)) {
+		struct event_source *source = container_of(event->sources.next, struct event_source, link);
+		if ((event->message_mask >> source->bit & 1) != 0)
+			event_message_end(container_of(source, struct event_message, source));
+		else
+			event_source_unbind(source);
+	}
 	event_kick_bind(event, NULL, NULL);
 	struct thread *waiter = event->waiter;
 	if (waiter != NULL) {

@@ -15,7 +15,7 @@ struct vcpu;
 struct vm;
 struct event;
 
-/* What sets a bit by itself: part of an interrupt object, a doorbell, a timer. */
+/* What a bit is bound to: what sets it (an interrupt object, a doorbell, a timer), or the message that it becomes. */
 struct event_source {
 	struct event *event; /* NULL: not bound */
 	struct list link;    /* in event->sources */
@@ -23,30 +23,27 @@ struct event_source {
 };
 
 struct event_timer {
+	struct event_source source;
 	struct deadline deadline;
-	struct event *event;
-	uint8_t bit;
-	bool used;
 };
 
 /* A bit that becomes a message, with no process between. */
 struct event_message {
-	struct list in_event, in_vm;
-	struct event *event;
+	struct event_source source;
+	struct list in_vm;
 	struct vm *vm;
 	uint64_t address, data;
-	uint8_t bit;
 };
 
 struct event {
 	struct object object;  /* its lock covers what follows */
 	uint64_t bits;	       /* set and not yet taken */
 	uint64_t message_mask; /* bits that are messages */
-	uint64_t bound_mask;   /* bits that a source or a message has */
+	uint64_t bound_mask;   /* bits that a source has */
 	struct thread *waiter;
 	struct vcpu *kicks;    /* vcpu_kick_on */
 	struct list kick_link; /* in the vcpu's list of events that kick it */
-	struct list sources, messages;
+	struct list sources;
 	struct event_timer timer[GYRE_EVENT_TIMERS];
 };
 HANDLE_FIND(handle_event, event, GYRE_OBJECT_EVENT)
@@ -62,11 +59,11 @@ static inline void event_source_signal(struct cpu *cpu, struct event_source *sou
 		event_signal(cpu, source->event, 1ul << source->bit);
 }
 /* -GYRE_EBUSY: the bit has a binding. event_source_unbind() of one that is not bound does nothing. */
-int event_source_bind(struct event_source *source, struct event *event, unsigned int bit);
+int event_source_bind(struct event_source *source, struct event *event, uint64_t bit);
 void event_source_unbind(struct event_source *source);
 
 /* -GYRE_EBUSY, -GYRE_ENOMEM; address 0 removes: -GYRE_ENOENT. */
-int event_message_bind(struct event *event, unsigned int bit, struct vm *vm, uint64_t address, uint64_t data);
+int event_message_bind(struct event *event, uint64_t bit, struct vm *vm, uint64_t address, uint64_t data);
 void event_message_end(struct event_message *message);
 
 /* The call: 0 with the bits in the thread's rsi, an error, or EVENT_WAITS: it blocks, and gets its answer later. */
@@ -74,7 +71,7 @@ void event_message_end(struct event_message *message);
 int64_t event_wait(struct cpu *cpu, struct thread *thread, struct event *event, uint64_t deadline);
 /* The thread waits no more (stopped, killed, timed out). */
 void event_wait_cancel(struct thread *thread);
-int event_timer_set(struct cpu *cpu, struct event *event, unsigned int bit, uint64_t deadline);
+int event_timer_set(struct cpu *cpu, struct event *event, uint64_t bit, uint64_t deadline);
 /* vcpu_kick_on: NULL unbinds. -GYRE_EBUSY: the event kicks another. core/virt calls it with NULL when the vcpu ends. */
 int event_kick_bind(struct event *event, struct vcpu *vcpu, struct list *vcpu_events);
 

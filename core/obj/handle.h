@@ -49,15 +49,11 @@ static inline struct handle *handle_entry(const struct handle_table *table, uint
 }
 
 /*
- * Finds an object: a number of the process's table, of this type, with all of these rights. 0, -GYRE_EHANDLE or -GYRE_EACCES. What was found stays
- * readable until the call ends.
+ * A number of the process's table, of an object that lives, of this type (GYRE_OBJECT_NONE: of any), with all of these rights. 0, -GYRE_EHANDLE or
+ * -GYRE_EACCES. What was found stays readable until the call ends.
  */
-int handle_object(
-	struct process *process, uint64_t number, enum gyre_object_type type, uint32_t rights, struct object **object);
-/* As above of any type, and the entry itself. */
-int handle_find(struct process *process, uint64_t number, uint32_t rights, struct handle **handle);
-/* The same for objects that are being destroyed: for going on with it. */
-int handle_find_dying(struct process *process, uint64_t number, uint32_t rights, struct handle **handle);
+int handle_find(
+	struct process *process, uint64_t number, enum gyre_object_type type, uint32_t rights, struct handle **handle);
 
 /* A new handle: its number, or -GYRE_ENOMEM; -GYRE_EHANDLE when the object is dying. */
 int64_t handle_create(struct process *process, struct object *object, uint32_t rights, uint32_t badge);
@@ -67,14 +63,14 @@ uint32_t handle_number(const struct handle *handle);
 /* Closes handles of a table that ends: true when all are gone. */
 bool handle_table_end(struct process *process, unsigned int *budget);
 
-/* Typed forms. struct T must have its struct object as member `object`. */
+/* The object that an argument of a call names, or NULL (core/obj/call.h). struct T must have its struct object as member `object`. */
+struct call;
+struct handle *call_handle(struct call *call, uint64_t number, enum gyre_object_type type, uint32_t rights);
 #define HANDLE_FIND(name, struct_name, object_type)                                                                    \
-	static inline int name(struct process *process, uint64_t number, uint32_t rights, struct struct_name **out)    \
+	static inline struct struct_name *name(struct call *call, uint64_t number, uint32_t rights)                    \
 	{                                                                                                              \
-		struct object *object;                                                                                 \
-		int error = handle_object(process, number, object_type, rights, &object);                              \
-		*out = error == 0 ? container_of(object, struct struct_name, object) : NULL;                           \
-		return error;                                                                                          \
+		struct handle *handle = call_handle(call, number, object_type, rights);                                \
+		return handle == NULL ? NULL : container_of(handle->object, struct struct_name, object);               \
 	}
 
 #endif

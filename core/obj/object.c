@@ -78,7 +78,8 @@ int object_finish(struct object *object, struct handle *keep, unsigned int *budg
 int object_destroy(struct object *object, struct handle *keep, unsigned int *budget)
 {
 	object_mark_dying(object);
-	int result = object_ends[object->type](object, budget);
+	const object_end end = object_types[object->type].end;
+	int result = end == NULL ? 0 : end(object, budget);
 	return result < 0 ? result : object_finish(object, keep, budget);
 }
 

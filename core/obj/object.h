@@ -35,8 +35,11 @@ struct object {
 
 /* Takes an object apart: 0 when done, -GYRE_EAGAIN when the budget is used up. Counts *budget down, about one per 20 instructions. */
 typedef int (*object_end)(struct object *object, unsigned int *budget);
-/* Each type has one; core/virt gives those of VM and vcpu. */
-extern const object_end object_ends[GYRE_OBJECT_TYPES];
+struct object_type {
+	object_end end;	 /* NULL: there is nothing to it */
+	uint32_t rights; /* of the handle that who makes one gets */
+};
+extern const struct object_type object_types[GYRE_OBJECT_TYPES];
 
 #define OBJECT_BUDGET 320 /* of one call */
 

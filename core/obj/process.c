@@ -9,15 +9,6 @@
 struct process *root_process;
 static uint32_t process_numbers;
 
-int process_or_self(struct process *caller, uint64_t number, uint32_t rights, struct process **process)
-{
-	if (number == 0) {
-		*process = caller;
-		return 0;
-	}
-	return handle_process_object(caller, number, rights, process);
-}
-
 bool process_is_below(const struct process *process, const struct process *above)
 {
 	while (process != NULL && process != above) /* PROCESS_DEPTH */

@@ -28,9 +28,7 @@ struct process {
 	struct list port_grants; /* struct ioports_grant */
 };
 
-HANDLE_FIND(handle_process_object, process, GYRE_OBJECT_PROCESS)
-/* 0 means the caller itself. */
-int process_or_self(struct process *caller, uint64_t number, uint32_t rights, struct process **process);
+HANDLE_FIND(handle_process, process, GYRE_OBJECT_PROCESS)
 
 #define PROCESS_FRAMES_MIN 8 /* of quota: less can't even hold its tables */
 int process_create(struct process *creator, uint64_t quota_frames, struct process **out);

@@ -74,7 +74,7 @@ static void doorbell_end(struct vm *vm, struct doorbell *doorbell)
 	slab_free(&vm->object.owner->quota, doorbell, sizeof(*doorbell));
 }
 
-int vm_doorbell_set(struct vm *vm, const struct doorbell *wanted, struct event *event, unsigned int bit)
+int vm_doorbell_set(struct vm *vm, const struct doorbell *wanted, struct event *event, uint64_t bit)
 {
 	struct doorbell *doorbell = doorbell_find(vm, wanted);
 	if (event == NULL) {

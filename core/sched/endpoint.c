@@ -72,7 +72,7 @@ static void fault_copy(struct thread *caller, struct thread *server)
 static int64_t handle_pass(struct process *from, uint64_t number, struct process *to)
 {
 	struct handle *handle;
-	int error = handle_find(from, number, GYRE_RIGHT_COPY, &handle);
+	int error = handle_find(from, number, GYRE_OBJECT_NONE, GYRE_RIGHT_COPY, &handle);
 	return error < 0 ? error : handle_create(to, handle->object, handle->rights, handle->badge);
 }
 

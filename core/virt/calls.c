@@ -3,55 +3,47 @@
  * core/virt/calls.c: the calls about virtual processors. include/gyre/calls.h says what each promises.
  */
 #include "core/obj/call.h"
-#include "core/obj/event.h"
 #include "core/virt/fpu.h"
 #include "core/virt/msr.h"
 #include "core/virt/vcpu_ops.h"
-#include "core/virt/vm.h"
-#include "core/x86/user_copy.h"
 #include "lib/string.h"
 
 HANDLE_FIND(handle_vcpu, vcpu, GYRE_OBJECT_VCPU)
 
-int64_t call_vcpu_create(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_vcpu_create(struct call *call)
 {
-	struct vm *vm;
+	struct vm *vm = handle_vm(call, ARG1(call), GYRE_RIGHT_MANAGE);
 	struct vcpu *vcpu;
 	int error;
-	(void)cpu;
-	if (ARG2(regs) >= VM_VCPUS_MAX || !is_page_aligned(ARG3(regs)) || ARG3(regs) < GYRE_USER_START ||
-		ARG3(regs) > GYRE_USER_END - GYRE_VCPU_PAGES * PAGE_SIZE)
+	if (vm == NULL)
+		return call->error;
+	if (ARG2(call) >= VM_VCPUS_MAX || !is_page_aligned(ARG3(call)) || ARG3(call) < GYRE_USER_START ||
+		ARG3(call) > GYRE_USER_END - GYRE_VCPU_PAGES * PAGE_SIZE)
 		return -GYRE_EINVAL;
-	if ((error = handle_vm(caller->process, ARG1(regs), GYRE_RIGHT_MANAGE, &vm)) != 0 ||
-		(error = vcpu_create(caller->process, vm, (uint32_t)ARG2(regs), ARG3(regs), &vcpu)) < 0)
-		return error;
-	return call_new_handle(caller, &vcpu->object, GYRE_RIGHT_ALL);
+	error = vcpu_create(call->caller->process, vm, (uint32_t)ARG2(call), ARG3(call), &vcpu);
+	return error < 0 ? error : call_new_handle(call, &vcpu->object, GYRE_RIGHT_ALL);
 }
 
-int64_t call_vcpu_kick(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_vcpu_kick(struct call *call)
 {
-	struct vcpu *vcpu;
-	int error;
-	if (ARG2(regs) == 0 || (ARG2(regs) & ~(uint64_t)(GYRE_KICK_EXIT | GYRE_KICK_NMI)) != 0)
+	struct vcpu *vcpu = handle_vcpu(call, ARG1(call), GYRE_RIGHT_SIGNAL);
+	if (vcpu == NULL)
+		return call->error;
+	if (ARG2(call) == 0 || (ARG2(call) & ~(uint64_t)(GYRE_KICK_EXIT | GYRE_KICK_NMI)) != 0)
 		return -GYRE_EINVAL;
-	if ((error = handle_vcpu(caller->process, ARG1(regs), GYRE_RIGHT_SIGNAL, &vcpu)) != 0)
-		return error;
-	if ((ARG2(regs) & GYRE_KICK_NMI) != 0)
+	if ((ARG2(call) & GYRE_KICK_NMI) != 0)
 		vlapic_signal(&vcpu->lapic, VLAPIC_SIGNAL_NMI);
-	if ((ARG2(regs) & GYRE_KICK_EXIT) != 0)
-		vcpu_kick(cpu, vcpu);
+	if ((ARG2(call) & GYRE_KICK_EXIT) != 0)
+		vcpu_kick(call->cpu, vcpu);
 	return 0;
 }
 
-int64_t call_vcpu_kick_on(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_vcpu_kick_on(struct call *call)
 {
-	struct vcpu *vcpu;
-	struct event *event = NULL;
-	int error;
-	(void)cpu;
-	if ((error = handle_vcpu(caller->process, ARG1(regs), GYRE_RIGHT_MANAGE, &vcpu)) != 0 ||
-		(ARG2(regs) != 0 && (error = handle_event(caller->process, ARG2(regs), GYRE_RIGHT_WAIT, &event)) != 0))
-		return error;
+	struct vcpu *vcpu = handle_vcpu(call, ARG1(call), GYRE_RIGHT_MANAGE);
+	struct event *event = ARG2(call) == 0 ? NULL : handle_event(call, ARG2(call), GYRE_RIGHT_WAIT);
+	if (call->error < 0)
+		return call->error;
 	if (event != NULL)
 		return event_kick_bind(event, vcpu, &vcpu->events);
 	while (!list_empty(&vcpu->events))
@@ -59,24 +51,26 @@ int64_t call_vcpu_kick_on(struct cpu *cpu, struct thread *caller, struct regs *r
 	return 0;
 }
 
-static int state_common(struct thread *caller, struct regs *regs, uint32_t right, struct vcpu **vcpu)
+/* The vcpu, if its state can be read and written now; else NULL, and call->error says why. */
+static struct vcpu *state_vcpu(struct call *call, uint32_t right)
 {
-	int error;
-	if (ARG2(regs) == 0 || (ARG2(regs) & ~(uint64_t)GYRE_STATE_ALL) != 0)
-		return -GYRE_EINVAL;
-	if ((error = handle_vcpu(caller->process, ARG1(regs), right, vcpu)) != 0)
-		return error;
-	return vcpu_busy(*vcpu) ? -GYRE_EBUSY : 0;
+	struct vcpu *vcpu = handle_vcpu(call, ARG1(call), right);
+	if (vcpu == NULL)
+		return NULL;
+	if (ARG2(call) == 0 || (ARG2(call) & ~(uint64_t)GYRE_STATE_ALL) != 0)
+		call->error = -GYRE_EINVAL;
+	else if (vcpu_busy(vcpu))
+		call->error = -GYRE_EBUSY;
+	return call->error == 0 ? vcpu : NULL;
 }
 
-int64_t call_vcpu_state_get(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_vcpu_state_get(struct call *call)
 {
-	uint32_t groups = (uint32_t)ARG2(regs);
+	uint32_t groups = (uint32_t)ARG2(call);
+	struct vcpu *vcpu = state_vcpu(call, GYRE_RIGHT_READ);
 	struct gyre_vcpu_state *state;
-	struct vcpu *vcpu;
-	int error;
-	if ((error = state_common(caller, regs, GYRE_RIGHT_READ, &vcpu)) != 0)
-		return error;
+	if (vcpu == NULL)
+		return call->error;
 	state = vcpu->state;
 	vcpu_ops->state_get(vcpu, groups);
 	if ((groups & GYRE_STATE_MSRS) != 0) {
@@ -97,8 +91,8 @@ int64_t call_vcpu_state_get(struct cpu *cpu, struct thread *caller, struct regs 
 		state->pv_clock = 0;
 	}
 	if ((groups & (GYRE_STATE_FPU | GYRE_STATE_CONTROL)) != 0) {
-		if (cpu->fpu_owner == vcpu->fpu) {
-			fpu_leave_slow(cpu);
+		if (call->cpu->fpu_owner == vcpu->fpu) {
+			fpu_leave_slow(call->cpu);
 			vcpu->counters->fpu_saves++;
 		}
 		state->xcr0 = fpu_state_xcr0(vcpu->fpu);
@@ -146,14 +140,14 @@ static void set_common(struct vcpu *vcpu, const struct gyre_vcpu_state *state, u
 	vcpu_hazard_set(vcpu, VCPU_HAZARD_EVENTS);
 }
 
-int64_t call_vcpu_state_set(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_vcpu_state_set(struct call *call)
 {
-	uint32_t groups = (uint32_t)ARG2(regs);
+	uint32_t groups = (uint32_t)ARG2(call);
+	struct vcpu *vcpu = state_vcpu(call, GYRE_RIGHT_MANAGE);
 	struct gyre_vcpu_state state;
-	struct vcpu *vcpu;
 	int error;
-	if ((error = state_common(caller, regs, GYRE_RIGHT_MANAGE, &vcpu)) != 0)
-		return error;
+	if (vcpu == NULL)
+		return call->error;
 	if (vcpu->runner == NULL)
 		return -GYRE_EINVAL;
 	/* One copy, which is checked and used. */
@@ -162,8 +156,8 @@ int64_t call_vcpu_state_set(struct cpu *cpu, struct thread *caller, struct regs 
 		(error = vcpu_ops->state_check(vcpu, &state, groups)) < 0)
 		return error;
 	/* Its registers may be in this processor. */
-	if (cpu->vcpu == vcpu)
-		vcpu_unload(cpu);
+	if (call->cpu->vcpu == vcpu)
+		vcpu_unload(call->cpu);
 	if ((groups & GYRE_STATE_FPU) != 0 &&
 		(error = fpu_state_set(vcpu->fpu, vcpu->fpu_page, vcpu->policy.xcr0_allowed | 3)) < 0)
 		return error;
@@ -172,31 +166,25 @@ int64_t call_vcpu_state_set(struct cpu *cpu, struct thread *caller, struct regs 
 	return 0;
 }
 
-int64_t call_vcpu_policy(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_vcpu_policy(struct call *call)
 {
 	struct gyre_cpuid_entry entries[GYRE_CPUID_ENTRIES];
 	struct gyre_vcpu_policy policy;
-	struct vcpu *vcpu;
-	int error;
-	(void)cpu;
-	if (ARG4(regs) > GYRE_CPUID_ENTRIES)
+	struct vcpu *vcpu = handle_vcpu(call, ARG1(call), GYRE_RIGHT_MANAGE);
+	if (vcpu == NULL)
+		return call->error;
+	if (ARG4(call) > GYRE_CPUID_ENTRIES)
 		return -GYRE_EINVAL;
-	if ((error = handle_vcpu(caller->process, ARG1(regs), GYRE_RIGHT_MANAGE, &vcpu)) != 0)
-		return error;
-	if (user_copy_from(&policy, ARG2(regs), sizeof(policy)) < 0 ||
-		user_copy_from(entries, ARG3(regs), ARG4(regs) * sizeof(entries[0])) < 0)
+	if (user_copy_from(&policy, ARG2(call), sizeof(policy)) < 0 ||
+		user_copy_from(entries, ARG3(call), ARG4(call) * sizeof(entries[0])) < 0)
 		return -GYRE_EFAULT;
-	return vcpu_policy_set(vcpu, &policy, entries, (uint32_t)ARG4(regs));
+	return vcpu_policy_set(vcpu, &policy, entries, (uint32_t)ARG4(call));
 }
 
-int64_t call_vcpu_trace(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_vcpu_trace(struct call *call)
 {
-	struct vcpu *vcpu;
-	int error;
-	(void)cpu;
-	if (ARG2(regs) > 1)
-		return -GYRE_EINVAL;
-	if ((error = handle_vcpu(caller->process, ARG1(regs), GYRE_RIGHT_MANAGE, &vcpu)) != 0)
-		return error;
-	return trace_set(vcpu, ARG2(regs) != 0);
+	struct vcpu *vcpu = handle_vcpu(call, ARG1(call), GYRE_RIGHT_MANAGE);
+	if (vcpu == NULL)
+		return call->error;
+	return ARG2(call) > 1 ? -GYRE_EINVAL : trace_set(vcpu, ARG2(call) != 0);
 }

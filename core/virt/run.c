@@ -143,10 +143,9 @@ void vcpu_run_call(struct cpu *cpu, uint64_t handle)
 }
 
 /* By the table of calls, which the entry code does not use for this one. */
-int64_t call_vcpu_run(struct cpu *cpu, struct thread *caller, struct regs *regs)
+int64_t call_vcpu_run(struct call *call)
 {
-	(void)caller;
-	return run_checked(cpu, ARG1(regs));
+	return run_checked(call->cpu, ARG1(call));
 }
 
 /* The thread's turn has come, and it is inside of vcpu_run. */

@@ -43,7 +43,7 @@ HANDLE_FIND(handle_vm, vm, GYRE_OBJECT_VM)
 /* core/obj/vm.c. */
 int vm_create(struct process *owner, struct vm **out);
 /* event NULL removes it. -GYRE_EEXIST, -GYRE_ENOMEM, -GYRE_ENOENT, -GYRE_EBUSY: the bit has a binding. */
-int vm_doorbell_set(struct vm *vm, const struct doorbell *wanted, struct event *event, unsigned int bit);
+int vm_doorbell_set(struct vm *vm, const struct doorbell *wanted, struct event *event, uint64_t bit);
 /* A guest wrote to a port: true when that is a doorbell, and it has been rung. Bounded; allocates nothing. */
 bool vm_doorbell(struct cpu *cpu, struct vm *vm, uint16_t port, unsigned int size, uint32_t value);
 int vm_end(

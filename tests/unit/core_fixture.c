@@ -197,16 +197,16 @@ void irq_gsi_ack(uint32_t gsi)
 }
 
 /* As call.c has them. */
-const object_end object_ends[GYRE_OBJECT_TYPES] = {
-	[GYRE_OBJECT_MEMORY] = memory_end,
-	[GYRE_OBJECT_PROCESS] = process_end,
-	[GYRE_OBJECT_THREAD] = thread_end,
-	[GYRE_OBJECT_ENDPOINT] = endpoint_end,
-	[GYRE_OBJECT_EVENT] = event_end,
-	[GYRE_OBJECT_INTERRUPT] = interrupt_end,
-	[GYRE_OBJECT_IOPORTS] = ioports_end,
-	[GYRE_OBJECT_VM] = vm_end,
-	[GYRE_OBJECT_VCPU] = vcpu_end,
+const struct object_type object_types[GYRE_OBJECT_TYPES] = {
+	[GYRE_OBJECT_MEMORY] = {.end = memory_end},
+	[GYRE_OBJECT_PROCESS] = {.end = process_end},
+	[GYRE_OBJECT_THREAD] = {.end = thread_end},
+	[GYRE_OBJECT_ENDPOINT] = {.end = endpoint_end},
+	[GYRE_OBJECT_EVENT] = {.end = event_end},
+	[GYRE_OBJECT_INTERRUPT] = {.end = interrupt_end},
+	[GYRE_OBJECT_IOPORTS] = {.end = ioports_end},
+	[GYRE_OBJECT_VM] = {.end = vm_end},
+	[GYRE_OBJECT_VCPU] = {.end = vcpu_end},
 };
 
 /* ---- set-up ---- */

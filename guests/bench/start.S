@@ -53,6 +53,7 @@ long_mode:
 	mov	%eax, %es
 	mov	%eax, %ss
 	mov	$stack_top, %rsp
+	mov	%ebx, %edi			/* Multiboot's information */
 	call	bench_main
 1:	hlt
 	jmp	1b

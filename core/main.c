@@ -7,6 +7,7 @@
 #include "core/obj/root.h"
 #include "core/sched/sched.h"
 #include "core/virt/virt.h"
+#include "core/x86/acpi.h"
 #include "core/x86/cpu.h"
 #include "core/x86/cpu_features.h"
 #include "core/x86/irq.h"
@@ -51,9 +52,9 @@ static _Noreturn void core_main_on_stack(void)
 		(image_physical(core_image_end).value - image_physical(core_image_start).value) / 1024,
 		(boot_info.pool.end - boot_info.pool.start) / 1024, boot_info.pool.start, boot_info.module_count);
 	acpi_init(&boot_info);
-	pic_init(&acpi_info);
+	pic_init();
 	lapic_init(cpu);
-	ioapic_init(&acpi_info);
+	ioapic_init();
 	timer_calibrate();
 	timer_init(cpu);
 	uint64_t free_from = paging_finish();
@@ -62,7 +63,7 @@ static _Noreturn void core_main_on_stack(void)
 	virt_init(cpu);
 	/* Root takes COM2, and sends what is logged from here on. */
 	log_frames_stop();
-	root_start(cpu, &boot_info, &acpi_info);
+	root_start(cpu, &boot_info);
 }
 
 void core_main(uint64_t magic, uint64_t information)

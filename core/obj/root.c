@@ -8,9 +8,9 @@
 #include "core/obj/device.h"
 #include "core/obj/elf.h"
 #include "core/sched/sched.h"
+#include "core/x86/acpi.h"
 #include "core/x86/cpu_features.h"
 #include "core/x86/entry.h"
-#include "core/x86/irq.h"
 #include "core/x86/log.h"
 #include "core/x86/window.h"
 #include "gyre/boot.h"
@@ -110,25 +110,7 @@ static void modules_tell(struct gyre_boot_info *info, const struct boot_info *bo
 	}
 }
 
-static void acpi_tell(struct gyre_boot_info *info, const struct acpi_info *acpi)
-{
-	info->rsdp = acpi->rsdp_address;
-	info->dsdt = acpi->dsdt_address;
-	info->dsdt_bytes = acpi->dsdt_bytes;
-	info->pm1a_control = acpi_port(&acpi->pm1a_control);
-	info->pm1b_control = acpi_port(&acpi->pm1b_control);
-	info->pm_timer = acpi_port(&acpi->pm_timer);
-	info->reset_space = acpi->reset.address != 0 && !acpi->reset.memory ? 1 : 0;
-	info->reset_value = acpi->reset_value;
-	info->reset_address = acpi->reset.address;
-	info->smi_command = (uint16_t)acpi->smi_command;
-	info->acpi_enable = acpi->acpi_enable;
-	info->century = acpi->century;
-	info->ioapics = acpi->ioapic_count;
-	info->gsis = irq_gsi_limit();
-}
-
-static void tell(struct gyre_boot_info *info, const struct boot_info *boot, const struct acpi_info *acpi)
+static void tell(struct gyre_boot_info *info, const struct boot_info *boot)
 {
 	info->magic = GYRE_BOOT_MAGIC;
 	info->bytes = sizeof(*info);
@@ -137,7 +119,10 @@ static void tell(struct gyre_boot_info *info, const struct boot_info *boot, cons
 	modules_tell(info, boot);
 	for (unsigned int i = 0; i < sizeof(info->command_line) - 1 && boot->command_line[i] != 0; i++)
 		info->command_line[i] = boot->command_line[i];
-	acpi_tell(info, acpi);
+	info->fadt = acpi_info.fadt.address;
+	info->fadt_bytes = acpi_info.fadt.bytes;
+	info->dsdt = acpi_info.dsdt.address;
+	info->dsdt_bytes = acpi_info.dsdt.bytes;
 }
 
 /* ---- the image ---- */
@@ -184,13 +169,13 @@ static uint64_t load_image(struct cpu *cpu, const struct boot_info *boot)
 	return program.entry;
 }
 
-static void load_info(const struct boot_info *boot, const struct acpi_info *acpi)
+static void load_info(const struct boot_info *boot)
 {
 	static struct gyre_boot_info info;
 	struct memory *memory = memory_create_core(&root, ROOT_INFO_PAGES);
 	if (memory == NULL)
 		panic("the pool is too small; give more by pool=");
-	tell(&info, boot, acpi);
+	tell(&info, boot);
 	for (unsigned int page = 0; page < ROOT_INFO_PAGES; page++) {
 		size_t from = page * PAGE_SIZE, bytes = sizeof(info) > from ? sizeof(info) - from : 0;
 		memcpy(frame_virtual(memory_core_page(memory, page)), (char *)&info + from,
@@ -211,7 +196,7 @@ static uint64_t home_frames(const struct boot_info *boot)
 	return wanted < most ? wanted : most;
 }
 
-void root_start(struct cpu *cpu, const struct boot_info *boot, const struct acpi_info *acpi)
+void root_start(struct cpu *cpu, const struct boot_info *boot)
 {
 	struct thread *thread;
 	pagetable_process_setup(cpu_features.pages_1g, cpu_features.nx);
@@ -226,7 +211,7 @@ void root_start(struct cpu *cpu, const struct boot_info *boot, const struct acpi
 		.argument = ROOT_INFO_ADDRESS,
 		.priority = ROOT_PRIORITY,
 		.cpu = cpu->index};
-	load_info(boot, acpi);
+	load_info(boot);
 	if (thread_create(&root, &start, &thread) < 0)
 		panic("the pool is too small; give more by pool=");
 	thread->essential = true;

@@ -1,115 +1,79 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/x86/acpi.h: the static ACPI tables, checked. Plain code that touches memory only through acpi_read(): also built on Linux for its tests.
- * ACPI Specification, "ACPI Software Programming Model" and "System Description Table Header".
+ * core/x86/acpi.h: the static ACPI tables: each checked, and of their contents what the core itself needs. The rest is root's to read. ACPI
+ * Specification, "ACPI Software Programming Model". Plain code that touches memory only through firmware_read(): also built on Linux for its tests.
  */
 #ifndef CORE_X86_ACPI_H
 #define CORE_X86_ACPI_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "core/boot/boot.h"
 
-#define ACPI_TABLES_MAX	   128	   /* of an RSDT or XSDT */
-#define ACPI_TABLE_BYTES   0x80000 /* more is taken for a broken length; a DSDT may have ACPI_DSDT_BYTES */
-#define ACPI_DSDT_BYTES	   0x800000
-#define ACPI_CPUS_MAX	   256
-#define ACPI_IOAPICS_MAX   16
-#define ACPI_OVERRIDES_MAX 32
-#define ACPI_NMIS_MAX	   32
-#define ACPI_ECAM_MAX	   16
+#define ACPI_TABLES_MAX 128	/* of an RSDT or XSDT */
+#define ACPI_TABLE_MAX	0x80000 /* bytes: more is taken for a broken length; a DSDT may have ACPI_DSDT_MAX */
+#define ACPI_DSDT_MAX	0x800000
+#define ACPI_MADT_MAX	0x4000
 
 struct acpi_table {
+	uint64_t address;
+	uint32_t bytes; /* 0: there is none that can be used */
 	char signature[5];
-	uint64_t address;
-	uint32_t bytes;
 };
 
-struct acpi_cpu {
-	uint32_t apic_id, uid;
-	bool enabled; /* or else it can be made so later */
-};
-
-struct acpi_ioapic {
-	uint32_t id, gsi_base;
-	uint64_t address;
-};
-
-struct acpi_override {
-	uint8_t isa_irq;
-	uint32_t gsi;
-	bool level, low;
-};
-
-struct acpi_nmi {
-	uint32_t uid; /* of a processor; all ones: of every one */
-	uint8_t lint;
-	bool level, low;
-};
-
-struct acpi_ecam {
-	uint64_t address;
-	uint16_t segment;
-	uint8_t bus_first, bus_last;
-};
-
-/* A register as the FADT names it: in ports or in memory. address 0: there is none. */
-struct acpi_register {
-	uint64_t address;
-	bool memory;
-};
-
-/* 0: it is no port, or there is none. */
-static inline uint16_t acpi_port(const struct acpi_register *reg)
-{
-	return reg->memory || reg->address > 0xffff ? 0 : (uint16_t)reg->address;
-}
-
-struct acpi_info {
-	uint64_t rsdp_address;
-	uint8_t revision;
-	uint32_t table_count;
-	struct acpi_table table[ACPI_TABLES_MAX];
-
-	bool madt;  /* the rest of this group is from it */
-	bool pc_at; /* a pair of 8259 PICs is there, too */
-	uint32_t cpu_count, ioapic_count, override_count, nmi_count;
-	struct acpi_cpu cpu[ACPI_CPUS_MAX];
-	struct acpi_ioapic ioapic[ACPI_IOAPICS_MAX];
-	struct acpi_override override[ACPI_OVERRIDES_MAX];
-	struct acpi_nmi nmi[ACPI_NMIS_MAX];
-
-	uint32_t ecam_count;
-	struct acpi_ecam ecam[ACPI_ECAM_MAX];
-
-	bool hpet;
-	uint64_t hpet_address;
-
-	bool fadt;
-	struct acpi_register pm1a_control, pm1b_control, pm_timer, reset;
-	bool hardware_reduced;
-	uint8_t reset_value, acpi_enable;
-	uint32_t smi_command;
-	uint8_t century; /* index in the RTC's memory, 0: none */
-	uint64_t dsdt_address;
-	uint32_t dsdt_bytes; /* 0: none that can be used */
-};
-
-extern struct acpi_info acpi_info; /* of this machine */
-
-/* Fills acpi_info; notes where the tables are in boot->firmware. Warns when there is no ACPI, and leaves acpi_info empty. */
-struct boot_info;
-void acpi_init(struct boot_info *boot);
+extern struct acpi_info {
+	uint32_t tables;
+	struct acpi_table fadt, dsdt, madt;
+	uint64_t hpet;	   /* 0: there is none */
+	uint16_t pm_timer; /* a port; 0: there is none */
+	bool pic, pit;	   /* what PCs have had from the start */
+	uint8_t madt_copy[ACPI_MADT_MAX];
+} acpi_info; /* of this machine */
 
 /*
- * Fills info from the RSDP (a copy of `rsdp_bytes` bytes as the loader gave it, or 0 bytes: the BIOS area is searched). False: there is no ACPI that can
- * be believed; a single bad table is warned of by name and left out.
+ * Fills acpi_info, from the RSDP that the loader gave, and notes where the tables are in boot->firmware. A table that cannot be believed is warned of by
+ * name and left out.
  */
-bool acpi_parse(struct acpi_info *info, const void *rsdp, uint32_t rsdp_bytes);
+void acpi_init(struct boot_info *boot);
 
-/* How acpi_parse() reads memory; false where there is none that a table may lie in. core/x86/acpi_host.c, or a test's. */
-bool acpi_read(void *to, uint64_t physical, uint32_t bytes);
+/* Entries of the MADT that the core makes use of, as they lie. ACPI Specification, "Multiple APIC Description Table (MADT)". */
+enum madt_type { MADT_CPU = 0, MADT_IOAPIC = 1, MADT_OVERRIDE = 2, MADT_NMI = 4, MADT_CPU_X2 = 9, MADT_NMI_X2 = 10 };
+#define MADT_ANY_CPU	 0xff		/* uid of an NMI; of MADT_NMI_X2, all ones */
+#define MADT_IS_LOW(f)	 (((f)&3) == 3) /* MPS INTI flags: 0 is what the bus has, 1 high or edge, 3 low or level */
+#define MADT_IS_LEVEL(f) (((f) >> 2 & 3) == 3)
 
-/* Plain BIOS-era defaults for a line that no override names: ISA lines are edge, high. */
-struct acpi_override acpi_isa_line(const struct acpi_info *info, uint8_t isa_irq);
+struct madt_entry {
+	uint8_t type, bytes;
+	union {
+		struct {
+			uint8_t uid, apic_id;
+			uint32_t flags;
+		} __attribute__((packed)) cpu;
+		struct {
+			uint8_t id, reserved;
+			uint32_t address, gsi_base;
+		} __attribute__((packed)) ioapic;
+		struct {
+			uint8_t bus, irq;
+			uint32_t gsi;
+			uint16_t flags;
+		} __attribute__((packed)) override;
+		struct {
+			uint8_t uid;
+			uint16_t flags;
+			uint8_t lint;
+		} __attribute__((packed)) nmi;
+		struct {
+			uint16_t reserved;
+			uint32_t apic_id, flags, uid;
+		} __attribute__((packed)) cpu_x2;
+		struct {
+			uint16_t flags;
+			uint32_t uid;
+			uint8_t lint, reserved[3];
+		} __attribute__((packed)) nmi_x2;
+	};
+} __attribute__((packed));
+
+/* The entry after `last`, the first after NULL; each is whole. NULL: there are no more. */
+const struct madt_entry *madt_next(const struct madt_entry *last);
 
 #endif

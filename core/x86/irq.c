@@ -12,6 +12,7 @@
 #include "core/x86/spinlock.h"
 
 #define LINES_MAX   256
+#define IOAPICS_MAX 16
 #define PIC_MASTER  0x20
 #define PIC_SLAVE   0xa0
 #define PIC_INIT    0x11 /* ICW1: a fourth word follows */
@@ -35,7 +36,7 @@ static struct spinlock lock = SPINLOCK_INIT;
 static struct ioapic {
 	volatile uint8_t *page;
 	uint32_t gsi_base, pins;
-} ioapics[ACPI_IOAPICS_MAX];
+} ioapics[IOAPICS_MAX];
 static uint32_t ioapic_count;
 
 static uint32_t reg_read(const struct ioapic *ioapic, uint32_t reg)
@@ -77,25 +78,31 @@ static void mask(uint32_t gsi, bool masked)
 	reg_write(ioapic, REGISTER_PIN(pin), masked ? entry | PIN_MASKED : entry & ~(uint32_t)PIN_MASKED);
 }
 
-void ioapic_init(const struct acpi_info *acpi)
+static void ioapic_add(const struct madt_entry *entry)
 {
-	for (uint32_t i = 0; i < acpi->ioapic_count; i++) {
-		const struct acpi_ioapic *listed = &acpi->ioapic[i];
-		struct ioapic *ioapic = &ioapics[ioapic_count];
-		ioapic->page = mmio_map(hpa(listed->address), PAGE_SIZE, CORE_UNCACHED);
-		ioapic->gsi_base = listed->gsi_base;
-		uint32_t version = ioapic->page ? reg_read(ioapic, REGISTER_VERSION) : UINT32_MAX;
-		ioapic->pins = (version >> 16 & 0xff) + 1;
-		if (ioapic->pins > PINS_MAX || ioapic->gsi_base > UINT32_MAX - PINS_MAX ||
-			ioapic_of(ioapic->gsi_base, ioapic->pins) != NULL) {
-			log_warn("I/O APIC %u at 0x%lx: version 0x%x, first line %u; left out", listed->id,
-				listed->address, version, ioapic->gsi_base);
-			continue;
-		}
-		for (uint32_t pin = 0; pin < ioapic->pins; pin++)
-			reg_write(ioapic, REGISTER_PIN(pin), PIN_MASKED);
-		ioapic_count++;
+	struct ioapic *ioapic = &ioapics[ioapic_count];
+	if (ioapic_count == IOAPICS_MAX)
+		return;
+	ioapic->page = mmio_map(hpa(entry->ioapic.address), PAGE_SIZE, CORE_UNCACHED);
+	ioapic->gsi_base = entry->ioapic.gsi_base;
+	uint32_t version = ioapic->page ? reg_read(ioapic, REGISTER_VERSION) : UINT32_MAX;
+	ioapic->pins = (version >> 16 & 0xff) + 1;
+	if (ioapic->pins > PINS_MAX || ioapic->gsi_base > UINT32_MAX - PINS_MAX ||
+		ioapic_of(ioapic->gsi_base, ioapic->pins) != NULL) {
+		log_warn("I/O APIC %u at 0x%x: version 0x%x, first line %u; left out", entry->ioapic.id,
+			entry->ioapic.address, version, ioapic->gsi_base);
+		return;
 	}
+	for (uint32_t pin = 0; pin < ioapic->pins; pin++)
+		reg_write(ioapic, REGISTER_PIN(pin), PIN_MASKED);
+	ioapic_count++;
+}
+
+void ioapic_init(void)
+{
+	for (const struct madt_entry *entry = madt_next(NULL); entry != NULL; entry = madt_next(entry))
+		if (entry->type == MADT_IOAPIC)
+			ioapic_add(entry);
 	if (ioapic_count == 0)
 		log_warn("no I/O APIC: devices' interrupt lines cannot be used");
 }
@@ -103,15 +110,6 @@ void ioapic_init(const struct acpi_info *acpi)
 bool irq_gsi_exists(uint32_t gsi)
 {
 	return ioapic_of(gsi, 1) != NULL;
-}
-
-uint32_t irq_gsi_limit(void)
-{
-	uint32_t limit = 0;
-	for (uint32_t i = 0; i < ioapic_count; i++)
-		if (ioapics[i].gsi_base + ioapics[i].pins > limit)
-			limit = ioapics[i].gsi_base + ioapics[i].pins;
-	return limit;
 }
 
 /* ---- vectors and lines ---- */
@@ -180,6 +178,22 @@ static uint32_t vector_find(void)
 	return vector;
 }
 
+struct bus_line {
+	uint32_t gsi;
+	bool level, low;
+};
+
+/* Edge and high, at the line of the same number, unless the MADT overrides it. */
+static struct bus_line isa_line(uint32_t isa_irq)
+{
+	struct bus_line line = {.gsi = isa_irq};
+	for (const struct madt_entry *entry = madt_next(NULL); entry != NULL; entry = madt_next(entry))
+		if (entry->type == MADT_OVERRIDE && entry->override.bus == 0 && entry->override.irq == isa_irq)
+			line = (struct bus_line){entry->override.gsi, MADT_IS_LEVEL(entry->override.flags),
+				MADT_IS_LOW(entry->override.flags)};
+	return line;
+}
+
 int irq_gsi_claim(uint32_t gsi, irq_handler handler, void *context)
 {
 	if (gsi >= LINES_MAX || !irq_gsi_exists(gsi))
@@ -194,9 +208,9 @@ int irq_gsi_claim(uint32_t gsi, irq_handler handler, void *context)
 	spin_unlock(&lock);
 	if (!free)
 		return -1;
-	struct acpi_override bus = {.level = true, .low = true};
-	for (uint8_t isa = 0; isa < 16; isa++) {
-		struct acpi_override line = acpi_isa_line(&acpi_info, isa);
+	struct bus_line bus = {.level = true, .low = true};
+	for (uint32_t isa = 0; isa < 16; isa++) {
+		struct bus_line line = isa_line(isa);
 		if (line.gsi == gsi)
 			bus = line;
 	}
@@ -245,18 +259,18 @@ void irq_gsi_ack(uint32_t gsi)
 
 uint32_t irq_isa_gsi(uint32_t isa_irq)
 {
-	return acpi_isa_line(&acpi_info, (uint8_t)isa_irq).gsi;
+	return isa_line(isa_irq).gsi;
 }
 
 /* ---- the PICs ---- */
 
 /* The PICs get vectors of their own, so that a spurious one is nobody else's, and are masked for good. Intel 8259A data sheet. */
-void pic_init(const struct acpi_info *acpi)
+void pic_init(void)
 {
 	/* What their initialization asks for after the first word, and the mask. */
 	static const uint8_t master[] = {VECTOR_PIC, 1 << PIC_CASCADE, PIC_8086, 0xff};
 	static const uint8_t slave[] = {VECTOR_PIC + 8, PIC_CASCADE, PIC_8086, 0xff};
-	if (acpi->madt && !acpi->pc_at)
+	if (!acpi_info.pic)
 		return;
 	io_write8(PIC_MASTER, PIC_INIT);
 	io_write8(PIC_SLAVE, PIC_INIT);

@@ -39,15 +39,13 @@ void irq_gsi_release(uint32_t gsi);
 void irq_gsi_mode(uint32_t gsi, enum irq_trigger trigger, enum irq_polarity polarity);
 void irq_gsi_ack(uint32_t gsi);
 bool irq_gsi_exists(uint32_t gsi);
-uint32_t irq_gsi_limit(void);		/* every line is below */
 uint32_t irq_isa_gsi(uint32_t isa_irq); /* where an ISA interrupt arrives */
 
-struct acpi_info;
 /*
  * The PICs first, before lapic_init() closes the way by which their interrupts come: one that waits there would be announced for ever, and never taken.
  */
-void pic_init(const struct acpi_info *acpi);
+void pic_init(void);
 
-void ioapic_init(const struct acpi_info *acpi);
+void ioapic_init(void);
 
 #endif

@@ -71,19 +71,28 @@ static void finish_old_interrupts(void)
 static void local_nmis(struct cpu *cpu)
 {
 	uint32_t uid = UINT32_MAX, lint[2] = {LVT_MASKED, LVT_MASKED};
-	for (uint32_t i = 0; i < acpi_info.cpu_count; i++)
-		if (acpi_info.cpu[i].apic_id == cpu->apic_id)
-			uid = acpi_info.cpu[i].uid;
-	if (acpi_info.nmi_count == 0)
-		lint[1] = LVT_NMI;
-	for (uint32_t i = 0; i < acpi_info.nmi_count; i++) {
-		const struct acpi_nmi *nmi = &acpi_info.nmi[i];
-		if (nmi->lint > 1 || (nmi->uid != UINT32_MAX && nmi->uid != uid))
+	bool listed = false;
+	for (const struct madt_entry *entry = madt_next(NULL); entry != NULL; entry = madt_next(entry)) {
+		if (entry->type == MADT_CPU && entry->cpu.apic_id == cpu->apic_id)
+			uid = entry->cpu.uid;
+		else if (entry->type == MADT_CPU_X2 && entry->cpu_x2.apic_id == cpu->apic_id)
+			uid = entry->cpu_x2.uid;
+	}
+	for (const struct madt_entry *entry = madt_next(NULL); entry != NULL; entry = madt_next(entry)) {
+		bool x2 = entry->type == MADT_NMI_X2;
+		if (!x2 && entry->type != MADT_NMI)
 			continue;
-		lint[nmi->lint] = LVT_NMI | (nmi->low ? LVT_LOW : 0) | (nmi->level ? LVT_LEVEL : 0);
+		uint32_t flags = x2 ? entry->nmi_x2.flags : entry->nmi.flags;
+		uint32_t pin = x2 ? entry->nmi_x2.lint : entry->nmi.lint;
+		bool mine = x2 ? entry->nmi_x2.uid == UINT32_MAX || entry->nmi_x2.uid == uid
+			       : entry->nmi.uid == MADT_ANY_CPU || entry->nmi.uid == uid;
+		if (mine && pin < 2)
+			lint[pin] = LVT_NMI | (MADT_IS_LOW(flags) ? LVT_LOW : 0) |
+				    (MADT_IS_LEVEL(flags) ? LVT_LEVEL : 0);
+		listed = true;
 	}
 	lapic_write(LAPIC_LVT_LINT0, lint[0]);
-	lapic_write(LAPIC_LVT_LINT1, lint[1]);
+	lapic_write(LAPIC_LVT_LINT1, listed ? lint[1] : LVT_NMI);
 }
 
 static void enable(void)

@@ -3,7 +3,6 @@
  * core/x86/panic.c: the last words of the core, and the end of the machine then.
  */
 #include "core/boot/boot.h"
-#include "core/x86/acpi.h"
 #include "core/x86/cpu.h"
 #include "core/x86/io.h"
 #include "core/x86/log.h"
@@ -14,7 +13,10 @@
 
 #define BACKTRACE_MAX	   32
 #define PM1_SLEEP_ENABLE   0x2000
+#define PORT_Q35_PM1	   0x604
+#define PORT_PIIX_PM1	   0xb004
 #define PORT_RESET_CONTROL 0xcf9
+#define RESET_PATIENCE	   10000000
 #define PORT_BOCHS_END	   0x8900
 #define TEXT_BYTES	   200
 
@@ -88,23 +90,27 @@ static void print_registers(const struct regs *regs)
 
 /* ---- the end, as panic= on the command line has it: halt (the default), reset, or exit ---- */
 
-/* On an emulated machine. Sleep type 0 is S5 on the chip sets that emulators have; on a real one the AML knows it, which only root can ask. */
+/* Emulators have doors of their own; a real machine may have anything at these ports. */
 static void power_off_emulated(void)
 {
-	uint16_t control = acpi_port(&acpi_info.pm1a_control);
 	for (const char *end = "Shutdown"; *end != 0; end++)
 		io_write8(PORT_BOCHS_END, *end);
-	if (control != 0)
-		io_write16(control, PM1_SLEEP_ENABLE);
+	io_write16(PORT_Q35_PM1, PM1_SLEEP_ENABLE);
+	io_write16(PORT_PIIX_PM1, PM1_SLEEP_ENABLE);
 }
 
+/* By the chip set, or by a fault that nothing can handle. */
 static void reset(void)
 {
-	uint16_t port = acpi_port(&acpi_info.reset);
-	if (port != 0)
-		io_write8(port, acpi_info.reset_value);
+	static const struct {
+		uint16_t limit;
+		uint64_t base;
+	} __attribute__((packed)) nothing;
 	io_write8(PORT_RESET_CONTROL, 0x02);
 	io_write8(PORT_RESET_CONTROL, 0x06);
+	for (unsigned i = 0; i < RESET_PATIENCE; i++)
+		cpu_pause();
+	__asm__ volatile("lidt %0; int3" : : "m"(nothing));
 }
 
 static _Noreturn void machine_end(void)

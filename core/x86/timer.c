@@ -57,11 +57,10 @@ struct clock {
 };
 
 static volatile uint8_t *hpet;
-static uint16_t pm_timer;
 
 static bool hpet_start(struct clock *clock)
 {
-	if (!acpi_info.hpet || (hpet = mmio_map(hpa(acpi_info.hpet_address), PAGE_SIZE, CORE_UNCACHED)) == NULL)
+	if (acpi_info.hpet == 0 || (hpet = mmio_map(hpa(acpi_info.hpet), PAGE_SIZE, CORE_UNCACHED)) == NULL)
 		return false;
 	uint32_t period = mmio_read32(hpet + HPET_PERIOD);
 	if (period == 0 || period > HPET_PERIOD_MAX)
@@ -79,19 +78,18 @@ static uint64_t hpet_read(void)
 static bool pm_timer_start(struct clock *clock)
 {
 	(void)clock;
-	pm_timer = acpi_port(&acpi_info.pm_timer);
-	return pm_timer != 0;
+	return acpi_info.pm_timer != 0;
 }
 
 static uint64_t pm_timer_read(void)
 {
-	return io_read32(pm_timer) & 0xffffff;
+	return io_read32(acpi_info.pm_timer) & 0xffffff;
 }
 
 static bool pit_start(struct clock *clock)
 {
 	(void)clock;
-	if (acpi_info.hardware_reduced)
+	if (!acpi_info.pit)
 		return false;
 	io_write8(PORT_GATE, (io_read8(PORT_GATE) & ~GATE_SPEAKER) | GATE_COUNT);
 	io_write8(PIT_CONTROL, PIT_MODE);

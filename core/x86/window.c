@@ -9,6 +9,7 @@
 #include "lib/string.h"
 
 #define WINDOW_BYTES LARGE_SIZE
+#define FIRST_MIB    0x100000
 
 /* Opens the window at an address: a pointer to it, and how many of so many bytes can be reached by it. */
 static void *window_open(struct cpu *cpu, hpa_t address, size_t *bytes)
@@ -55,4 +56,17 @@ void physical_clear(struct cpu *cpu, hpa_t from, size_t bytes)
 		from.value += length;
 		bytes -= length;
 	}
+}
+
+bool firmware_read(void *to, uint64_t physical, size_t bytes)
+{
+	uint64_t limit = 1ull << cpu_features.physical_bits, end = physical + bytes;
+	if (physical >= limit || bytes > limit - physical)
+		return false;
+	if (end > FIRST_MIB && !memory_map_contains(&boot_info.firmware, physical, end) &&
+		!memory_map_contains(&boot_info.reserved, physical, end) &&
+		!memory_map_contains(&boot_info.memory, physical, end))
+		return false;
+	physical_read(cpu_current(), to, hpa(physical), bytes);
+	return true;
 }

@@ -13,5 +13,7 @@
 /* Of any length and alignment, within the processor's physical addresses. */
 void physical_read(struct cpu *cpu, void *to, hpa_t from, size_t bytes);
 void physical_clear(struct cpu *cpu, hpa_t from, size_t bytes);
+/* False where a firmware table cannot lie: only what the memory map lists is read, since reading a device's registers could do anything. */
+bool firmware_read(void *to, uint64_t physical, size_t bytes);
 
 #endif

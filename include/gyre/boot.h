@@ -73,16 +73,9 @@ struct gyre_boot_info {
 	struct gyre_boot_range firmware[GYRE_BOOT_RANGES]; /* of GYRE_ROOT_FIRMWARE; pages 0: end */
 	struct gyre_boot_module module[GYRE_BOOT_MODULES];
 	char command_line[512]; /* the core's */
-	/* ACPI, checked by the core; 0 where there is none */
-	uint64_t rsdp, dsdt; /* physical */
-	uint32_t dsdt_bytes;
-	uint16_t pm1a_control, pm1b_control; /* ports */
-	uint16_t pm_timer;
-	uint8_t reset_space, reset_value; /* generic address space id of the reset register: 1 = I/O */
-	uint16_t smi_command;
-	uint8_t acpi_enable, century;
-	uint64_t reset_address;
-	uint32_t ioapics, gsis;
+	/* ACPI tables, physical, in GYRE_ROOT_FIRMWARE: length and checksum are right. 0 bytes: there is none */
+	uint64_t fadt, dsdt;
+	uint32_t fadt_bytes, dsdt_bytes;
 };
 _Static_assert(sizeof(struct gyre_boot_info) <= 8192, "two pages");
 

@@ -35,7 +35,7 @@ static void clock_init(void)
 	}
 	long ports = ioports_create(GYRE_ROOT_MACHINE, 0x70, 2);
 	if (ports > 0 && ioports_grant(0, (handle_t)ports) == 0) {
-		root.wall_seconds = rtc_read(root.boot->century);
+		root.wall_seconds = rtc_read(root.fadt.century);
 		root.start_tsc = tsc();
 	}
 	if (ports > 0)
@@ -247,6 +247,7 @@ void native_main(void *argument)
 	root.emulated = output_has_frames();
 	output_core_log(OUTPUT_ALL);
 	output_frame(GYRE_FRAME_READY, GYRE_FRAME_MACHINE, NULL, 0, NULL, 0);
+	power_init();
 	if (error < 0) {
 		root_log("%s", fault.text);
 		machine_end(fault.status);

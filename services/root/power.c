@@ -5,7 +5,6 @@
  */
 #include "services/root/root.h"
 #include "services/root/output.h"
-#include "services/root/s5.h"
 #include "lib/uart.h"
 #include "gyre/errors.h"
 
@@ -15,7 +14,6 @@
 #define PM1_SLP_EN	  0x2000u
 #define ACPI_ENABLE_MS	  3000u
 #define OFF_MS		  1000u
-#define DSDT_BYTES_MOST	  (8u << 20)
 #define AML_HEADER	  36u
 
 static int ports_take(uint16_t first, uint16_t count)
@@ -31,27 +29,46 @@ static void wait_ms(uint32_t milliseconds)
 		__asm__ volatile("pause");
 }
 
+/* An ACPI table of the core's boot information; NULL: there is none. One at a time. */
+static const uint8_t *table_map(uint64_t address, uint32_t bytes)
+{
+	uint64_t offset = address % 4096;
+	if (bytes == 0 || memory_map_all(0, GYRE_ROOT_FIRMWARE, address / 4096, WINDOW_FIRMWARE,
+				  (offset + bytes + 4095) / 4096, GYRE_RIGHT_READ) < 0)
+		return NULL;
+	return (const uint8_t *)WINDOW_FIRMWARE + offset;
+}
+
+static void table_unmap(uint64_t address, uint32_t bytes)
+{
+	memory_unmap_all(0, WINDOW_FIRMWARE, (address % 4096 + bytes + 4095) / 4096);
+}
+
+void power_init(void)
+{
+	const struct gyre_boot_info *boot = root.boot;
+	const uint8_t *table = table_map(boot->fadt, boot->fadt_bytes);
+	if (table == NULL)
+		return;
+	root.fadt = fadt_read(table, boot->fadt_bytes);
+	table_unmap(boot->fadt, boot->fadt_bytes);
+}
+
 static int sleep_types(uint8_t *type_a, uint8_t *type_b)
 {
-	uint64_t first = root.boot->dsdt / 4096, offset = root.boot->dsdt % 4096;
 	uint32_t bytes = root.boot->dsdt_bytes;
-	if (root.boot->dsdt == 0 || bytes <= AML_HEADER || bytes > DSDT_BYTES_MOST)
-		return -GYRE_ENOENT;
-	uint64_t pages = (offset + bytes + 4095) / 4096;
-	long error = memory_map_all(0, GYRE_ROOT_FIRMWARE, first, WINDOW_FIRMWARE, pages, GYRE_RIGHT_READ);
-	if (error < 0)
-		return (int)error;
-	return s5_find((const uint8_t *)WINDOW_FIRMWARE + offset + AML_HEADER, bytes - AML_HEADER, type_a, type_b);
+	const uint8_t *table = bytes > AML_HEADER ? table_map(root.boot->dsdt, bytes) : NULL;
+	return table != NULL ? s5_find(table + AML_HEADER, bytes - AML_HEADER, type_a, type_b) : -GYRE_ENOENT;
 }
 
 /* Firmware may still own the registers: it hands them over when told so. */
 static void acpi_enable(void)
 {
-	if ((port_in16(root.boot->pm1a_control) & PM1_SCI_EN) != 0 || root.boot->smi_command == 0 ||
-		root.boot->acpi_enable == 0 || !ports_take(root.boot->smi_command, 1))
+	if ((port_in16(root.fadt.pm1a_control) & PM1_SCI_EN) != 0 || root.fadt.smi_command == 0 ||
+		root.fadt.acpi_enable == 0 || !ports_take(root.fadt.smi_command, 1))
 		return;
-	port_out8(root.boot->smi_command, root.boot->acpi_enable);
-	for (uint32_t i = 0; i < ACPI_ENABLE_MS && (port_in16(root.boot->pm1a_control) & PM1_SCI_EN) == 0; i++)
+	port_out8(root.fadt.smi_command, root.fadt.acpi_enable);
+	for (uint32_t i = 0; i < ACPI_ENABLE_MS && (port_in16(root.fadt.pm1a_control) & PM1_SCI_EN) == 0; i++)
 		wait_ms(1);
 }
 
@@ -65,14 +82,13 @@ static void control_write(uint16_t port, uint8_t type)
 static int acpi_off(void)
 {
 	uint8_t type_a, type_b;
-	if (root.boot->pm1a_control == 0 || sleep_types(&type_a, &type_b) < 0 ||
-		!ports_take(root.boot->pm1a_control, 2))
+	if (root.fadt.pm1a_control == 0 || sleep_types(&type_a, &type_b) < 0 || !ports_take(root.fadt.pm1a_control, 2))
 		return 0;
-	int has_b = root.boot->pm1b_control != 0 && ports_take(root.boot->pm1b_control, 2);
+	int has_b = root.fadt.pm1b_control != 0 && ports_take(root.fadt.pm1b_control, 2);
 	acpi_enable();
-	control_write(root.boot->pm1a_control, type_a);
+	control_write(root.fadt.pm1a_control, type_a);
 	if (has_b)
-		control_write(root.boot->pm1b_control, type_b);
+		control_write(root.fadt.pm1b_control, type_b);
 	wait_ms(OFF_MS);
 	return 1;
 }

@@ -19,6 +19,7 @@
 #include "lib/calls.h"
 #include "services/root/config.h"
 #include "services/root/pool.h"
+#include "services/root/s5.h"
 
 /* Bits of root's event; GYRE_ROOT_EVENT_CHANNEL (3) is the monitors'. */
 #define ROOT_EVENT_UART	  0u
@@ -49,6 +50,7 @@ struct root {
 	uint64_t wall_seconds; /* at start_tsc; 0: unknown */
 	uint64_t ipc_ticks;    /* measure.c */
 	struct pool pool;
+	struct fadt fadt;
 };
 extern struct root root;
 
@@ -71,6 +73,7 @@ uint64_t file_pages_all(void);
 void files_clear_tails(void);
 
 /* ---- power.c ---- */
+void power_init(void); /* reads the tables that power_off and the clock need */
 void power_off(void) __attribute__((noreturn));
 
 /* ---- measure.c: how long a call and reply between two processes take: root.ipc_ticks ---- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* services/root/s5.c: see s5.h. Op codes: ACPI Specification, "AML Byte Stream Byte Values". */
+/* services/root/s5.c: see s5.h. ACPI Specification, "Fixed ACPI Description Table (FADT)", "AML Byte Stream Byte Values". */
 #include "services/root/s5.h"
 #include "lib/string.h"
 #include "gyre/errors.h"
@@ -12,6 +12,37 @@
 #define AML_DWORD   0x0cu
 #define AML_PACKAGE 0x12u
 #define AML_ONES    0xffu
+
+#define FADT_BYTES 276 /* of them, those that are looked at */
+#define GAS_PORT   1
+
+static uint64_t little_endian(const uint8_t *bytes, uint32_t offset, uint32_t length)
+{
+	uint64_t value = 0;
+	memcpy(&value, bytes + offset, length);
+	return value;
+}
+
+/* A generic address, or the older number of 32 bits where that is empty. */
+static uint16_t fadt_port(const uint8_t *fadt, uint32_t gas, uint32_t old)
+{
+	uint64_t address = fadt[gas] == GAS_PORT ? little_endian(fadt, gas + 4, 8) : 0;
+	if (address == 0)
+		address = little_endian(fadt, old, 4);
+	return address <= UINT16_MAX ? (uint16_t)address : 0;
+}
+
+struct fadt fadt_read(const uint8_t *table, uint32_t bytes)
+{
+	uint8_t fadt[FADT_BYTES] = {0}; /* what an older table has not, reads as nothing */
+	memcpy(fadt, table, bytes < sizeof(fadt) ? bytes : sizeof(fadt));
+	uint64_t smi_command = little_endian(fadt, 48, 4);
+	return (struct fadt){.pm1a_control = fadt_port(fadt, 172, 64),
+		.pm1b_control = fadt_port(fadt, 184, 68),
+		.smi_command = smi_command <= UINT16_MAX ? (uint16_t)smi_command : 0,
+		.acpi_enable = fadt[52],
+		.century = fadt[108]};
+}
 
 struct cursor {
 	const uint8_t *at, *end;

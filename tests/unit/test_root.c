@@ -257,6 +257,32 @@ static void sleep_types_are_found_in_every_form(void **state)
 	assert_int_equal(a, 1);
 }
 
+static void ports_of_the_fadt_are_found_in_both_forms(void **state)
+{
+	(void)state;
+	uint8_t table[276] = {0};
+	table[48] = 0xb2, table[52] = 0xf1, table[108] = 0x32;
+	table[64] = 4, table[65] = 6; /* PM1a: 0x604 */
+	struct fadt fadt = fadt_read(table, 116);
+	assert_int_equal(fadt.pm1a_control, 0x604);
+	assert_int_equal(fadt.pm1b_control, 0);
+	assert_int_equal(fadt.smi_command, 0xb2);
+	assert_int_equal(fadt.acpi_enable, 0xf1);
+	assert_int_equal(fadt.century, 0x32);
+	table[172] = 1, table[176] = 8, table[177] = 0x40; /* the newer form: 0x4008 */
+	table[184] = 1, table[188] = 0x10;
+	assert_int_equal(fadt_read(table, 116).pm1a_control, 0x604);
+	assert_int_equal(fadt_read(table, 244).pm1a_control, 0x4008);
+	assert_int_equal(fadt_read(table, 244).pm1b_control, 0x10);
+	table[172] = 0; /* in memory: the older form */
+	assert_int_equal(fadt_read(table, 244).pm1a_control, 0x604);
+	table[66] = 1, table[50] = 1; /* no ports */
+	assert_int_equal(fadt_read(table, 244).pm1a_control, 0);
+	assert_int_equal(fadt_read(table, 244).smi_command, 0);
+	assert_int_equal(fadt_read(table, 36).century, 0);
+	assert_int_equal(fadt_read(table, 0).acpi_enable, 0);
+}
+
 static void a_truncated_package_is_none(void **state)
 {
 	(void)state;
@@ -354,6 +380,7 @@ int main(void)
 		cmocka_unit_test(pieces_are_aligned_and_from_the_smallest_range),
 		cmocka_unit_test(any_sequence_keeps_count),
 		cmocka_unit_test(sleep_types_are_found_in_every_form),
+		cmocka_unit_test(ports_of_the_fadt_are_found_in_both_forms),
 		cmocka_unit_test(a_truncated_package_is_none),
 		cmocka_unit_test(dates_are_those_of_the_library),
 		cmocka_unit_test(nonsense_is_no_date),

@@ -301,6 +301,31 @@ struct gyre_vcpu_state {
 };
 _Static_assert(sizeof(struct gyre_vcpu_state) <= 4096, "one page");
 
+/*
+ * ---- why an entry failed ----
+ * With GYRE_EXIT_FAILED the core leaves the fields of the processor's control block behind the state, as the processor numbers them and as they were
+ * when it refused. It judges nothing: the monitor does (monitor/machine/entry_check.c). Where there is nothing to read field by field, kind stays 0,
+ * and the state groups say it all. The monitor sets kind to 0 when it has read it.
+ * detail d0: of an entry that began and failed, the exit reason, with bit 31; else the processor's error number.
+ */
+#define GYRE_DUMP_OFFSET 1536u /* in the state page */
+#define GYRE_DUMP_NONE	 0u
+#define GYRE_DUMP_INTEL	 1u /* SDM vol. 3, appendix "Field Encoding in VMCS" */
+#define GYRE_DUMP_MSRS                                                                                                 \
+	18u /* limit[n] is MSR 0x480 + n, 0 where it does not exist: SDM vol. 3, "VMX Capability Reporting Facility" */
+#define GYRE_DUMP_FIELDS 150u
+struct gyre_dump_field {
+	uint32_t field, reserved;
+	uint64_t value;
+};
+struct gyre_dump {
+	uint32_t kind, count;
+	uint64_t limit[GYRE_DUMP_MSRS];
+	struct gyre_dump_field field[GYRE_DUMP_FIELDS]; /* those that the processor has */
+};
+_Static_assert(sizeof(struct gyre_vcpu_state) <= GYRE_DUMP_OFFSET, "the dump lies behind the state");
+_Static_assert(GYRE_DUMP_OFFSET + sizeof(struct gyre_dump) <= 4096, "one page");
+
 /* GYRE_STATE_FPU: the FPU page, in the standard (not compacted) XSAVE form (APM vol. 2, "XSAVE/XRSTOR Instructions"). */
 
 /* ---- CPUID table: what the guest sees ---- */

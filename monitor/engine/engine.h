@@ -49,7 +49,7 @@ struct engine_vm {
 /* A virtual processor. The pages are shared with whoever runs it: include/gyre/vcpu.h. */
 struct engine_vcpu {
 	struct gyre_vcpu_page *page;
-	struct gyre_vcpu_state *state;
+	struct gyre_vcpu_state *state; /* a page: behind it lies struct gyre_dump */
 	uint8_t *fpu; /* 4 KiB: XSAVE form, legacy region first */
 	const struct gyre_vcpu_counters *counters;
 	uint32_t apic_id;

@@ -11,7 +11,8 @@
 struct fake fake;
 
 static struct gyre_vcpu_page page;
-static struct gyre_vcpu_state state;
+static uint8_t state_page[4096] __attribute__((aligned(4096)));
+#define state (*(struct gyre_vcpu_state *)state_page)
 static uint8_t fpu[4096];
 static struct gyre_vcpu_counters counters;
 static uint8_t extra[0x20000] __attribute__((aligned(4096)));
@@ -33,7 +34,7 @@ void fake_reset(void)
 {
 	memset(&fake, 0, sizeof(fake));
 	memset(&page, 0, sizeof(page));
-	memset(&state, 0, sizeof(state));
+	memset(state_page, 0, sizeof(state_page));
 	memset(extra, 0, sizeof(extra));
 	extra_used = 0;
 	fake.khz = 1000000;

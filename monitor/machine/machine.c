@@ -3,6 +3,7 @@
  * monitor/machine/machine.c: builds the PC, starts and resets it, ends it.
  */
 #include "monitor/machine/machine.h"
+#include "monitor/machine/failed.h"
 #include "monitor/dev/acpi/tables.h"
 #include "lib/format.h"
 #include "lib/string.h"
@@ -369,6 +370,9 @@ static void halt_exit(struct machine *machine)
 static void failed_exit(struct machine *machine)
 {
 	const struct gyre_vcpu_page *page = machine->vcpu.page;
+	char why[200];
+	if (failed_words(&machine->vcpu, why, sizeof why))
+		machine_crash(machine, why);
 	machine_crash(machine, page->d1 == GYRE_FAILED_STATE ? "its processor's state is not possible"
 							     : "the core could not enter it, which is a fault of Gyre");
 }

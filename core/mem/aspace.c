@@ -4,7 +4,6 @@
  */
 #include "core/mem/aspace.h"
 #include "core/mem/memory.h"
-#include "core/mem/slab.h"
 #include "gyre/calls.h"
 
 #define ALL_PAGES   (1ul << 36)
@@ -28,65 +27,42 @@ static void record_free(struct aspace *aspace, struct mapping *record)
 	slab_free(aspace->table.quota, record, sizeof(*record));
 }
 
-/* What a request changes about records, so that it can be taken back. */
-struct record_change {
-	struct mapping *record;
-	uint64_t first_page, pages, offset; /* as they were; pages 0: it is new */
-};
-
-static bool record_fits(const struct mapping *record, const struct map_request *request)
-{
-	return record->memory == request->memory &&
-	       record->first_page - record->offset == request->page - request->offset &&
-	       record->first_page <= request->page + request->pages &&
-	       request->page <= record->first_page + record->pages;
-}
-
-static int record_prepare(struct memory_locked forest, struct aspace_locked locked, const struct map_request *request,
-	struct record_change *change)
+/* The record that this request goes to when something of it has been mapped: one that it continues, or a new one without pages. NULL: no memory. */
+static struct mapping *record_for(
+	struct memory_locked forest, struct aspace_locked locked, const struct map_request *request)
 {
 	struct aspace *aspace = locked.aspace;
-	for (struct list *link = aspace->records.next; link != &aspace->records; link = link->next) {
-		struct mapping *record = container_of(link, struct mapping, in_aspace);
-		if (!record_fits(record, request))
-			continue;
-		uint64_t end = record->first_page + record->pages, wanted = request->page + request->pages;
-		*change = (struct record_change){record, record->first_page, record->pages, record->offset};
-		if (request->page < record->first_page) {
-			record->first_page = request->page;
-			record->offset = request->offset;
+	LIST_EACH (struct mapping, record, &aspace->records, in_aspace) {
+		if (record->memory == request->memory &&
+			record->first_page - record->offset == request->page - request->offset &&
+			record->first_page <= request->page + request->pages &&
+			request->page <= record->first_page + record->pages) {
+			list_move_front(&aspace->records, &record->in_aspace);
+			return record;
 		}
-		record->pages = (wanted > end ? wanted : end) - record->first_page;
-		if (aspace->records.next != link)
-			list_move_front(&aspace->records, link);
-		return 0;
 	}
-	if (aspace->record_count >= ASPACE_RECORDS)
-		return -GYRE_ENOMEM;
-	struct mapping *record = slab_alloc(aspace->table.quota, sizeof(*record));
+	struct mapping *record = aspace->record_count < ASPACE_RECORDS
+					 ? slab_alloc(aspace->table.quota, sizeof(*record))
+					 : NULL;
 	if (record == NULL)
-		return -GYRE_ENOMEM;
+		return NULL;
 	record->aspace = aspace;
 	record->first_page = request->page;
-	record->pages = request->pages;
 	record->offset = request->offset;
 	list_push_front(&aspace->records, &record->in_aspace);
 	aspace->record_count++;
 	mapping_link(forest, record, request->memory);
-	*change = (struct record_change){.record = record};
-	return 0;
+	return record;
 }
 
-static void record_undo(struct aspace_locked locked, const struct record_change *change)
+static void record_extend(struct mapping *record, const struct map_request *request, uint64_t pages)
 {
-	struct mapping *record = change->record;
-	if (change->pages == 0) {
-		record_free(locked.aspace, record);
-		return;
+	uint64_t end = record->first_page + record->pages, mapped = request->page + pages;
+	if (request->page < record->first_page) {
+		record->first_page = request->page;
+		record->offset = request->offset;
 	}
-	record->first_page = change->first_page;
-	record->pages = change->pages;
-	record->offset = change->offset;
+	record->pages = (mapped > end ? mapped : end) - record->first_page;
 }
 
 /* Nothing is mapped any more in [page, end): records shrink where that is at their ends. */
@@ -163,9 +139,21 @@ static int64_t map_pages(struct memory_locked forest, struct aspace_locked locke
 	return (int64_t)done;
 }
 
+static int64_t map_locked(struct memory_locked forest, struct aspace_locked locked, const struct map_request *request)
+{
+	struct mapping *record = record_for(forest, locked, request);
+	if (record == NULL)
+		return -GYRE_ENOMEM;
+	int64_t done = map_pages(forest, locked, request);
+	if (done > 0)
+		record_extend(record, request, (uint64_t)done);
+	else if (record->pages == 0)
+		record_free(locked.aspace, record);
+	return done;
+}
+
 int64_t aspace_map(struct aspace *aspace, const struct map_request *request)
 {
-	struct record_change change;
 	int64_t result = request_check(aspace, request);
 	if (result < 0)
 		return result;
@@ -173,26 +161,23 @@ int64_t aspace_map(struct aspace *aspace, const struct map_request *request)
 	result = source_check(forest, request);
 	if (result == 0) {
 		struct aspace_locked locked = aspace_lock(aspace);
-		result = aspace->ending ? -GYRE_EHANDLE : record_prepare(forest, locked, request, &change);
-		if (result == 0) {
-			result = map_pages(forest, locked, request);
-			if (result <= 0)
-				record_undo(locked, &change);
-		}
+		result = aspace->ending ? -GYRE_EHANDLE : map_locked(forest, locked, request);
 		aspace_unlock(&locked);
 	}
 	memory_unlock(&forest);
 	return result;
 }
 
-/* Flushes what was unmapped, and only then lets the emptied tables go. */
-static void unmap_finish(struct aspace *aspace, struct pagetable_unmap *unmap, uint64_t page, uint64_t pages)
+/* Unmaps, flushes, and only then lets the emptied tables go. Pages done, or -GYRE_ENOMEM. */
+static int64_t unmap_flush(struct aspace *aspace, uint64_t page, uint64_t pages, struct pagetable_unmap *unmap)
 {
+	int64_t done = pagetable_unmap(&aspace->table, page, pages, unmap);
 	if (unmap->whole)
 		aspace->ops->flush(aspace, 0, ALL_PAGES);
-	else if (unmap->changed)
-		aspace->ops->flush(aspace, page, pages);
+	else if (unmap->changed && done > 0)
+		aspace->ops->flush(aspace, page, (uint64_t)done);
 	pagetable_unmap_free(&aspace->table, unmap);
+	return done;
 }
 
 int64_t aspace_unmap(struct aspace *aspace, uint64_t page, uint64_t pages)
@@ -203,11 +188,9 @@ int64_t aspace_unmap(struct aspace *aspace, uint64_t page, uint64_t pages)
 	struct pagetable_unmap unmap = {.budget = UNMAP_STEPS};
 	struct memory_locked forest = memory_lock();
 	struct aspace_locked locked = aspace_lock(aspace);
-	int64_t done = pagetable_unmap(&aspace->table, page, pages, &unmap);
-	if (done > 0) {
-		unmap_finish(aspace, &unmap, page, (uint64_t)done);
+	int64_t done = unmap_flush(aspace, page, pages, &unmap);
+	if (done > 0)
 		records_trim(locked, page, page + (uint64_t)done);
-	}
 	aspace_unlock(&locked);
 	memory_unlock(&forest);
 	return done;
@@ -241,8 +224,7 @@ int mapping_clear(
 		page = record->cursor;
 	uint64_t done = 0;
 	if (page < end) {
-		done = (uint64_t)pagetable_unmap(&aspace->table, page, end - page, &unmap); /* `must`: no error */
-		unmap_finish(aspace, &unmap, page, done);
+		done = (uint64_t)unmap_flush(aspace, page, end - page, &unmap); /* `must`: no error */
 		*budget = unmap.budget;
 	}
 	record->cursor = page + done;
@@ -255,30 +237,25 @@ int mapping_clear(
 
 bool aspace_end(struct aspace *aspace, unsigned int *budget)
 {
-	bool ended = false;
 	struct memory_locked forest = memory_lock();
 	struct aspace_locked locked = aspace_lock(aspace);
 	if (!aspace->ending) {
 		aspace->ending = true;
-		aspace->dirty_cursor = 0;
+		aspace->cursor = 0;
 	}
 	while (*budget > 0 && !list_empty(&aspace->records)) {
-		record_free(aspace, container_of(aspace->records.next, struct mapping, in_aspace));
-		*budget -= *budget > 4 ? 4 : *budget;
+		record_free(aspace, list_first(&aspace->records, struct mapping, in_aspace));
+		budget_take(budget, 4);
 	}
 	if (*budget > 0 && aspace->table.tables > 0) {
 		struct pagetable_unmap unmap = {.budget = *budget};
-		uint64_t page = aspace->dirty_cursor;
-		uint64_t done = (uint64_t)pagetable_unmap(&aspace->table, page, aspace->ops->end_page - page, &unmap);
-		unmap_finish(aspace, &unmap, page, done);
+		aspace->cursor += (uint64_t)unmap_flush(
+			aspace, aspace->cursor, aspace->ops->end_page - aspace->cursor, &unmap);
 		*budget = unmap.budget;
-		aspace->dirty_cursor += done;
-		ended = aspace->dirty_cursor == aspace->ops->end_page;
-		if (ended)
+		if (aspace->cursor == aspace->ops->end_page)
 			pagetable_end(&aspace->table);
-	} else {
-		ended = aspace->table.tables == 0 && list_empty(&aspace->records);
 	}
+	bool ended = aspace->table.tables == 0 && list_empty(&aspace->records);
 	aspace_unlock(&locked);
 	memory_unlock(&forest);
 	return ended;
@@ -301,45 +278,35 @@ void aspace_dirty_logged(struct aspace *aspace, uint64_t page)
 	aspace_unlock(&locked);
 }
 
+static void dirty_begin(struct aspace *aspace, enum dirty_state state)
+{
+	if (aspace->dirty != state)
+		aspace->cursor = 0;
+	aspace->dirty = state;
+}
+
 static int dirty_on(struct aspace *aspace, unsigned int *budget)
 {
-	int error;
+	if (aspace->dirty == DIRTY_ON)
+		return 0;
 	if (aspace->dirty == DIRTY_ENDING)
 		return -GYRE_EBUSY;
-	if (aspace->dirty == DIRTY_OFF) {
-		aspace->dirty = DIRTY_SPLITTING;
-		aspace->dirty_cursor = 0;
-	}
-	if (aspace->dirty == DIRTY_SPLITTING) {
-		error = pagetable_split_all(&aspace->table, &aspace->dirty_cursor, budget);
-		if (error == -GYRE_ENOMEM) {
-			aspace->dirty = DIRTY_ENDING;
-			aspace->dirty_cursor = 0;
-		}
-		if (error < 0)
-			return error;
-		aspace->dirty = DIRTY_PROTECTING;
-		aspace->dirty_cursor = 0;
-	}
-	if (aspace->dirty == DIRTY_PROTECTING) {
-		error = pagetable_protect_all(&aspace->table, &aspace->dirty_cursor, budget);
-		aspace->ops->flush(aspace, 0, ALL_PAGES);
-		if (error < 0)
-			return error;
+	dirty_begin(aspace, DIRTY_STARTING);
+	int error = pagetable_protect_all(&aspace->table, &aspace->cursor, budget);
+	aspace->ops->flush(aspace, 0, ALL_PAGES);
+	if (error == -GYRE_ENOMEM)
+		dirty_begin(aspace, DIRTY_ENDING);
+	else if (error == 0)
 		aspace->dirty = DIRTY_ON;
-	}
-	return 0;
+	return error;
 }
 
 static int dirty_off(struct aspace *aspace, unsigned int *budget)
 {
 	if (aspace->dirty == DIRTY_OFF)
 		return 0;
-	if (aspace->dirty != DIRTY_ENDING) {
-		aspace->dirty = DIRTY_ENDING;
-		aspace->dirty_cursor = 0;
-	}
-	int error = pagetable_unprotect_all(&aspace->table, &aspace->dirty_cursor, budget);
+	dirty_begin(aspace, DIRTY_ENDING);
+	int error = pagetable_unprotect_all(&aspace->table, &aspace->cursor, budget);
 	aspace->ops->flush(aspace, 0, ALL_PAGES);
 	if (error == 0)
 		aspace->dirty = DIRTY_OFF;

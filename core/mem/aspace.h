@@ -25,7 +25,7 @@ struct aspace_ops {
 	uint64_t first_page, end_page; /* what may be mapped */
 };
 
-enum dirty_state { DIRTY_OFF, DIRTY_SPLITTING, DIRTY_PROTECTING, DIRTY_ON, DIRTY_ENDING };
+enum dirty_state { DIRTY_OFF, DIRTY_STARTING, DIRTY_ON, DIRTY_ENDING };
 
 struct aspace {
 	struct spinlock lock; /* docs/locking.md */
@@ -35,7 +35,7 @@ struct aspace {
 	unsigned int record_count;
 	bool ending; /* being taken apart: nothing is mapped any more */
 	enum dirty_state dirty;
-	uint64_t dirty_cursor; /* page up to which a change of the log, or the end, has come */
+	uint64_t cursor; /* page up to which a change of the log, or the end, has come */
 };
 
 struct mapping {

@@ -17,45 +17,24 @@ static uint64_t level_next(uint64_t page, unsigned int level)
 	return (page | (pagetable_level_pages(level) - 1)) + 1;
 }
 
-static bool budget_take(unsigned int *budget, unsigned int steps)
-{
-	if (*budget < steps) {
-		*budget = 0;
-		return false;
-	}
-	*budget -= steps;
-	return true;
-}
+/*
+ * Goes through last-level tables in order: each is changed as a whole. Where the log begins, large pages are split on the way.
+ */
+typedef void (*table_change)(struct pagetable *table, struct path *path, uint64_t *entries);
 
-int pagetable_split_all(struct pagetable *table, uint64_t *page, unsigned int *budget)
+static int tables_change(struct pagetable *table, uint64_t *page, unsigned int *budget, table_change change, bool split)
 {
 	while (*page < END_PAGE) {
 		struct path path;
 		unsigned int level = path_walk(table, *page, 0, &path);
-		if (!budget_take(budget, 2))
+		bool large = level > 0 && entry_present(table->format, *path.at[level]);
+		if (!budget_take(budget, level == 0 || (large && split) ? 130 : 2))
 			return -GYRE_EAGAIN;
-		if (level > 0 && entry_present(table->format, *path.at[level])) {
-			if (!budget_take(budget, 100))
-				return -GYRE_EAGAIN;
+		if (large && split) {
 			if (!pagetable_split(table, &path, level))
 				return -GYRE_ENOMEM;
 			continue;
 		}
-		*page = level_next(*page, level > 0 ? level : 1);
-	}
-	return 0;
-}
-
-/* Goes through last-level tables in order: each is changed as a whole. */
-typedef void (*table_change)(struct pagetable *table, struct path *path, uint64_t *entries);
-
-static int tables_change(struct pagetable *table, uint64_t *page, unsigned int *budget, table_change change)
-{
-	while (*page < END_PAGE) {
-		struct path path;
-		unsigned int level = path_walk(table, *page, 0, &path);
-		if (!budget_take(budget, level == 0 ? 130 : 2))
-			return -GYRE_EAGAIN;
 		if (level == 0)
 			change(table, &path, entry_table(table->format, *path.at[1]));
 		*page = level_next(*page, level > 0 ? level : 1);
@@ -87,7 +66,7 @@ static void table_protect(struct pagetable *table, struct path *path, uint64_t *
 
 int pagetable_protect_all(struct pagetable *table, uint64_t *page, unsigned int *budget)
 {
-	return tables_change(table, page, budget, table_protect);
+	return tables_change(table, page, budget, table_protect, true);
 }
 
 /* A table whose leaves are one large page becomes that. */
@@ -120,7 +99,7 @@ static void table_unprotect(struct pagetable *table, struct path *path, uint64_t
 
 int pagetable_unprotect_all(struct pagetable *table, uint64_t *page, unsigned int *budget)
 {
-	return tables_change(table, page, budget, table_unprotect);
+	return tables_change(table, page, budget, table_unprotect, false);
 }
 
 static bool path_to_logged(const struct pagetable *table, uint64_t page, struct path *path)

@@ -4,15 +4,7 @@
  * first-set on each level. The bitmaps stand in the first frames of the pool.
  */
 #include "core/mem/frame.h"
-#ifndef GYRE_UNIT_TEST
 #include "core/x86/log.h"
-#else
-#define CORE_ASSERT(x)                                                                                                 \
-	do {                                                                                                           \
-		if (!(x))                                                                                              \
-			__builtin_trap();                                                                              \
-	} while (0)
-#endif
 
 #define LEVELS	  3
 #define TOP_WORDS 16   /* 16 * 64 * 64 * 64 frames: 16 GiB of pool */
@@ -30,9 +22,7 @@ static struct {
 static void words_clear(void *memory, uint64_t words)
 {
 	uint64_t *to = memory;
-#ifdef __x86_64__
 	__asm__ volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(0ul) : "memory");
-#endif
 }
 
 static void mark_free(uint64_t frame)
@@ -127,27 +117,9 @@ static bool pool_take_one(uint64_t *frame)
 		uint64_t low = middle << 6 | (uint64_t)__builtin_ctzl(pool.level[1][middle]);
 		*frame = low << 6 | (uint64_t)__builtin_ctzl(pool.level[0][low]);
 		mark_used(*frame);
-		pool.free--;
 		return true;
 	}
 	return false;
-}
-
-bool frame_alloc(struct quota *quota, hpa_t *frame)
-{
-	uint64_t index;
-	if (!quota_take(quota, 1))
-		return false;
-	spin_lock(&pool.lock);
-	bool found = pool_take_one(&index);
-	spin_unlock(&pool.lock);
-	if (!found) {
-		quota_put(quota, 1);
-		return false;
-	}
-	*frame = hpa(pool.base + index * PAGE_SIZE);
-	words_clear(frame_virtual(*frame), PAGE_SIZE / 8);
-	return true;
 }
 
 /* A run lies within one word of the bitmap, aligned to its size rounded up to a power of two. */
@@ -168,7 +140,6 @@ static bool pool_take_run(unsigned int count, uint64_t *first)
 			*first = pool.run_hint << 6 | bit;
 			for (unsigned int i = 0; i < count; i++)
 				mark_used(*first + i);
-			pool.free -= count;
 			return true;
 		}
 	}
@@ -182,7 +153,8 @@ bool frame_alloc_run(struct quota *quota, unsigned int count, hpa_t *first)
 	if (!quota_take(quota, count))
 		return false;
 	spin_lock(&pool.lock);
-	bool found = pool_take_run(count, &index);
+	bool found = count == 1 ? pool_take_one(&index) : pool_take_run(count, &index);
+	pool.free -= found ? count : 0;
 	spin_unlock(&pool.lock);
 	if (!found) {
 		quota_put(quota, count);
@@ -191,6 +163,11 @@ bool frame_alloc_run(struct quota *quota, unsigned int count, hpa_t *first)
 	*first = hpa(pool.base + index * PAGE_SIZE);
 	words_clear(frame_virtual(*first), (uint64_t)count * PAGE_SIZE / 8);
 	return true;
+}
+
+bool frame_alloc(struct quota *quota, hpa_t *frame)
+{
+	return frame_alloc_run(quota, 1, frame);
 }
 
 void frame_free_run(struct quota *quota, hpa_t first, unsigned int count)
@@ -215,22 +192,27 @@ void frame_free(struct quota *quota, hpa_t frame)
 void quota_init(struct quota *quota, uint64_t frames)
 {
 	*quota = (struct quota){.given = frames, .free = frames};
+	for (unsigned int i = 0; i < SLAB_CLASSES; i++)
+		list_init(&quota->partial[i]);
+}
+
+/* Frames that have been taken from what is free. */
+static void quota_move(struct quota *from, struct quota *to, uint64_t frames)
+{
+	__atomic_fetch_sub(&from->given, frames, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&to->given, frames, __ATOMIC_RELAXED);
+	quota_put(to, frames);
 }
 
 bool quota_give(struct quota *from, struct quota *to, uint64_t frames)
 {
 	if (!quota_take(from, frames))
 		return false;
-	__atomic_fetch_sub(&from->given, frames, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&to->given, frames, __ATOMIC_RELAXED);
-	quota_put(to, frames);
+	quota_move(from, to, frames);
 	return true;
 }
 
 void quota_return(struct quota *from, struct quota *to)
 {
-	uint64_t frames = __atomic_exchange_n(&from->free, 0, __ATOMIC_RELAXED);
-	__atomic_fetch_sub(&from->given, frames, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&to->given, frames, __ATOMIC_RELAXED);
-	quota_put(to, frames);
+	quota_move(from, to, __atomic_exchange_n(&from->free, 0, __ATOMIC_RELAXED));
 }

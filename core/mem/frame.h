@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/mem/frame.h: the frames of the core's own pool, and the quotas that pay for them.
+ * core/mem/frame.h: the frames of the core's own pool, the quotas that pay for them, and memory for objects in them.
  *
  * Every frame is paid by one quota from its allocation to its return. A process's quota is taken from its creator's, so no process can exhaust the
  * pool for another. Frames come zeroed. Plain code: also built on Linux for its tests, where the pool is an array.
@@ -8,6 +8,7 @@
 #ifndef CORE_MEM_FRAME_H
 #define CORE_MEM_FRAME_H
 
+#include "core/obj/list.h"
 #include "core/x86/address.h"
 #include "core/x86/spinlock.h"
 
@@ -34,15 +35,14 @@ static inline hpa_t frame_physical(const void *pointer)
 }
 #endif
 
-/* Sizes of slab objects (core/mem/slab.h): multiples of 16 that waste little of a frame. */
+/* Sizes of slab objects: multiples of 16 that waste little of a frame. */
 #define SLAB_CLASSES 10
 
-struct slab;
 struct quota {
-	uint64_t given;			    /* frames: what it was given, less what it gave on */
-	uint64_t free;			    /* of those, not in use */
-	struct spinlock lock;		    /* of the slabs below */
-	struct slab *partial[SLAB_CLASSES]; /* slabs of this quota that have room */
+	uint64_t given;			   /* frames: what it was given, less what it gave on */
+	uint64_t free;			   /* of those, not in use */
+	struct spinlock lock;		   /* of the slabs below */
+	struct list partial[SLAB_CLASSES]; /* slabs of this quota that have room */
 };
 
 /* Once, at boot. Takes what it needs for its own books from the beginning of the pool. */
@@ -65,5 +65,14 @@ static inline uint64_t quota_used(const struct quota *quota)
 {
 	return quota->given - __atomic_load_n(&quota->free, __ATOMIC_RELAXED);
 }
+
+/*
+ * Memory for the core's objects, in frames of the quota that pays (core/mem/slab.c). A frame whose last object is freed goes back at once, so what a
+ * process used returns exactly when what it made is gone. Larger things than SLAB_OBJECT_MAX get whole frames. Zeroed, aligned to 16; NULL: the quota is
+ * exhausted. The size is given again when it is freed.
+ */
+#define SLAB_OBJECT_MAX 2016
+void *slab_alloc(struct quota *quota, size_t bytes);
+void slab_free(struct quota *quota, void *pointer, size_t bytes);
 
 #endif

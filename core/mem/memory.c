@@ -3,7 +3,6 @@
  * core/mem/memory.c: memory objects: making them, finding pages in them, windows.
  */
 #include "core/mem/memory.h"
-#include "core/mem/slab.h"
 #include "core/obj/process.h"
 #include "gyre/errors.h"
 

@@ -5,7 +5,6 @@
  */
 #include "core/mem/memory.h"
 #include "core/mem/memory_walk.h"
-#include "core/mem/slab.h"
 #include "core/obj/process.h"
 #include "gyre/errors.h"
 
@@ -23,11 +22,6 @@ static bool range_ok(const struct memory *memory, uint64_t offset, uint64_t page
 static bool is_plain_owner(const struct memory *memory)
 {
 	return memory->origin == NULL && !memory->fixed;
-}
-
-static void steps_take(unsigned int *budget, unsigned int steps)
-{
-	*budget -= *budget > steps ? steps : *budget;
 }
 
 /* One entry, as large as both sides allow. Pages moved, or an error and nothing has changed. */
@@ -52,7 +46,7 @@ static int64_t entry_move(struct memory_tree *to, uint64_t to_offset, struct mem
 		return -GYRE_ENOMEM;
 	tree_empty(from, from_offset, level);
 	tree_fill(to, to_offset, level, run.frame);
-	steps_take(budget,
+	budget_take(budget,
 		run.pages > tree_level_pages(level) || hole.pages > tree_level_pages(level) ? SPLIT_STEPS : MOVE_STEPS);
 	return (int64_t)tree_level_pages(level);
 }
@@ -132,7 +126,7 @@ static int64_t punch_owner(
 {
 	struct tree_run run;
 	tree_find(&memory->tree, offset, &run);
-	steps_take(budget, 1);
+	budget_take(budget, 1);
 	if (run.kind == TREE_RUN)
 		return memory_entry_home(locked, memory, offset, pages, budget);
 	if (run.kind == TREE_SHOWN)
@@ -144,7 +138,7 @@ static int64_t punch_window(struct memory *window, uint64_t offset, uint64_t pag
 {
 	struct tree_run run;
 	tree_find(&window->tree, offset, &run);
-	steps_take(budget, MOVE_STEPS);
+	budget_take(budget, MOVE_STEPS);
 	if (pages > run.pages)
 		pages = run.pages;
 	if (run.kind != TREE_EMPTY)

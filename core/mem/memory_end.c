@@ -5,7 +5,6 @@
  */
 #include "core/mem/memory.h"
 #include "core/mem/memory_walk.h"
-#include "core/mem/slab.h"
 #include "core/obj/process.h"
 #include "gyre/errors.h"
 
@@ -30,7 +29,7 @@ static int64_t entry_give_back(
 		tree_empty(&memory->tree, offset, level);
 		for (uint64_t i = 0; i < run.pages; i++) /* level 1 at most: MEMORY_CORE_MAX */
 			frame_free(memory->tree.quota, hpa((run.frame + i) << PAGE_SHIFT));
-		*budget -= *budget > 4 * run.pages ? 4 * run.pages : *budget;
+		budget_take(budget, 4 * (unsigned int)run.pages);
 	} else {
 		return memory_entry_home(locked, memory, offset, run.pages, budget);
 	}
@@ -55,9 +54,8 @@ static int windows_end(struct memory_locked *locked, struct memory *base, unsign
 {
 	while (!list_empty(&base->children)) {
 		struct memory *window = window_without_windows(base);
-		if (*budget < WINDOW_STEPS)
+		if (!budget_take(budget, WINDOW_STEPS))
 			return -GYRE_EAGAIN;
-		*budget -= WINDOW_STEPS;
 		object_mark_dying(&window->object);
 		if (pages_give_back(*locked, window, budget) < 0)
 			return -GYRE_EAGAIN;

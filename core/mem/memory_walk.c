@@ -5,7 +5,6 @@
  * costs nothing for what it has done. What is new is put in front, and therefore seen.
  */
 #include "core/mem/memory_walk.h"
-#include "core/mem/slab.h"
 #include "gyre/errors.h"
 
 static uint64_t walk_number; /* under the forest's lock */
@@ -28,14 +27,6 @@ static bool intersect(struct span of, uint64_t first, uint64_t pages, struct spa
 	return part->first < part->end;
 }
 
-static bool step(unsigned int *budget)
-{
-	if (*budget == 0)
-		return false;
-	(*budget)--;
-	return true;
-}
-
 /* Down to a node that has no window left to visit. */
 static bool descend(struct position *at, uint64_t id, unsigned int *budget)
 {
@@ -44,7 +35,7 @@ static bool descend(struct position *at, uint64_t id, unsigned int *budget)
 		struct memory *child = container_of(children->next, struct memory, sibling);
 		if (list_empty(children) || child->seen == id)
 			return true;
-		if (!step(budget))
+		if (!budget_take(budget, 1))
 			return false;
 		struct span part;
 		if (!intersect(at->span[at->depth], child->offset, child->pages, &part)) {
@@ -65,7 +56,7 @@ static int records_clear(
 		struct mapping *record = container_of(node->mappings.next, struct mapping, in_memory);
 		if (list_empty(&node->mappings) || (record->walk == id && record->cursor == PAGETABLE_NO_FRAME))
 			return 0;
-		if (!step(budget))
+		if (!budget_take(budget, 1))
 			return -GYRE_EAGAIN;
 		if (record->walk != id) {
 			record->walk = id;
@@ -92,7 +83,7 @@ static int records_clear(
 static struct memory_share *share_find(struct memory *node, struct span span, uint64_t id, unsigned int *budget)
 {
 	struct memory_share *share = container_of(node->shares.next, struct memory_share, in_source);
-	while (!list_empty(&node->shares) && share->walk != id && step(budget)) {
+	while (!list_empty(&node->shares) && share->walk != id && budget_take(budget, 1)) {
 		if (share->source_offset >= span.first && share->source_offset < span.end)
 			return share;
 		share->walk = id;

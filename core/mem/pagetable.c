@@ -156,11 +156,6 @@ bool pagetable_split(struct pagetable *table, struct path *path, unsigned int le
 	return true;
 }
 
-static void spend(struct pagetable_unmap *unmap, unsigned int steps)
-{
-	unmap->budget -= unmap->budget > steps ? steps : unmap->budget;
-}
-
 /* What is expected, remembered over the pages of a run. */
 struct expected {
 	uint64_t page, end, frame;
@@ -172,7 +167,7 @@ static void expected_at(struct expected *run, struct pagetable_unmap *unmap, uin
 		return;
 	run->page = page;
 	run->end = page + unmap->expect(unmap->context, page, most, &run->frame);
-	spend(unmap, 24); /* several looks into a tree */
+	budget_take(&unmap->budget, 24); /* several looks into a tree */
 }
 
 /* Leaves of the last level in one table. Pages done. */
@@ -183,7 +178,7 @@ static uint64_t unmap_small(struct pagetable *table, struct path *path, uint64_t
 	unsigned int room = 512 - entry_index(page, 0), cleared = 0, n = 0;
 	if (pages > room)
 		pages = room;
-	for (; n < pages && unmap->budget > 0; n++, spend(unmap, 1)) {
+	for (; n < pages && unmap->budget > 0; n++, budget_take(&unmap->budget, 1)) {
 		if (!entry_present(table->format, entry[n]))
 			continue;
 		if (unmap->expect != NULL) {
@@ -220,7 +215,7 @@ static int64_t unmap_large(struct pagetable *table, struct path *path, unsigned 
 	if (part < size) {
 		if (pagetable_split(table, path, level)) {
 			unmap->changed = true;
-			spend(unmap, 100);
+			budget_take(&unmap->budget, 100);
 			return 0;
 		}
 		if (!unmap->must)
@@ -238,7 +233,7 @@ static int64_t unmap_some(
 {
 	struct path path;
 	unsigned int level = path_walk(table, page, 0, &path);
-	spend(unmap, 1);
+	budget_take(&unmap->budget, 1);
 	if (!entry_present(table->format, *path.at[level]) && level > 0) {
 		uint64_t rest = pagetable_level_pages(level) - (page & (pagetable_level_pages(level) - 1));
 		return (int64_t)(rest < pages ? rest : pages);
@@ -248,7 +243,7 @@ static int64_t unmap_some(
 	if (unmap->expect == NULL && entry_index(page, 0) == 0 &&
 		pages >= 512) { /* the whole table, whatever is in it */
 		unsigned int count = entry_count(*path.at[1]);
-		spend(unmap, 8);
+		budget_take(&unmap->budget, 8);
 		unmap->changed = true;
 		path_release(table, &path, 0, count, &unmap->freed);
 		return 512;

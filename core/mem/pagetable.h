@@ -98,8 +98,7 @@ uint64_t pagetable_walk(const struct pagetable *table, uint64_t page, unsigned i
 uint64_t pagetable_frame(const struct pagetable *table, uint64_t leaf, unsigned int level, uint64_t page);
 
 /* ---- the dirty log: core/mem/dirty.c. Each goes on from *page, in pieces; 0 when done, -GYRE_EAGAIN, -GYRE_ENOMEM (split) ---- */
-int pagetable_split_all(struct pagetable *table, uint64_t *page, unsigned int *budget);
-int pagetable_protect_all(struct pagetable *table, uint64_t *page, unsigned int *budget);
+int pagetable_protect_all(struct pagetable *table, uint64_t *page, unsigned int *budget); /* and splits what is large */
 int pagetable_unprotect_all(struct pagetable *table, uint64_t *page, unsigned int *budget); /* and merges what fits */
 /* A write fault: true: it was the log's, the page is writable now and dirty. */
 bool pagetable_dirty(struct pagetable *table, uint64_t page);

@@ -3,17 +3,13 @@
  * core/mem/slab.c: each slab is a frame with a header and objects of one class. A quota lists the slabs that have room; full ones are found from their
  * objects' addresses.
  */
-#include "core/mem/slab.h"
-#include "core/obj/list.h"
+#include "core/mem/frame.h"
 
 struct slab {
-	struct quota *quota;
-	struct slab *next, *prev; /* in quota->partial */
-	uint64_t *free;		  /* chain of free objects */
+	struct list link; /* in quota->partial, if it has room */
+	uint64_t *free;	  /* chain of free objects */
 	uint16_t class, used, room;
-	uint8_t reserved[26];
-};
-_Static_assert(sizeof(struct slab) == 64, "objects begin at a cache line");
+} __attribute__((aligned(64))); /* so that objects begin at a cache line */
 
 static const uint16_t class_bytes[SLAB_CLASSES] = {64, 96, 128, 192, 256, 384, 496, 672, 1008, SLAB_OBJECT_MAX};
 
@@ -25,32 +21,12 @@ static unsigned int class_of(size_t bytes)
 	return class;
 }
 
-static void partial_insert(struct quota *quota, struct slab *slab)
-{
-	slab->prev = NULL;
-	slab->next = quota->partial[slab->class];
-	if (slab->next != NULL)
-		slab->next->prev = slab;
-	quota->partial[slab->class] = slab;
-}
-
-static void partial_remove(struct quota *quota, struct slab *slab)
-{
-	if (slab->prev != NULL)
-		slab->prev->next = slab->next;
-	else
-		quota->partial[slab->class] = slab->next;
-	if (slab->next != NULL)
-		slab->next->prev = slab->prev;
-}
-
 static struct slab *slab_new(struct quota *quota, unsigned int class)
 {
 	hpa_t frame;
 	if (!frame_alloc(quota, &frame))
 		return NULL;
 	struct slab *slab = frame_virtual(frame);
-	slab->quota = quota;
 	slab->class = (uint16_t) class;
 	slab->room = (uint16_t)((PAGE_SIZE - sizeof(*slab)) / class_bytes[class]);
 	for (unsigned int i = slab->room; i > 0; i--) {
@@ -58,6 +34,7 @@ static struct slab *slab_new(struct quota *quota, unsigned int class)
 		*object = (uint64_t)slab->free;
 		slab->free = object;
 	}
+	list_push_front(&quota->partial[class], &slab->link);
 	return slab;
 }
 
@@ -76,21 +53,17 @@ void *slab_alloc(struct quota *quota, size_t bytes)
 	}
 	unsigned int class = class_of(bytes);
 	spin_lock(&quota->lock);
-	struct slab *slab = quota->partial[class];
-	if (slab == NULL) {
-		slab = slab_new(quota, class);
-		if (slab == NULL) {
-			spin_unlock(&quota->lock);
-			return NULL;
-		}
-		partial_insert(quota, slab);
+	struct list *partial = &quota->partial[class];
+	struct slab *slab = list_empty(partial) ? slab_new(quota, class) : list_first(partial, struct slab, link);
+	uint64_t *object = NULL;
+	if (slab != NULL) {
+		object = slab->free;
+		slab->free = (uint64_t *)*object;
+		if (++slab->used == slab->room)
+			list_remove(&slab->link);
 	}
-	uint64_t *object = slab->free;
-	slab->free = (uint64_t *)*object;
-	if (++slab->used == slab->room)
-		partial_remove(quota, slab);
 	spin_unlock(&quota->lock);
-	for (unsigned int i = 0; i < class_bytes[class] / 8u; i++)
+	for (unsigned int i = 0; object != NULL && i < class_bytes[class] / 8u; i++)
 		object[i] = 0;
 	return object;
 }
@@ -104,12 +77,12 @@ void slab_free(struct quota *quota, void *pointer, size_t bytes)
 	struct slab *slab = (struct slab *)((uint64_t)pointer & ~(uint64_t)(PAGE_SIZE - 1));
 	spin_lock(&quota->lock);
 	if (slab->used-- == slab->room)
-		partial_insert(quota, slab);
+		list_push_front(&quota->partial[slab->class], &slab->link);
 	*(uint64_t *)pointer = (uint64_t)slab->free;
 	slab->free = pointer;
 	bool empty = slab->used == 0;
 	if (empty)
-		partial_remove(quota, slab);
+		list_remove(&slab->link);
 	spin_unlock(&quota->lock);
 	if (empty)
 		frame_free(quota, frame_physical(slab));

@@ -3,7 +3,6 @@
  * core/obj/device.c: interrupts and I/O ports.
  */
 #include "core/obj/device.h"
-#include "core/mem/slab.h"
 #include "core/sched/sched.h"
 #include "core/x86/cpu.h"
 #include "core/x86/irq.h"

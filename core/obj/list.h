@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/obj/list.h: doubly linked circular lists whose links are part of what they link. An element that is in no list points at itself, so that
+ * core/obj/list.h: lists, and the budgets of what goes through them in pieces.
+ *
+ * Doubly linked circular lists whose links are part of what they link. An element that is in no list points at itself, so that
  * removing it twice does no harm.
  */
 #ifndef CORE_OBJ_LIST_H
@@ -61,6 +63,21 @@ static inline void list_move_back(struct list *list, struct list *link)
 {
 	list_remove(link);
 	list_push_back(list, link);
+}
+
+#define list_first(list, type, member) container_of((list)->next, type, member)
+
+/* for (each struct type *item of a list): the list does not change meanwhile. */
+#define LIST_EACH(type, item, list, member)                                                                            \
+	for (type *item = list_first(list, type, member); &item->member != (list);                                     \
+		item = list_first(&item->member, type, member))
+
+/* Steps of a call, of about 20 instructions each. False: so many are not left, and now none is. */
+static inline bool budget_take(unsigned int *budget, unsigned int steps)
+{
+	bool enough = *budget >= steps;
+	*budget = enough ? *budget - steps : 0;
+	return enough;
 }
 
 #endif

@@ -3,7 +3,6 @@
  * core/obj/object.c: how objects come and go.
  */
 #include "core/obj/object.h"
-#include "core/mem/slab.h"
 #include "core/obj/process.h"
 #include "core/x86/cpu.h"
 

@@ -6,7 +6,6 @@
 #define CORE_OBJ_PROCESS_H
 
 #include "core/mem/aspace.h"
-#include "core/mem/slab.h"
 #include "core/obj/handle.h"
 
 #define PROCESS_DEPTH 8 /* processes that create processes that create ... */

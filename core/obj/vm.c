@@ -3,7 +3,6 @@
  * core/obj/vm.c: VMs as objects: how they begin and end, and their doorbells.
  */
 #include "core/virt/vm.h"
-#include "core/mem/slab.h"
 #include "core/virt/vcpu.h"
 
 static uint32_t vm_numbers;

@@ -3,7 +3,6 @@
  * core/sched/thread.c: threads as objects: how they begin, stop, fault and end.
  */
 #include "core/sched/thread.h"
-#include "core/mem/slab.h"
 #include "core/obj/call.h"
 #include "core/obj/event.h"
 #include "core/sched/endpoint.h"

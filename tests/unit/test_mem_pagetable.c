@@ -7,7 +7,6 @@
 /* unit-sources: tests/core/check.c tests/core/pagetable_check.c core/obj/device.c core/obj/event.c core/obj/handle.c core/obj/object.c core/obj/process.c core/obj/vm.c core/sched/deadline.c core/sched/endpoint.c core/sched/endpoint_end.c core/sched/sched.c core/sched/thread.c */
 #include "tests/unit/core_fixture.h"
 #include "core/mem/pagetable_entry.h"
-#include "core/mem/slab.h"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, core_setup, core_teardown)
 #define R	   GYRE_RIGHT_READ

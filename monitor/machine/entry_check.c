@@ -44,13 +44,18 @@ static uint64_t dump_value(const struct gyre_dump *dump, enum entry_field field)
 }
 
 /* SDM vol. 3, "VM-Entry Failures During or After Loading Guest State" and "VM Instruction Error Numbers". */
-void entry_failure_words(const struct gyre_dump *dump, uint64_t code, char *text, size_t bytes)
+void entry_failure_words(const struct gyre_dump *dump, uint64_t reason, uint64_t error, char *text, size_t bytes)
 {
 	const unsigned long long qualification = dump_value(dump, ENTRY_FIELD_QUALIFICATION);
 	const char *more = "";
-	switch ((uint32_t)code) {
-	case 7: gyre_snprintf(text, bytes, "the processor refuses its controls (error 7)"); return;
-	case 8: gyre_snprintf(text, bytes, "the processor refuses the host's state (error 8)"); return;
+	switch ((uint32_t)reason) {
+	case 0:
+		gyre_snprintf(text, bytes, "the processor refuses %s (error %llu)",
+			error == 7   ? "its controls"
+			: error == 8 ? "the host's state"
+				     : "the entry",
+			(unsigned long long)error);
+		return;
 	case 0x80000021:
 		if (qualification == 2)
 			more = ", its PDPTEs";
@@ -65,8 +70,10 @@ void entry_failure_words(const struct gyre_dump *dump, uint64_t code, char *text
 			qualification);
 		return;
 	case 0x80000029: gyre_snprintf(text, bytes, "a machine check came during the entry (exit reason 41)"); return;
+	case 49: gyre_snprintf(text, bytes, "its nested page tables are wrong (exit reason 49)"); return;
 	}
-	gyre_snprintf(text, bytes, "the processor does not enter it (code 0x%llx)", (unsigned long long)code);
+	gyre_snprintf(text, bytes, "it left the processor for a reason that Gyre does not know (exit reason %u)",
+		(uint32_t)reason & 0xffff);
 }
 
 /* ---- a broken rule ---- */

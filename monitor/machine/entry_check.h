@@ -52,7 +52,11 @@ enum entry_area entry_area(enum entry_rule rule);
 uint32_t entry_number(enum entry_field field); /* as the processor numbers it */
 /* One line: field, value, rule. */
 void entry_fault_words(const struct entry_fault *fault, char *text, size_t bytes);
-/* What the processor itself said of an entry that failed: page.d0 with the dump's qualification. */
-void entry_failure_words(const struct gyre_dump *dump, uint64_t code, char *text, size_t bytes);
+/* What the processor itself said: reason and error are the page's d0 and d2. */
+void entry_failure_words(const struct gyre_dump *dump, uint64_t reason, uint64_t error, char *text, size_t bytes);
+static inline int entry_failed(uint64_t reason)
+{
+	return reason == 0 || (reason >> 31 & 1) != 0; /* else it was in the guest */
+}
 
 #endif

@@ -326,18 +326,22 @@ static void the_processors_own_word_is_passed_on(void **state)
 	(void)state;
 	valid(LONG);
 	*slot(ENTRY_FIELD_QUALIFICATION) = 2;
-	entry_failure_words(&dump, 0x80000022, text, sizeof(text));
+	entry_failure_words(&dump, 0x80000022, 2, text, sizeof(text));
 	assert_string_equal(text, "entry 2 of the VM-entry MSR-load area cannot be loaded (exit reason 34)");
-	entry_failure_words(&dump, 0x80000021, text, sizeof(text));
+	entry_failure_words(&dump, 0x80000021, 0, text, sizeof(text));
 	assert_string_equal(text, "the processor refuses the guest's state, its PDPTEs (exit reason 33)");
-	entry_failure_words(&dump, 7, text, sizeof(text));
+	entry_failure_words(&dump, 0, 7, text, sizeof(text));
 	assert_string_equal(text, "the processor refuses its controls (error 7)");
-	entry_failure_words(&dump, 8, text, sizeof(text));
+	entry_failure_words(&dump, 0, 8, text, sizeof(text));
 	assert_string_equal(text, "the processor refuses the host's state (error 8)");
-	entry_failure_words(&dump, 0x80000029, text, sizeof(text));
+	entry_failure_words(&dump, 0x80000029, 0, text, sizeof(text));
 	assert_string_equal(text, "a machine check came during the entry (exit reason 41)");
-	entry_failure_words(&dump, 99, text, sizeof(text));
-	assert_string_equal(text, "the processor does not enter it (code 0x63)");
+	entry_failure_words(&dump, 0, 4, text, sizeof(text));
+	assert_string_equal(text, "the processor refuses the entry (error 4)");
+	entry_failure_words(&dump, 49, 0, text, sizeof(text));
+	assert_string_equal(text, "its nested page tables are wrong (exit reason 49)");
+	entry_failure_words(&dump, 37, 0, text, sizeof(text));
+	assert_string_equal(text, "it left the processor for a reason that Gyre does not know (exit reason 37)");
 }
 
 /* Whoever shares the page may have written nonsense. */
@@ -433,6 +437,13 @@ static void the_monitor_tells_every_broken_rule(void **state)
 	assert_string_equal(text, "CR0 is 0x20000000: NW needs CD");
 	state_error = -1;
 	assert_false(failed_words(&vcpu, text, sizeof(text)));
+	/* Not an entry: the rules say nothing. */
+	valid(LONG);
+	*slot(ENTRY_FIELD_ACTIVITY) = 4;
+	memcpy(in_page, &dump, sizeof(dump));
+	page.d0 = 49;
+	assert_true(failed_words(&vcpu, text, sizeof(text)));
+	assert_string_equal(text, "its nested page tables are wrong (exit reason 49)");
 	/* Nothing of what the dump shows is wrong. */
 	valid(LONG);
 	*slot(ENTRY_FIELD_QUALIFICATION) = 1;

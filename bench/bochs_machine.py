@@ -33,7 +33,8 @@ boot: cdrom
 com1: enabled=1, mode=file, dev={folder}/{name}.console
 """
 PROMPT = re.compile(rb"<bochs:\d+> $")
-STOPPED = re.compile(r"Next at t=(\d+)\s+\(0\) \[0x[0-9a-f]+\] [0-9a-f]+:([0-9a-f]+)")
+# At a breakpoint it tells the address, and after a step the selector and the offset; not so in a guest of AMD's, whose tables it can't walk.
+STOPPED = re.compile(r"(?:Breakpoint \d+, 0x([0-9a-f]+) in .*\s+)?Next at t=(\d+)\s+\(0\)(?: \[0x[0-9a-f]+\] [0-9a-f]+:([0-9a-f]+))?")
 
 
 class Bochs:
@@ -84,7 +85,7 @@ class Bochs:
     def go(self, words="c"):
         """(ticks, RIP) where it stopped, or None: it has ended."""
         stop = STOPPED.search(self.command(words))
-        return (int(stop[1]), int(stop[2], 16)) if stop else None
+        return (int(stop[2]), int(stop[1] or stop[3] or "0", 16)) if stop else None
 
     def in_vmx(self):
         found = re.search(r"CR4=0x([0-9a-f]+)", self.command("creg"))

@@ -39,6 +39,18 @@ def lz4_unpack(packed):
     return b"".join(parts)
 
 
+def lz4_pack(content):
+    """The same the other way round, for an initramfs."""
+    library, parts = ctypes.CDLL("liblz4.so.1"), [LZ4_LEGACY]
+    room = library.LZ4_compressBound(LZ4_BLOCK)
+    out = ctypes.create_string_buffer(room)
+    for at in range(0, len(content), LZ4_BLOCK):
+        block = bytes(content[at : at + LZ4_BLOCK])
+        got = library.LZ4_compress_default(block, out, len(block), room)
+        parts += [struct.pack("<I", got), out.raw[:got]]
+    return b"".join(parts)
+
+
 def kernel_text(path):
     """The kernel's first segment, its code, out of the bzImage (Documentation/arch/x86/boot.rst)."""
     image = pathlib.Path(path).read_bytes()

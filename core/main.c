@@ -61,8 +61,7 @@ static _Noreturn void core_main_on_stack(void)
 	frame_pool_init(hpa(free_from), boot_info.pool.end - free_from);
 	sched_init(cpu);
 	virt_init(cpu);
-	/* Root takes COM2, and sends what is logged from here on. */
-	log_frames_stop();
+	log_root_reads();
 	root_start(cpu, &boot_info);
 }
 

@@ -3,33 +3,10 @@
 #include "lib/frame.h"
 #include "lib/string.h"
 
-static uint8_t header_check(const struct gyre_frame_header *header)
-{
-	const uint8_t *byte = (const uint8_t *)header;
-	uint8_t check = 0;
-	for (unsigned i = 0; i < offsetof(struct gyre_frame_header, check); i++)
-		check ^= byte[i];
-	return check;
-}
-
-struct gyre_frame_header frame_header(uint8_t type, uint8_t vm, uint16_t length, uint8_t sequence)
-{
-	struct gyre_frame_header header = {
-		.magic0 = GYRE_FRAME_MAGIC0,
-		.magic1 = GYRE_FRAME_MAGIC1,
-		.type = type,
-		.vm = vm,
-		.length = length,
-		.sequence = sequence,
-	};
-	header.check = header_check(&header);
-	return header;
-}
-
 int frame_header_valid(const struct gyre_frame_header *header)
 {
 	return header->magic0 == GYRE_FRAME_MAGIC0 && header->magic1 == GYRE_FRAME_MAGIC1 &&
-	       header->length <= GYRE_FRAME_DATA && header->check == header_check(header);
+	       header->length <= GYRE_FRAME_DATA && header->check == gyre_frame_check(header);
 }
 
 void frame_decoder_init(struct frame_decoder *decoder)

@@ -9,9 +9,6 @@
 #include <stdint.h>
 #include "gyre/frame.h"
 
-/* The header of a frame with that much data (at most GYRE_FRAME_DATA). */
-struct gyre_frame_header frame_header(uint8_t type, uint8_t vm, uint16_t length, uint8_t sequence);
-
 /* Magic, length and check are right. */
 int frame_header_valid(const struct gyre_frame_header *header);
 

@@ -17,75 +17,51 @@ static uint64_t round_down(uint64_t value)
 	return (value > ADDRESS_END ? ADDRESS_END : value) & ~PAGE_MASK;
 }
 
-static void erase(struct boot_memory_map *map, uint32_t at, uint32_t count)
+/* At the end, or joined with what is there. False: the map is full. */
+static bool append(struct boot_memory_map *map, uint64_t start, uint64_t end)
 {
-	for (uint32_t i = at; i + count < map->count; i++)
-		map->range[i] = map->range[i + count];
-	map->count -= count;
-}
-
-static bool insert(struct boot_memory_map *map, uint32_t at, uint64_t start, uint64_t end)
-{
-	if (map->count == BOOT_RANGES_MAX)
-		return false;
-	for (uint32_t i = map->count; i > at; i--)
-		map->range[i] = map->range[i - 1];
-	map->range[at] = (struct boot_range){start, end};
-	map->count++;
-	return true;
-}
-
-static bool merge_in(struct boot_memory_map *map, uint64_t start, uint64_t end)
-{
-	uint32_t first = 0, last;
+	struct boot_range *last = map->count > 0 ? &map->range[map->count - 1] : NULL;
 	if (start >= end)
 		return true;
-	while (first < map->count && map->range[first].end < start)
-		first++;
-	/* [first, last) overlap or touch the new range. */
-	for (last = first; last < map->count && map->range[last].start <= end; last++) {
-		if (map->range[last].start < start)
-			start = map->range[last].start;
-		if (map->range[last].end > end)
-			end = map->range[last].end;
-	}
-	if (last == first)
-		return insert(map, first, start, end);
-	map->range[first] = (struct boot_range){start, end};
-	erase(map, first + 1, last - first - 1);
+	if (last != NULL && last->end >= start)
+		last->end = last->end > end ? last->end : end;
+	else if (map->count < BOOT_RANGES_MAX)
+		map->range[map->count++] = (struct boot_range){start, end};
+	else
+		return false;
 	return true;
+}
+
+/* What lies below the range, the range itself or nothing, and what lies above. If that is too much, the highest is lost. */
+static bool change(struct boot_memory_map *map, uint64_t start, uint64_t end, bool in)
+{
+	const struct boot_memory_map old = *map;
+	bool complete = true;
+	if (start >= end)
+		return true;
+	map->count = 0;
+	for (uint32_t i = 0; i < old.count; i++)
+		append(map, old.range[i].start, old.range[i].end < start ? old.range[i].end : start);
+	if (in)
+		complete &= append(map, start, end);
+	for (uint32_t i = 0; i < old.count; i++)
+		complete &= append(map, old.range[i].start > end ? old.range[i].start : end, old.range[i].end);
+	return complete;
 }
 
 bool memory_map_add(struct boot_memory_map *map, uint64_t start, uint64_t end)
 {
-	return merge_in(map, round_up(start), round_down(end));
+	return change(map, round_up(start), round_down(end), true);
 }
 
 bool memory_map_cover(struct boot_memory_map *map, uint64_t start, uint64_t end)
 {
-	return merge_in(map, round_down(start), round_up(end));
+	return change(map, round_down(start), round_up(end), true);
 }
 
 bool memory_map_remove(struct boot_memory_map *map, uint64_t start, uint64_t end)
 {
-	start = round_down(start);
-	end = round_up(end);
-	if (start >= end)
-		return true;
-	for (uint32_t i = 0; i < map->count;) {
-		struct boot_range old = map->range[i];
-		if (old.end <= start || old.start >= end) {
-			i++;
-			continue;
-		}
-		erase(map, i, 1);
-		if (old.start < start)
-			insert(map, i++, old.start, start);
-		/* What does not fit is the part above: memory is lost, none is given that must not be. */
-		if (old.end > end)
-			return insert(map, i, end, old.end);
-	}
-	return true;
+	return change(map, round_down(start), round_up(end), false);
 }
 
 bool memory_map_contains(const struct boot_memory_map *map, uint64_t start, uint64_t end)

@@ -18,78 +18,85 @@ enum tag_type {
 	TAG_RSDP_2 = 15,
 };
 
-#define HEADER_BYTES	   8
-#define MODULE_HEADER	   16
-#define MAP_HEADER	   16
-#define MAP_ENTRY	   24
-#define FRAMEBUFFER_HEADER 30
-
 enum memory_type { MEMORY_RAM = 1, MEMORY_ACPI = 3, MEMORY_NVS = 4 };
 enum framebuffer_type { FRAMEBUFFER_DIRECT = 1, FRAMEBUFFER_TEXT = 2 };
 
-struct tag {
-	uint32_t type, bytes;
-	const uint8_t *data; /* the header included */
-};
+#define SCREEN_MIN 64 /* pixels, either way */
+#define SCREEN_MAX 16384
+#define PITCH_MAX  (1u << 18)
 
-static uint64_t number(const struct tag *tag, uint32_t offset, uint32_t length)
-{
-	uint64_t value = 0;
-	memcpy(&value, tag->data + offset, length);
-	return value;
-}
+/* As they lie, each at a multiple of 8 bytes. */
+struct tag {
+	uint32_t type, bytes; /* this header included */
+	union {
+		struct {
+			uint32_t start, end;
+		} module; /* then its name */
+		struct {
+			uint32_t entry_bytes, version;
+		} memory; /* then entries */
+		struct {
+			uint64_t address;
+			uint32_t pitch, width, height;
+			uint8_t bits, type;
+		} __attribute__((packed)) framebuffer;
+	};
+} __attribute__((packed));
+#define HEADER_BYTES	  8
+#define TAG_BYTES(member) (HEADER_BYTES + (uint32_t)sizeof(((struct tag *)0)->member))
+
+struct memory_entry {
+	uint64_t start, length;
+	uint32_t type, reserved;
+} __attribute__((packed));
 
 /* A string in a tag: cut where it does not fit; without its zero, it ends with the tag. Nothing but printable characters goes on from here. */
 static void copy_text(char *to, uint32_t room, const struct tag *tag, uint32_t offset)
 {
+	const char *text = (const char *)tag;
 	uint32_t length = 0;
-	for (; offset < tag->bytes && tag->data[offset] != 0 && length + 1 < room; offset++) {
-		uint8_t c = tag->data[offset];
-		to[length++] = c >= ' ' && c < 0x7f ? (char)c : '?';
-	}
+	for (; offset < tag->bytes && text[offset] != 0 && length + 1 < room; offset++)
+		to[length++] = text[offset] >= ' ' && text[offset] < 0x7f ? text[offset] : '?';
 	to[length] = 0;
 }
 
 static const char *parse_module(struct boot_info *info, const struct tag *tag)
 {
-	if (tag->bytes < MODULE_HEADER)
+	if (tag->bytes < TAG_BYTES(module))
 		return "the boot loader's description of a module is cut off";
 	if (info->module_count == BOOT_MODULES_MAX)
 		return "there are too many boot modules";
-	struct boot_module *module = &info->module[info->module_count++];
-	uint64_t start = number(tag, 8, 4), end = number(tag, 12, 4);
-	if (end < start || start % PAGE_SIZE != 0)
+	if (tag->module.end < tag->module.start || tag->module.start % PAGE_SIZE != 0)
 		return "a boot module does not begin at a page boundary, or ends before it begins";
-	module->start = hpa(start);
-	module->bytes = end - start;
-	copy_text(module->name, sizeof(module->name), tag, MODULE_HEADER);
+	struct boot_module *module = &info->module[info->module_count++];
+	module->start = hpa(tag->module.start);
+	module->bytes = tag->module.end - tag->module.start;
+	copy_text(module->name, sizeof(module->name), tag, TAG_BYTES(module));
 	return NULL;
 }
 
 /* Two passes: whatever overlaps, memory that any entry calls something else is not RAM. */
 static const char *parse_memory(struct boot_info *info, const struct tag *tag)
 {
-	uint32_t step = tag->bytes >= MAP_HEADER ? number(tag, 8, 4) : 0;
+	uint32_t step = tag->bytes >= TAG_BYTES(memory) ? tag->memory.entry_bytes : 0;
 	bool complete = true;
 	if (info->usable_bytes != 0)
 		return "the boot loader gives two memory maps";
-	if (step < MAP_ENTRY || step > tag->bytes)
+	if (step < sizeof(struct memory_entry) || step > tag->bytes)
 		return "the boot loader's memory map has entries of an impossible size";
 	for (int pass = 0; pass < 2; pass++) {
-		for (uint32_t at = MAP_HEADER; at + step <= tag->bytes; at += step) {
-			uint64_t start = number(tag, at, 8), length = number(tag, at + 8, 8);
-			uint64_t end = length > UINT64_MAX - start ? UINT64_MAX : start + length;
-			uint32_t type = number(tag, at + 16, 4);
-			if (length == 0 || (type == MEMORY_RAM) != (pass == 0))
-				continue;
-			if (type == MEMORY_RAM) {
+		for (uint32_t at = TAG_BYTES(memory); at + step <= tag->bytes; at += step) {
+			const struct memory_entry *entry = (const void *)((const char *)tag + at);
+			uint64_t start = entry->start, end = start + entry->length;
+			if (end < start)
+				end = UINT64_MAX;
+			if (pass == 0 && entry->type == MEMORY_RAM)
 				memory_map_add(&info->memory, start, end); /* what does not fit is lost, no more */
+			if (pass == 0 || entry->type == MEMORY_RAM || start == end)
 				continue;
-			}
+			bool acpi = entry->type == MEMORY_ACPI || entry->type == MEMORY_NVS;
 			memory_map_remove(&info->memory, start, end);
-			complete &= memory_map_cover(
-				type == MEMORY_ACPI || type == MEMORY_NVS ? &info->firmware : &info->reserved, start,
-				end);
+			complete &= memory_map_cover(acpi ? &info->firmware : &info->reserved, start, end);
 		}
 	}
 	info->usable_bytes = memory_map_bytes(&info->memory);
@@ -99,18 +106,17 @@ static const char *parse_memory(struct boot_info *info, const struct tag *tag)
 static void parse_framebuffer(struct boot_info *info, const struct tag *tag)
 {
 	struct boot_framebuffer *to = &info->framebuffer;
-	if (tag->bytes < FRAMEBUFFER_HEADER)
+	if (tag->bytes < TAG_BYTES(framebuffer))
 		return;
-	uint8_t type = tag->data[29];
-	to->text = type == FRAMEBUFFER_TEXT;
-	to->pitch = number(tag, 16, 4);
-	to->width = number(tag, 20, 4);
-	to->height = number(tag, 24, 4);
-	to->pixel_bytes = (tag->data[28] + 7) / 8;
-	if (type == FRAMEBUFFER_DIRECT && to->pixel_bytes >= 2 && to->pixel_bytes <= 4 && to->width >= 64 &&
-		to->width <= 16384 && to->height >= 64 && to->height <= 16384 &&
-		to->pitch >= to->width * to->pixel_bytes && to->pitch <= 1u << 18)
-		to->address = hpa(number(tag, 8, 8));
+	*to = (struct boot_framebuffer){.pitch = tag->framebuffer.pitch,
+		.width = tag->framebuffer.width,
+		.height = tag->framebuffer.height,
+		.pixel_bytes = (tag->framebuffer.bits + 7) / 8,
+		.text = tag->framebuffer.type == FRAMEBUFFER_TEXT};
+	if (tag->framebuffer.type == FRAMEBUFFER_DIRECT && to->pixel_bytes >= 2 && to->pixel_bytes <= 4 &&
+		to->width >= SCREEN_MIN && to->width <= SCREEN_MAX && to->height >= SCREEN_MIN &&
+		to->height <= SCREEN_MAX && to->pitch >= to->width * to->pixel_bytes && to->pitch <= PITCH_MAX)
+		to->address = hpa(tag->framebuffer.address);
 }
 
 static void parse_rsdp(struct boot_info *info, const struct tag *tag)
@@ -120,7 +126,7 @@ static void parse_rsdp(struct boot_info *info, const struct tag *tag)
 	if (tag->type == TAG_RSDP_1 && info->rsdp_bytes > 20)
 		return;
 	info->rsdp_bytes = bytes < sizeof(info->rsdp_copy) ? bytes : sizeof(info->rsdp_copy);
-	memcpy(info->rsdp_copy, tag->data + HEADER_BYTES, info->rsdp_bytes);
+	memcpy(info->rsdp_copy, (const char *)tag + HEADER_BYTES, info->rsdp_bytes);
 }
 
 static const char *parse_tag(struct boot_info *info, const struct tag *tag)
@@ -141,26 +147,21 @@ static const char *parse_tag(struct boot_info *info, const struct tag *tag)
 
 const char *multiboot_parse(struct boot_info *info, const void *information, uint32_t bytes)
 {
-	const uint8_t *data = information;
+	const uint32_t *total = information;
 	memset(info, 0, sizeof(*info));
 	info->framebuffer.text = true; /* with a BIOS that says nothing else */
-	uint32_t total = 0;
-	if (bytes >= HEADER_BYTES)
-		memcpy(&total, data, 4);
-	if (total < HEADER_BYTES || total > bytes)
+	if (bytes < HEADER_BYTES || *total < HEADER_BYTES || *total > bytes)
 		return "the boot loader's information has an impossible length";
-	for (uint32_t at = HEADER_BYTES; at + HEADER_BYTES <= total;) {
-		struct tag tag = {.data = data + at};
-		memcpy(&tag.type, tag.data, 4);
-		memcpy(&tag.bytes, tag.data + 4, 4);
-		if (tag.bytes < HEADER_BYTES || tag.bytes > total - at)
+	for (uint32_t at = HEADER_BYTES; at + HEADER_BYTES <= *total;) {
+		const struct tag *tag = (const void *)((const char *)information + at);
+		if (tag->bytes < HEADER_BYTES || tag->bytes > *total - at)
 			return "the boot loader's information is cut off";
-		if (tag.type == TAG_END)
+		if (tag->type == TAG_END)
 			break;
-		const char *error = parse_tag(info, &tag);
+		const char *error = parse_tag(info, tag);
 		if (error)
 			return error;
-		at += (tag.bytes + 7) & ~7u;
+		at += (tag->bytes + 7) & ~7u;
 	}
 	if (info->usable_bytes == 0)
 		return "the boot loader gives no memory map";

@@ -33,33 +33,18 @@ const char *core_option(const char *key)
 	return found;
 }
 
-static bool parse_size(const char *text, uint64_t *value)
-{
-	*value = 0;
-	if (*text < '0' || *text > '9')
-		return false;
-	for (; *text >= '0' && *text <= '9'; text++) {
-		if (*value > (UINT64_MAX >> 4) / 10)
-			return false;
-		*value = *value * 10 + (uint64_t)(*text - '0');
-	}
-	unsigned shift = *text == 'K' ? 10 : *text == 'M' ? 20 : *text == 'G' ? 30 : 0;
-	if (shift != 0)
-		text++;
-	if (*text != 0 || *value > UINT64_MAX >> shift)
-		return false;
-	*value <<= shift;
-	return true;
-}
-
 uint64_t core_option_size(const char *key, uint64_t otherwise)
 {
-	const char *text = core_option(key);
-	uint64_t value;
+	const char *text = core_option(key), *end = text;
+	uint64_t value = 0;
 	if (text == NULL)
 		return otherwise;
-	if (parse_size(text, &value))
-		return value;
+	/* So many digits that G fits in. */
+	for (; *end >= '0' && *end <= '9' && value < 1u << 30; end++)
+		value = value * 10 + (uint64_t)(*end - '0');
+	unsigned shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
+	if (end > text && end[shift != 0] == 0)
+		return value << shift;
 	log_warn("%s=%s: a size is a number with K, M or G; ignored", key, text);
 	return otherwise;
 }

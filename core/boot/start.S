@@ -74,38 +74,28 @@ boot_start:
 	ljmp $SELECTOR_CORE_CODE, $PHYSICAL(boot_long)
 
 boot_refuse: /* EBP: the message */
-	mov $0xb8000, %ebx
-	mov %ebp, %ecx
-3:	mov (%ecx), %al
+	mov %ebp, %esi
+	mov $0xb8000, %edi
+1:	lodsb
 	test %al, %al
-	jz 5f
-	mov %al, (%ebx)
-	movb $0x0f, 1(%ebx)
-	add $2, %ebx
+	jz 3f
+	mov $0x0f, %ah
+	stosw
+	mov %al, %bl
 	mov $0x3fd, %edx
-	mov $100000, %ebp
-4:	in %dx, %al
+	mov $100000, %ecx
+2:	in %dx, %al
 	test $0x20, %al
-	jnz 6f
-	dec %ebp
-	jnz 4b
-6:	mov $0x3f8, %edx
-	mov (%ecx), %al
+	loopz 2b
+	mov $0x3f8, %edx
+	mov %bl, %al
 	out %al, %dx
-	inc %ecx
+	jmp 1b
+3:	hlt
 	jmp 3b
-5:	hlt
-	jmp 5b
 
 	.code64
-boot_long:
-	mov $SELECTOR_CORE_DATA, %eax
-	mov %eax, %ds
-	mov %eax, %es
-	mov %eax, %ss
-	xor %eax, %eax
-	mov %eax, %fs
-	mov %eax, %gs
+boot_long: /* nothing but CS is looked at here until core/x86/cpu.c has loaded the rest */
 	mov $boot_high, %rax
 	jmp *%rax
 boot_high:

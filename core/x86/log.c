@@ -10,52 +10,37 @@
 #include "lib/format.h"
 #include "lib/string.h"
 
-#define LINE_BYTES  256
-#define PANIC_BYTES GYRE_FRAME_DATA
+#define LINE_BYTES 256
 
 union log_memory log_memory __attribute__((aligned(PAGE_SIZE))) = {
 	.ring = {.magic = GYRE_LOG_MAGIC, .bytes = LOG_RING_BYTES - sizeof(struct gyre_log_ring)}};
 
 static struct spinlock lock = SPINLOCK_INIT;
-static bool com1, com2_frames, frames_stopped, screen;
+static bool com1, com2, screen, root_reads, panicking;
+static uint64_t panic_start; /* in the ring */
 
-static struct {
-	bool active;
-	size_t bytes;
-	char text[PANIC_BYTES];
-} panic_log;
-
-static void ring_write(const char *text, size_t bytes)
-{
-	struct gyre_log_ring *ring = &log_memory.ring;
-	for (size_t i = 0; i < bytes; i++)
-		ring->text[(ring->written + i) % ring->bytes] = text[i];
-	/* A reader that sees the new count sees the text. */
-	__atomic_store_n(&ring->written, ring->written + bytes, __ATOMIC_RELEASE);
-}
-
-static void consoles_write(const char *text, size_t bytes)
+static void consoles_write(char c)
 {
 	if (screen)
-		screen_write(text, bytes);
+		screen_write(c);
+	if (com1 && c == '\n')
+		serial_write(SERIAL_COM1, '\r');
 	if (com1)
-		serial_text(SERIAL_COM1, text, bytes);
-	if (com2_frames && !frames_stopped && !panic_log.active)
-		serial_frame(SERIAL_COM2, GYRE_FRAME_LOG, text, bytes);
+		serial_write(SERIAL_COM1, (uint8_t)c);
 }
 
 static void log_text(const char *text, size_t bytes)
 {
-	if (panic_log.active) {
-		size_t room = PANIC_BYTES - panic_log.bytes;
-		memcpy(panic_log.text + panic_log.bytes, text, bytes < room ? bytes : room);
-		panic_log.bytes += bytes < room ? bytes : room;
-	} else {
+	struct gyre_log_ring *ring = &log_memory.ring;
+	if (!panicking)
 		spin_lock(&lock);
+	for (size_t i = 0; i < bytes; i++) {
+		ring->text[(ring->written + i) % ring->bytes] = text[i];
+		consoles_write(text[i]);
 	}
-	ring_write(text, bytes);
-	consoles_write(text, bytes);
-	if (!panic_log.active)
+	/* A reader that sees the new count sees the text. */
+	__atomic_store_n(&ring->written, ring->written + bytes, __ATOMIC_RELEASE);
+	if (!panicking)
 		spin_unlock(&lock);
 }
 
@@ -85,44 +70,51 @@ LOG_FUNCTION(log_error, "error: ")
 
 void log_init(const struct boot_info *boot)
 {
-	struct gyre_log_ring *ring = &log_memory.ring;
+	const struct gyre_log_ring *ring = &log_memory.ring;
 	const char *console = core_option("console");
 	if (console == NULL)
 		console = "com1";
 	screen_init(&boot->framebuffer);
 	screen = true;
 	com1 = strcmp(console, "com1") == 0 && serial_init(SERIAL_COM1);
-	com2_frames = strcmp(console, "frames") == 0 && serial_init(SERIAL_COM2);
+	com2 = strcmp(console, "frames") == 0 && serial_init(SERIAL_COM2);
 	/* What was said before there was anybody to say it to. */
-	if (ring->written > 0 && ring->written <= ring->bytes)
-		consoles_write(ring->text, ring->written);
-	if (!com1 && !com2_frames && strcmp(console, "none") != 0)
+	for (uint64_t i = 0; i < ring->written && i < ring->bytes; i++)
+		consoles_write(ring->text[i]);
+	if (!com1 && !com2 && strcmp(console, "none") != 0)
 		log_warn("console=%s: no such console here; com1, frames and none are known", console);
 }
 
-void log_frames_stop(void)
+void log_root_reads(void)
 {
-	spin_lock(&lock);
-	frames_stopped = true;
-	spin_unlock(&lock);
+	root_reads = true;
 }
 
-void log_panic_begin(void)
+bool log_panic_begin(void)
 {
-	panic_log.active = true;
+	if (__atomic_exchange_n(&panicking, true, __ATOMIC_ACQ_REL))
+		return false;
+	panic_start = root_reads ? log_memory.ring.written : 0;
 	/* Before the consoles are there, whoever listens on COM1 is the only hope. */
-	if (!screen && !com1)
+	if (!screen)
 		com1 = serial_init(SERIAL_COM1);
+	return true;
 }
 
 void log_panic_end(void)
 {
-	static const char padding[64];
-	if (!com2_frames)
+	const struct gyre_log_ring *ring = &log_memory.ring;
+	uint64_t length = ring->written - panic_start;
+	if (length > GYRE_FRAME_DATA)
+		length = GYRE_FRAME_DATA;
+	struct gyre_frame_header header = gyre_frame_header(GYRE_FRAME_PANIC, GYRE_FRAME_MACHINE, (uint16_t)length, 0);
+	if (!com2)
 		return;
 	/* Root may have been in the middle of a frame: the reader takes what follows for its rest, so give it that. */
-	if (frames_stopped)
-		for (size_t sent = 0; sent < GYRE_FRAME_DATA; sent += sizeof(padding))
-			serial_write(SERIAL_COM2, padding, sizeof(padding));
-	serial_frame(SERIAL_COM2, GYRE_FRAME_PANIC, panic_log.text, panic_log.bytes);
+	for (unsigned i = 0; i < GYRE_FRAME_DATA; i++)
+		serial_write(SERIAL_COM2, 0);
+	for (unsigned i = 0; i < sizeof(header); i++)
+		serial_write(SERIAL_COM2, ((const uint8_t *)&header)[i]);
+	for (uint64_t i = ring->written - length; i < ring->written; i++)
+		serial_write(SERIAL_COM2, (uint8_t)ring->text[i % ring->bytes]);
 }

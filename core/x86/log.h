@@ -2,7 +2,7 @@
 /*
  * core/x86/log.h: what the core tells people: into a ring in memory, to the screen, and to a serial port as the command line has it.
  *
- *   console=com1     text on COM1 (the default)           console=frames   LOG frames on COM2, until root takes the port over
+ *   console=com1     text on COM1 (the default)     console=frames   COM2 is root's, which sends what is in the ring; a panic's text goes there
  *   console=none     the ring and the screen only
  */
 #ifndef CORE_X86_LOG_H
@@ -30,11 +30,11 @@ void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 struct boot_info;
 void log_init(const struct boot_info *boot);
 
-/* Root has the frame channel from here on. A panic takes it back. */
-void log_frames_stop(void);
+/* Root runs, and sends what is in the ring on: a panic's frame then has only what came after that. */
+void log_root_reads(void);
 
-/* For the panic alone: no lock from here on, and the text goes out as one PANIC frame at the end, too. */
-void log_panic_begin(void);
+/* For the panic alone: no lock from here on, and the text goes out as one PANIC frame at the end, too. False: it is not the first panic. */
+bool log_panic_begin(void);
 void log_panic_end(void);
 
 /* Says why and ends the machine: the core is wrong about itself. Never for a value that a caller or guest chose. core/x86/panic.c */

@@ -20,56 +20,43 @@
 #define PORT_BOCHS_END	   0x8900
 #define TEXT_BYTES	   200
 
-/* The build links these in a second pass (tools/build/symbols.py): pairs of (offset from core_image_start, offset of the name), ascending. */
+/*
+ * The build links these in a second pass (tools/build/symbols.py): pairs of (offset from core_image_start, offset of the name), ascending, with an end
+ * above all.
+ */
 struct symbol {
 	uint32_t offset, name;
 };
 extern const struct symbol core_symbol_table[] __attribute__((weak));
-extern const uint32_t core_symbol_count __attribute__((weak));
 extern const char core_symbol_names[] __attribute__((weak));
 
-static bool panicking;
-
-static const char *symbol_find(uint64_t address, uint64_t *offset)
+/* False, and nothing is printed: it is not in the core's code. */
+static bool print_address(const char *what, uint64_t address)
 {
-	if (&core_symbol_count == NULL || address < (uint64_t)core_image_start || address >= (uint64_t)core_text_end)
-		return NULL;
-	uint64_t wanted = address - (uint64_t)core_image_start;
-	const struct symbol *best = NULL;
-	for (uint32_t i = 0; i < core_symbol_count && core_symbol_table[i].offset <= wanted; i++)
-		best = &core_symbol_table[i];
-	if (best == NULL)
-		return NULL;
-	*offset = wanted - best->offset;
-	return core_symbol_names + best->name;
-}
-
-static void print_address(const char *what, uint64_t address)
-{
-	uint64_t offset;
-	const char *name = symbol_find(address, &offset);
-	if (name)
-		log_info("  %s 0x%016lx %s+0x%lx", what, address, name, offset);
-	else
-		log_info("  %s 0x%016lx", what, address);
+	const struct symbol *symbol = core_symbol_table;
+	uint64_t offset = address - (uint64_t)core_image_start;
+	if (offset >= (uint64_t)(core_text_end - core_image_start))
+		return false;
+	while (symbol[1].offset <= offset)
+		symbol++;
+	log_info("  %s 0x%016lx %s+0x%lx", what, address, core_symbol_names + symbol->name, offset - symbol->offset);
+	return true;
 }
 
 /* Frame pointers, as long as they climb within one stack of the core. */
 static void backtrace(uint64_t rip, uint64_t rbp)
 {
-	uint64_t top = (uint64_t)__builtin_frame_address(0) | (CPU_STACK_BYTES - 1);
+	/* A fault's may be on another stack than the handler. */
+	uint64_t stack = rbp >= STACKS_BASE && rbp < STACKS_BASE + STACKS_BYTES ? rbp
+										: (uint64_t)__builtin_frame_address(0);
+	uint64_t top = stack | (CPU_STACK_BYTES - 1);
 	print_address("at  ", rip);
-	/* A fault's frame pointer may be on another stack than the handler: then on that one. */
-	if (rbp >= STACKS_BASE && rbp < STACKS_BASE + STACKS_BYTES)
-		top = rbp | (CPU_STACK_BYTES - 1);
 	for (unsigned depth = 0; depth < BACKTRACE_MAX; depth++) {
-		if (rbp % 8 != 0 || rbp > top - 31 || rbp < (top & ~(uint64_t)(CPU_STACK_BYTES - 1)))
+		if (rbp % 8 != 0 || (rbp | (CPU_STACK_BYTES - 1)) != top || rbp > top - 31)
 			return;
 		uint64_t next = ((const uint64_t *)rbp)[0], from = ((const uint64_t *)rbp)[1];
-		if (from < (uint64_t)core_image_start || from >= (uint64_t)core_text_end)
-			return;
-		print_address("from", from - 1); /* within the call, not the instruction after it */
-		if (next <= rbp)
+		/* Within the call, not the instruction after it. */
+		if (!print_address("from", from - 1) || next <= rbp)
 			return;
 		rbp = next;
 	}
@@ -131,11 +118,10 @@ static _Noreturn void panic_va(
 {
 	char text[TEXT_BYTES];
 	/* The second of two, or one in the middle of another: the first has the story. */
-	if (__atomic_exchange_n(&panicking, true, __ATOMIC_ACQ_REL)) {
+	if (!log_panic_begin()) {
 		log_panic_end();
 		machine_end();
 	}
-	log_panic_begin();
 	gyre_vsnprintf(text, sizeof(text), format, arguments);
 	log_info("Gyre's core stopped on CPU %u: %s", cpu_current()->index, text);
 	if (regs)

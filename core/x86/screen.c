@@ -49,16 +49,14 @@ static void next_line(void)
 	clear_line((screen.line + 1) % screen.lines);
 }
 
-void screen_write(const char *text, size_t bytes)
+void screen_write(char c)
 {
 	if (screen.text == NULL && screen.pixels == NULL)
 		return;
-	for (; bytes > 0; bytes--, text++) {
-		if (*text == '\n' || screen.column == screen.columns)
-			next_line();
-		if (*text != '\n')
-			draw(screen.column++, screen.line, (unsigned char)*text < ' ' ? ' ' : (unsigned char)*text);
-	}
+	if (c == '\n' || screen.column == screen.columns)
+		next_line();
+	if (c != '\n')
+		draw(screen.column++, screen.line, c < ' ' ? ' ' : (unsigned char)c);
 }
 
 void screen_init(const struct boot_framebuffer *from)

@@ -4,7 +4,6 @@
  */
 #include "core/x86/console.h"
 #include "core/x86/io.h"
-#include "gyre/frame.h"
 
 #define UART_DATA	 0
 #define UART_INTERRUPTS	 1
@@ -16,8 +15,7 @@
 #define LINE_8N1	 0x03
 #define LINE_DIVISOR	 0x80
 #define STATUS_EMPTY	 0x20
-#define FIFO_BYTES	 16
-#define PATIENCE	 200000 /* polls for one FIFO: a stuck line costs a moment, not the machine */
+#define PATIENCE	 200000 /* polls: a stuck line costs a moment, not the machine */
 
 bool serial_init(uint16_t port)
 {
@@ -34,45 +32,10 @@ bool serial_init(uint16_t port)
 	return true;
 }
 
-void serial_write(uint16_t port, const void *data, size_t bytes)
+void serial_write(uint16_t port, uint8_t byte)
 {
-	const uint8_t *next = data;
-	while (bytes > 0) {
-		unsigned polls = 0;
-		while (!(io_read8(port + UART_LINE_STATUS) & STATUS_EMPTY) && polls < PATIENCE)
-			polls++;
-		for (unsigned i = 0; i < FIFO_BYTES && bytes > 0; i++, bytes--)
-			io_write8(port + UART_DATA, *next++);
-	}
-}
-
-void serial_text(uint16_t port, const char *text, size_t bytes)
-{
-	for (; bytes > 0; bytes--, text++) {
-		if (*text == '\n')
-			serial_write(port, "\r", 1);
-		serial_write(port, text, 1);
-	}
-}
-
-void serial_frame(uint16_t port, uint8_t type, const void *data, size_t bytes)
-{
-	static uint8_t sequence;
-	const uint8_t *next = data;
-	do {
-		uint16_t length = bytes < GYRE_FRAME_DATA ? bytes : GYRE_FRAME_DATA;
-		struct gyre_frame_header header = {.magic0 = GYRE_FRAME_MAGIC0,
-			.magic1 = GYRE_FRAME_MAGIC1,
-			.type = type,
-			.vm = GYRE_FRAME_MACHINE,
-			.length = length,
-			.sequence = sequence++};
-		const uint8_t *raw = (const uint8_t *)&header;
-		for (unsigned i = 0; i < 7; i++)
-			header.check ^= raw[i];
-		serial_write(port, &header, sizeof(header));
-		serial_write(port, next, length);
-		next += length;
-		bytes -= length;
-	} while (bytes > 0);
+	unsigned polls = 0;
+	while (!(io_read8(port + UART_LINE_STATUS) & STATUS_EMPTY) && polls < PATIENCE)
+		polls++;
+	io_write8(port + UART_DATA, byte);
 }

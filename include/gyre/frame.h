@@ -23,6 +23,30 @@ struct gyre_frame_header {
 };
 _Static_assert(sizeof(struct gyre_frame_header) == 8, "");
 
+static inline uint8_t gyre_frame_check(const struct gyre_frame_header *header)
+{
+	const uint8_t *byte = (const uint8_t *)header;
+	uint8_t check = 0;
+	for (unsigned i = 0; i + 1 < sizeof(*header); i++)
+		check ^= byte[i];
+	return check;
+}
+
+/* The header of a frame with that much data (at most GYRE_FRAME_DATA). */
+static inline struct gyre_frame_header gyre_frame_header(uint8_t type, uint8_t vm, uint16_t length, uint8_t sequence)
+{
+	struct gyre_frame_header header = {
+		.magic0 = GYRE_FRAME_MAGIC0,
+		.magic1 = GYRE_FRAME_MAGIC1,
+		.type = type,
+		.vm = vm,
+		.length = length,
+		.sequence = sequence,
+	};
+	header.check = gyre_frame_check(&header);
+	return header;
+}
+
 enum gyre_frame_type {
 	GYRE_FRAME_LOG = 1,	/* text, whole lines, from the core, root (vm = MACHINE) or a monitor */
 	GYRE_FRAME_CONSOLE = 2, /* bytes of a VM's serial console, both ways (the first VM's console is COM1 itself) */

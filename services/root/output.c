@@ -40,12 +40,6 @@ static int com2_take(void)
 	return 1;
 }
 
-/* Before root took COM2, the core may have sent its log there itself. */
-static int core_sent_its_log(void)
-{
-	return strstr(root.boot->command_line, "console=frames") != NULL;
-}
-
 static void log_map(void)
 {
 	uint64_t badge, pages;
@@ -62,8 +56,6 @@ void output_init(void)
 	frame_decoder_init(&out.decoder);
 	out.frames = com2_take();
 	log_map();
-	if (out.log != NULL && core_sent_its_log())
-		out.log_seen = __atomic_load_n(&out.log->written, __ATOMIC_ACQUIRE);
 }
 
 void output_no_frames(void)
@@ -123,7 +115,7 @@ void output_frame(uint8_t type, uint8_t vm, const void *head, size_t head_bytes,
 		return;
 	while (output_room() < head_bytes + bytes)
 		output_pump();
-	struct gyre_frame_header header = frame_header(type, vm, (uint16_t)(head_bytes + bytes), out.sequence++);
+	struct gyre_frame_header header = gyre_frame_header(type, vm, (uint16_t)(head_bytes + bytes), out.sequence++);
 	wait_put(&header, sizeof(header));
 	wait_put(head, head_bytes);
 	wait_put(data, bytes);

@@ -15,7 +15,7 @@ static struct frame_decoder decoder;
 
 static size_t frame_make(uint8_t *buffer, uint8_t sequence, const char *text)
 {
-	struct gyre_frame_header header = frame_header(GYRE_FRAME_LOG, 3, (uint16_t)strlen(text), sequence);
+	struct gyre_frame_header header = gyre_frame_header(GYRE_FRAME_LOG, 3, (uint16_t)strlen(text), sequence);
 	memcpy(buffer, &header, sizeof(header));
 	memcpy(buffer + sizeof(header), text, strlen(text));
 	return sizeof(header) + strlen(text);
@@ -89,9 +89,9 @@ static void a_gap_is_counted(void **state)
 static void a_length_beyond_the_limit_is_no_header(void **state)
 {
 	(void)state;
-	struct gyre_frame_header header = frame_header(1, 0, GYRE_FRAME_DATA, 0);
+	struct gyre_frame_header header = gyre_frame_header(1, 0, GYRE_FRAME_DATA, 0);
 	assert_true(frame_header_valid(&header));
-	header = frame_header(1, 0, GYRE_FRAME_DATA + 1, 0);
+	header = gyre_frame_header(1, 0, GYRE_FRAME_DATA + 1, 0);
 	assert_false(frame_header_valid(&header));
 }
 

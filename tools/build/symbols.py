@@ -3,7 +3,7 @@
 """tools/build/symbols.py CORE.elf OUT.S: the table from which the core names functions in a backtrace.
 
 core_symbol_table[] holds pairs of 32-bit numbers: a function's offset from core_image_start, ascending, and that of its name
-in core_symbol_names. core_symbol_count says how many there are."""
+in core_symbol_names. The last pair's offset is above all."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ def main():
         lines.append(f"\t.long {offset:#x}, {position}")
         names.append(name)
         position += len(name) + 1
-    lines += [".globl core_symbol_count", "core_symbol_count:", f"\t.long {len(table)}"]
+    lines.append("\t.long 0xffffffff, 0")
     lines += [".globl core_symbol_names", "core_symbol_names:"] + [f'\t.asciz "{name}"' for name in names]
     lines += [".section .note.GNU-stack, \"\", @progbits", ""]
     with open(sys.argv[2], "w", encoding="ascii") as out:

@@ -61,7 +61,7 @@ struct session {
 
 static void send_frame(struct session *session, uint8_t type, uint8_t vm, const void *data, uint16_t length)
 {
-	struct gyre_frame_header header = frame_header(type, vm, length, session->sequence++);
+	struct gyre_frame_header header = gyre_frame_header(type, vm, length, session->sequence++);
 
 	stream_add(&session->to_com2, &header, sizeof(header));
 	stream_add(&session->to_com2, data, length);

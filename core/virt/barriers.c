@@ -8,10 +8,11 @@
 #include "core/x86/regs.h"
 #include "lib/string.h"
 
-#define MSR_PRED_CMD  0x49
-#define PRED_CMD_IBPB 1
-/* Written with 0 as it is, where a barrier is only to be counted. */
-#define MSR_STAND_IN  0x17a /* MCG_STATUS */
+#define MSR_PRED_CMD   0x49
+#define MSR_FLUSH_CMD  0x10b
+/* Written in their place, where a barrier is only to be counted: what they hold, as far as the core uses it. */
+#define MSR_STAND_IN   MSR_PAT
+#define STAND_IN_VALUE ((uint32_t)CORE_PAT)
 
 struct barriers barriers = {.selector = SELECTOR_CORE_DATA};
 
@@ -36,6 +37,24 @@ static uint32_t hexadecimal(const char **text)
 	}
 }
 
+/* These want a register that the processor may not have. Forced, another one is written in its place. */
+static void missing(uint32_t bits, bool there, uint32_t *msr)
+{
+	if (there || (barriers.set & bits) == 0)
+		return;
+	if (barriers.forced) {
+		*msr = MSR_STAND_IN;
+		barriers.value = STAND_IN_VALUE;
+		return;
+	}
+	barriers.set &= ~bits;
+	/* An emulated processor guesses nothing. */
+	if (!cpu_features.hypervisor)
+		log_warn("this processor needs barriers 0x%x and has no register for them: its microcode is old, "
+			 "guests can leak",
+			bits);
+}
+
 void barriers_init(uint32_t (*of_model)(uint32_t family, uint32_t model), uint32_t heaviest)
 {
 	const char *option = core_option("barriers");
@@ -57,20 +76,11 @@ void barriers_init(uint32_t (*of_model)(uint32_t family, uint32_t model), uint32
 		barriers.set = of_model(family, model);
 	}
 	barriers.msr = MSR_PRED_CMD;
-	barriers.value = PRED_CMD_IBPB;
-	if (!processor_has_ibpb()) {
-		uint32_t ibpb = BARRIER_EXIT_IBPB | BARRIER_USER_IBPB | BARRIER_SWITCH_IBPB;
-		barriers.msr = MSR_STAND_IN;
-		barriers.value = 0;
-		/* Bochs's processors have no machine check registers: there is nothing to stand in. */
-		if ((!barriers.forced || msr_write_safe(MSR_STAND_IN, 0) < 0) && (barriers.set & ibpb) != 0) {
-			barriers.set &= ~ibpb;
-			/* An emulated processor guesses nothing. */
-			if (!cpu_features.hypervisor)
-				log_warn("this processor needs IBPB and has none: its microcode is old, guests can "
-					 "leak");
-		}
-	}
+	barriers.l1d_msr = MSR_FLUSH_CMD;
+	barriers.value = 1; /* IBPB, and L1D_FLUSH */
+	missing(BARRIER_EXIT_IBPB | BARRIER_USER_IBPB | BARRIER_SWITCH_IBPB, processor_has_ibpb(), &barriers.msr);
+	missing(BARRIER_ENTRY_L1D, cpuid(0, 0).eax >= 7 && (cpuid(7, 0).edx & 1u << 28) != 0, &barriers.l1d_msr);
+	barriers.l1d = (barriers.set & BARRIER_ENTRY_L1D) != 0;
 	barriers.before_user = (barriers.set & (BARRIER_USER_IBPB | BARRIER_EXIT_IBPB)) == BARRIER_USER_IBPB;
 	barriers.at_entry = (barriers.set & (BARRIER_EXIT_RSB | BARRIER_EXIT_IBPB | BARRIER_ENTRY_VERW)) != 0;
 	log_info("barriers: 0x%x%s", barriers.set, barriers.forced ? " (forced)" : "");

@@ -15,6 +15,7 @@
 #define BARRIER_ENTRY_VERW  0x04 /* before each entry: buffers that leak by sampling (MDS, TSA) */
 #define BARRIER_USER_IBPB   0x08 /* before the monitor runs after its guest (VMSCAPE) */
 #define BARRIER_SWITCH_IBPB 0x10 /* before another process or guest runs */
+#define BARRIER_ENTRY_L1D   0x20 /* before an entry after anything but the core's own quick answers (L1 terminal fault) */
 
 /* For the assembly. */
 #define BARRIERS_SET	  0
@@ -53,13 +54,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/x86/msr.h"
+
 struct barriers {
 	uint32_t set; /* BARRIER_ */
 	uint32_t msr; /* that IBPB is written to: PRED_CMD, or the stand-in */
 	uint32_t value;
 	uint16_t selector; /* for VERW */
-	bool before_user;  /* IBPB, where it was not done at the exit already */
-	bool at_entry;	   /* the entry code with barriers is to be used */
+	bool l1d;	   /* BARRIER_ENTRY_L1D, by a register that is there */
+	uint32_t l1d_msr;
+	bool before_user; /* IBPB, where it was not done at the exit already */
+	bool at_entry;	  /* the entry code with barriers is to be used */
 	bool forced;
 };
 extern struct barriers barriers;
@@ -75,6 +80,11 @@ static inline void barrier_before_user(void)
 {
 	if (barriers.before_user)
 		barrier_ibpb();
+}
+static inline void barrier_l1d(void)
+{
+	if (barriers.l1d)
+		msr_write(barriers.l1d_msr, barriers.value);
 }
 static inline void barrier_before_switch(void)
 {

@@ -62,6 +62,9 @@ void fetch_forget(struct fetch_cache *cache);
 uint32_t fetch_length_slow(struct fetch_cache *cache, const struct gyre_ram_window *windows,
 	const struct fetch_where *where, const struct fetch_opcode *opcode, uint8_t bytes[16]);
 
+/* Eight bytes of guest-physical memory, where the monitor has it. */
+bool fetch_physical(const struct gyre_ram_window *windows, uint64_t gpa, uint64_t *value);
+
 /*
  * Eight bytes at an offset (at most 4088) into the page, if the walk is still the same; else 0. Nothing else may be between STAC and CLAC; each access that
  * can fault has its way out.

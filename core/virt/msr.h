@@ -48,6 +48,7 @@ enum msr_answer msr_guest_write(struct vcpu *vcpu, uint32_t index, uint64_t valu
 void msr_tsc_set(struct vcpu *vcpu, uint64_t guest_tsc);
 
 /* What the hardware's registers may be given by the guest. False: #GP. */
+#define GUEST_PAT_RESET	   0x0007040600070406ull
 #define GUEST_CR0_PE	   0x1ull
 #define GUEST_CR0_ET	   0x10ull
 #define GUEST_CR0_WP	   0x10000ull
@@ -78,6 +79,8 @@ bool control_cr4(const struct gyre_vcpu_policy *policy, struct control *now, uin
 bool control_efer(const struct gyre_vcpu_policy *policy, struct control *now, uint64_t efer);
 /* Of a whole state, as a monitor sets it. */
 bool control_valid(const struct gyre_vcpu_policy *policy, const struct control *state);
+/* The bits of CR4 that this processor accepts in a guest: those whose feature it has, and that are for guests. */
+uint64_t control_cr4_of_machine(void);
 bool pat_valid(uint64_t pat);
 bool xcr0_valid(uint64_t xcr0, uint64_t allowed);
 

@@ -39,7 +39,9 @@ static bool numbers_valid(const struct gyre_vcpu_policy *policy)
 		return false;
 	if ((policy->cr0_allowed & (GUEST_CR0_PE | GUEST_CR0_PAGING)) != (GUEST_CR0_PE | GUEST_CR0_PAGING))
 		return false;
-	return (policy->reserved[0] | policy->reserved[1] | policy->reserved[2] | policy->reserved[3]) == 0;
+	if ((policy->identity_table & 4095) != 0 || policy->identity_table >> 32 != 0)
+		return false;
+	return (policy->reserved[0] | policy->reserved[1] | policy->reserved[2]) == 0;
 }
 
 /* CPUID Fn0000_0001, 0000_0007, 8000_0001, 8000_0008: what a guest that reads them will use. */

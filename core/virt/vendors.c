@@ -13,8 +13,8 @@
 #include "core/x86/log.h"
 #include "lib/string.h"
 
-extern const struct vcpu_ops svm_vcpu_ops;
-static const struct vcpu_ops *const vendors[] = {&svm_vcpu_ops};
+extern const struct vcpu_ops svm_vcpu_ops, vmx_vcpu_ops;
+static const struct vcpu_ops *const vendors[] = {&svm_vcpu_ops, &vmx_vcpu_ops};
 
 const struct vcpu_ops *vcpu_ops;
 const struct pagetable_format *virt_nested_format;
@@ -27,7 +27,7 @@ static const char *reason_text(enum gyre_virt_reason reason)
 	case GYRE_VIRT_DISABLED_BY_FIRMWARE: return "disabled by the firmware";
 	case GYRE_VIRT_NO_NESTED_PAGING: return "without nested paging, which this version needs";
 	case GYRE_VIRT_FORCED_OFF: return "forced off by the command line";
-	case GYRE_VIRT_OTHER_KIND: return "Intel VT-x, which this version does not use: it runs on AMD-V only";
+	case GYRE_VIRT_CONTRADICTS: return "there, but not as the manual has it";
 	default: return "not there";
 	}
 }
@@ -47,9 +47,6 @@ static const struct vcpu_ops *choose(void)
 		if (reason != GYRE_VIRT_NOT_THERE)
 			virt_reason = reason;
 	}
-	/* SDM vol. 2, CPUID leaf 1: VMX. */
-	if (virt_reason == GYRE_VIRT_NOT_THERE && (cpuid(1, 0).ecx & 1u << 5) != 0)
-		virt_reason = GYRE_VIRT_OTHER_KIND;
 	return NULL;
 }
 
@@ -59,7 +56,7 @@ void virt_init(struct cpu *cpu)
 	fpu_init(cpu);
 	found = choose();
 	if (found != NULL && found->cpu_enable(cpu) < 0) {
-		virt_reason = GYRE_VIRT_DISABLED_BY_FIRMWARE;
+		virt_reason = GYRE_VIRT_CONTRADICTS;
 		found = NULL;
 	}
 	if (found == NULL) {

@@ -2,6 +2,7 @@
 /*
  * core/x86/cpu.c: sets a processor up for running the core: descriptor tables, control registers, system call entry.
  */
+#include "core/sched/thread.h"
 #include "core/x86/cpu.h"
 #include "core/x86/cpu_features.h"
 #include "core/x86/entry.h"
@@ -11,12 +12,14 @@
 #include "core/x86/trap.h"
 #include "lib/string.h"
 
-#define GATE_INTERRUPT 0x8eul /* present, interrupt gate */
-#define GATE_RING3     0x60ul
-#define STUB_BYTES     16
-#define XCR0_X87_SSE   0x3ul
-#define SYSCALL_CLEARS (RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_AC)
-#define DESCRIPTOR_TSS 0x89ul
+#define GATE_INTERRUPT	0x8eul /* present, interrupt gate */
+#define GATE_RING3	0x60ul
+#define STUB_BYTES	16
+#define XCR0_X87_SSE	0x3ul
+#define SYSCALL_CLEARS	(RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_AC)
+#define DESCRIPTOR_TSS	0x89ul
+#define DESCRIPTOR_BUSY (2ul << 40)
+#define STAR		((uint64_t)(SELECTOR_SYSRET | 3) << 48 | (uint64_t)SELECTOR_CORE_CODE << 32)
 
 struct cpu boot_cpu __attribute__((aligned(64)));
 struct cpu *cpus[CPU_MAX];
@@ -28,11 +31,6 @@ extern char trap_stubs[], syscall_entry[];
 static struct {
 	uint64_t low, high;
 } idt[256] __attribute__((aligned(PAGE_SIZE)));
-
-struct table_pointer {
-	uint16_t limit;
-	uint64_t base;
-} __attribute__((packed));
 
 void cpu_catch_faults(void)
 {
@@ -115,13 +113,30 @@ static void control_registers(void)
 static void system_call(struct cpu *cpu)
 {
 	msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SCE | EFER_NXE);
-	msr_write(MSR_STAR, (uint64_t)(SELECTOR_SYSRET | 3) << 48 | (uint64_t)SELECTOR_CORE_CODE << 32);
+	msr_write(MSR_STAR, STAR);
 	msr_write(MSR_LSTAR, (uint64_t)syscall_entry);
 	msr_write(MSR_CSTAR, 0);
 	msr_write(MSR_SFMASK, SYSCALL_CLEARS);
 	msr_write(MSR_FS_BASE, 0);
 	msr_write(MSR_GS_BASE, (uint64_t)cpu);
 	msr_write(MSR_KERNEL_GS_BASE, 0);
+}
+
+void cpu_after_guest(struct cpu *cpu)
+{
+	const struct thread *thread = cpu->thread;
+	struct table_pointer gdt = {sizeof(cpu->gdt) - 1, (uint64_t)cpu->gdt};
+	bool bases = (thread->special & THREAD_SPECIAL_BASES) != 0;
+	msr_write(MSR_STAR, STAR);
+	msr_write(MSR_LSTAR, (uint64_t)syscall_entry);
+	msr_write(MSR_SFMASK, SYSCALL_CLEARS);
+	msr_write(MSR_KERNEL_GS_BASE, bases ? thread->gs_base : 0);
+	if (bases)
+		msr_write(MSR_FS_BASE, thread->fs_base);
+	__asm__ volatile("lgdt %0" : : "m"(gdt));
+	/* Also where this process has no ports: the next one may. */
+	cpu->gdt[SELECTOR_TSS / 8] &= ~DESCRIPTOR_BUSY;
+	__asm__ volatile("ltr %w0" : : "r"(SELECTOR_TSS) : "memory");
 }
 
 void cpu_init(struct cpu *cpu, uint32_t index)

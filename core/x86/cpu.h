@@ -107,6 +107,18 @@ void cpu_catch_faults(void);
 /* Descriptor tables, control registers, SYSCALL, FPU and PAT set-up of the processor that runs this; the boot tables are loaded. */
 void cpu_init(struct cpu *cpu, uint32_t index);
 
+/*
+ * After an exit of a guest for which the processor does not do it: the MSRs of SYSCALL, the segment bases of the current thread, and the limits of GDTR and
+ * of TR (for the I/O bitmap), before anything runs in ring 3.
+ */
+void cpu_after_guest(struct cpu *cpu);
+
+/* For LGDT, LIDT, SIDT. */
+struct table_pointer {
+	uint16_t limit;
+	uint64_t base;
+} __attribute__((packed));
+
 #define CPU_CONTROL_ACCESSORS(name)                                                                                    \
 	static inline uint64_t name##_read(void)                                                                       \
 	{                                                                                                              \

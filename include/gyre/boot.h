@@ -56,7 +56,7 @@ enum gyre_virt_reason {
 	GYRE_VIRT_DISABLED_BY_FIRMWARE,
 	GYRE_VIRT_NO_NESTED_PAGING,
 	GYRE_VIRT_FORCED_OFF,
-	GYRE_VIRT_OTHER_KIND /* the processor has one that this version does not use: VT-x */
+	GYRE_VIRT_CONTRADICTS, /* what the processor says of it can't be true, or it refuses to be turned on; the log has it in words */
 };
 #define GYRE_FEATURE_NEXT_RIP	   0x01u
 #define GYRE_FEATURE_DECODE_ASSIST 0x02u
@@ -65,6 +65,10 @@ enum gyre_virt_reason {
 #define GYRE_FEATURE_VIRTUAL_GIF   0x10u
 #define GYRE_FEATURE_PAUSE_FILTER  0x20u
 #define GYRE_FEATURE_TSC_SCALING   0x40u
+#define GYRE_FEATURE_UNRESTRICTED  0x80u /* guests may be in real mode, and without paging of any kind but policy.identity_table */
+#define GYRE_FEATURE_ACCESSED_DIRTY   0x100u
+#define GYRE_FEATURE_MODIFICATION_LOG 0x200u /* the processor lists pages that a guest writes to */
+#define GYRE_FEATURE_GUEST_TIMER      0x400u /* the processor ends a guest's turn by itself */
 
 struct gyre_boot_info {
 	uint32_t magic, bytes;

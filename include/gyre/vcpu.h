@@ -306,7 +306,7 @@ _Static_assert(sizeof(struct gyre_vcpu_state) <= 4096, "one page");
  * With GYRE_EXIT_FAILED the core leaves the fields of the processor's control block behind the state, as the processor numbers them and as they were
  * when it refused. It judges nothing: the monitor does (monitor/machine/entry_check.c). Where there is nothing to read field by field, kind stays 0,
  * and the state groups say it all. The monitor sets kind to 0 when it has read it.
- * detail d0: of an entry that began and failed, the exit reason, with bit 31; else the processor's error number.
+ * d0: the exit reason, with bit 31 where the entry began and failed; 0: it did not begin, and d2 is the processor's error number.
  */
 #define GYRE_DUMP_OFFSET 1536u /* in the state page */
 #define GYRE_DUMP_NONE	 0u
@@ -367,7 +367,10 @@ struct gyre_vcpu_policy {
 	uint32_t apic_timer_khz; /* rate of the undivided APIC timer; the core counts it by the TSC */
 	uint32_t tsc_khz;	 /* the guest's; must be the host's unless the host can scale: -ENOTSUP */
 	int64_t tsc_offset;	 /* guest TSC = host TSC + offset */
-	uint64_t reserved[4];	 /* 0 */
+	/* Without GYRE_FEATURE_UNRESTRICTED: guest-physical address of a page of the guest's RAM whose 1,024 words map all of 32 bits onto themselves by
+	 * 4 MiB pages (SDM vol. 3, "32-Bit Paging"): the tables of a guest that has no paging. 0 where there is no need. */
+	uint64_t identity_table;
+	uint64_t reserved[3]; /* 0 */
 	struct gyre_ram_window ram[GYRE_RAM_WINDOWS];
 };
 

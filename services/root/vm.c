@@ -223,9 +223,9 @@ static const char *no_virtualization(uint32_t reason)
 		return "virtualization is disabled by the firmware: enable it in the firmware's setup";
 	case GYRE_VIRT_NO_NESTED_PAGING: return "the processor has no nested paging: use one that has it";
 	case GYRE_VIRT_FORCED_OFF: return "virtualization is switched off by a core option: leave that out";
-	case GYRE_VIRT_OTHER_KIND:
-		return "this version of Gyre runs on AMD-V only, and the processor has Intel VT-x: use a machine with "
-		       "an AMD processor";
+	case GYRE_VIRT_CONTRADICTS:
+		return "what the processor says of its virtualization contradicts itself, or it refuses to be turned "
+		       "on: the core's log names the register; update the firmware";
 	default: return "the processor has no virtualization: use one that has it";
 	}
 }

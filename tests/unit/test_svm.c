@@ -7,7 +7,7 @@
 /* unit-sources: tests/unit/virt_fixture.c tests/unit/virt_memory.c */
 /* unit-sources: core/virt/svm/asid.c core/virt/svm/control.c core/virt/svm/events.c core/virt/svm/exit.c core/virt/svm/page.c */
 /* unit-sources: core/virt/svm/slow.c core/virt/svm/state.c core/virt/svm/vmcb.c core/virt/inject.c core/virt/msr.c core/virt/hypercall.c */
-/* unit-sources: core/virt/cpuid_table.c core/virt/fetch.c core/virt/trace.c */
+/* unit-sources: core/virt/cpuid_table.c core/virt/fetch.c core/virt/trace.c core/virt/answer.c */
 /* unit-sources: core/virt/vlapic.c core/virt/vlapic_regs.c core/virt/vlapic_bus.c core/virt/vlapic_timer.c */
 #include "tests/unit/virt_fixture.h"
 #include "core/virt/barriers.h"

@@ -3,8 +3,7 @@
  * core/virt/svm/control.c: a guest's writes to CR0, CR4 and CR8, XSETBV, and its debug registers. What the level forbids is #GP; what can't be decoded
  * here (LMSW, CLTS, an instruction that has changed since) is the monitor's.
  */
-#include "core/virt/fpu.h"
-#include "core/virt/msr.h"
+#include "core/virt/answer.h"
 #include "core/virt/svm/svm.h"
 #include "core/x86/cpu.h"
 #include "core/x86/cpu_features.h"
@@ -61,25 +60,19 @@ static bool put_control(struct svm_vcpu *v, uint32_t number, uint64_t value)
 	struct vmcb *vmcb = v->vmcb;
 	struct control now = {
 		vmcb->cr0_, vmcb->cr3_, vmcb->cr4_, vmcb->efer_ & ~EFER_SVME, (vmcb->cs_.attributes & 0x200) != 0};
+	if (!answer_control(&v->vcpu, &now, number, value))
+		return false;
 	if (number == 8) {
-		if ((value & ~15ull) != 0)
-			return false;
-		v->vcpu.lapic.tpr = (uint32_t)value << 4;
 		v->tpr_seen = (uint32_t)value;
 		vmcb_set_v_tpr(vmcb, (uint8_t)value);
-		vcpu_hazard_set(&v->vcpu, VCPU_HAZARD_EVENTS);
 		return true;
 	}
-	if (!(number == 0 ? control_cr0(&v->vcpu.policy, &now, value) : control_cr4(&v->vcpu.policy, &now, value)))
-		return false;
 	/* What these bits change about translations, the hardware would have dropped. APM vol. 2, "TLB Management". */
 	vcpu_hazard_set(&v->vcpu, VCPU_HAZARD_FLUSH);
 	vmcb_set_cr0(vmcb, now.cr0);
 	vmcb_set_efer(vmcb, now.efer | EFER_SVME);
-	if (number == 4) {
+	if (number == 4)
 		vmcb_set_cr4(vmcb, now.cr4);
-		cpuid_table_cr4(v->vcpu.cpuid, now.cr4);
-	}
 	svm_mode_changed(v);
 	return true;
 }
@@ -101,15 +94,11 @@ enum vcpu_next svm_control_write(struct svm_vcpu *v, uint32_t number)
 	return (enum vcpu_next)svm_done(v, operand.length);
 }
 
-/* The processor's own checks come first (CPL, CR4.OSXSAVE). APM vol. 4, XSETBV. */
 enum vcpu_next svm_xsetbv(struct svm_vcpu *v)
 {
-	uint64_t *gpr = v->vcpu.page->gpr;
-	uint64_t value = gpr[GYRE_RDX] << 32 | (uint32_t)v->vmcb->rax;
 	uint32_t length = svm_length(v, &FETCH_XSETBV);
-	if ((uint32_t)gpr[GYRE_RCX] != 0 || !v->vcpu.offers.xsave || !xcr0_valid(value, v->vcpu.policy.xcr0_allowed))
+	if (!answer_xsetbv(&v->vcpu, v->vmcb->rax))
 		return fault(v);
-	xcr_write(0, value); /* the guest's is in the processor while its FPU state is */
 	return (enum vcpu_next)svm_done(v, length);
 }
 
@@ -118,11 +107,7 @@ void svm_debug_load(struct svm_vcpu *v)
 {
 	if (v->vcpu.dr_loaded)
 		return;
-	__asm__ volatile("mov %0, %%db0" : : "r"(v->vcpu.dr[0]));
-	__asm__ volatile("mov %0, %%db1" : : "r"(v->vcpu.dr[1]));
-	__asm__ volatile("mov %0, %%db2" : : "r"(v->vcpu.dr[2]));
-	__asm__ volatile("mov %0, %%db3" : : "r"(v->vcpu.dr[3]));
-	v->vcpu.dr_loaded = true;
+	answer_debug_load(&v->vcpu);
 	vmcb_intercept_debug(v->vmcb, false);
 }
 
@@ -130,16 +115,11 @@ void svm_debug_unload(struct svm_vcpu *v)
 {
 	if (!v->vcpu.dr_loaded)
 		return;
-	__asm__ volatile("mov %%db0, %0" : "=r"(v->vcpu.dr[0]));
-	__asm__ volatile("mov %%db1, %0" : "=r"(v->vcpu.dr[1]));
-	__asm__ volatile("mov %%db2, %0" : "=r"(v->vcpu.dr[2]));
-	__asm__ volatile("mov %%db3, %0" : "=r"(v->vcpu.dr[3]));
-	__asm__ volatile("mov %0, %%db0; mov %0, %%db1; mov %0, %%db2; mov %0, %%db3" : : "r"(0ul));
-	v->vcpu.dr_loaded = false;
+	answer_debug_unload(&v->vcpu);
 	vmcb_intercept_debug(v->vmcb, true);
 }
 
-/* The first access: from now on they are in the processor, and the instruction runs again. Breakpoints are dead while the core runs: #VMEXIT clears DR7. */
+/* The first access: from now on they are in the processor, and the instruction runs again. */
 enum vcpu_next svm_debug_register(struct svm_vcpu *v)
 {
 	svm_debug_load(v);

@@ -3,8 +3,8 @@
  * core/virt/svm/exit.c: what an exit asks for. Called by entry.S with GIF clear; the guest's GS, TR and SYSCALL MSRs are still in the processor, and so are
  * its RBP and R12 to R15, which are not in the page yet. So nothing here uses GS, lets an interrupt in or reads those registers: what needs that is SVM_SLOW.
  */
+#include "core/virt/answer.h"
 #include "core/virt/barriers.h"
-#include "core/virt/msr.h"
 #include "core/virt/svm/svm.h"
 #include "core/virt/vm.h"
 #include "core/x86/cpu.h"
@@ -66,41 +66,22 @@ uint32_t svm_done(struct svm_vcpu *v, uint32_t length)
 	return VCPU_AGAIN;
 }
 
-/*
- * The common reason, without the rest of svm_events(): an interrupt of the local APIC for a guest that can take it now, and nothing else of any kind. The
- * same decision as inject_next() takes, on the same state. True: it is in the VMCB.
- */
-static inline bool plain_interrupt(struct svm_vcpu *v)
+static bool guest_open(const struct svm_vcpu *v)
 {
-	struct vcpu *vcpu = &v->vcpu;
-	struct vmcb *vmcb = v->vmcb;
-	int vector;
-	if (vcpu->hazard != VCPU_HAZARD_EVENTS || vcpu->unusual != 0 || vcpu->nmi_pending != 0 ||
-		vcpu->lapic.signals != 0 || vcpu->lapic.eoi_vector != 0 || (vmcb->rflags & RFLAGS_IF) == 0 ||
-		vmcb->interrupt_shadow != 0 || (vmcb->intercept_misc1_ & (VMCB_I1_VINTR | VMCB_I1_IRET)) != 0 ||
-		vmcb->v_tpr_ != v->tpr_seen || vcpu->lapic.tpr >> 4 != v->tpr_seen ||
-		(vmcb->intercept_cr_write_ & 0x100) != 0 ||
-		__atomic_load_n(&vcpu->page->extint_line, __ATOMIC_RELAXED) != 0)
-		return false;
-	vcpu_hazard_clear(vcpu, VCPU_HAZARD_EVENTS);
-	vector = vlapic_deliverable(&vcpu->lapic);
-	if (vector < 0) {
-		/* Nothing, or one that a lower TPR would let in: that is to be watched. */
-		if (vcpu->lapic.irr_words != 0)
-			vcpu_hazard_set(vcpu, VCPU_HAZARD_EVENTS);
-		return vcpu->lapic.irr_words == 0;
-	}
-	vlapic_accept(&vcpu->lapic, (uint32_t)vector);
-	vmcb->event_inject = VMCB_EVENT_VALID | (uint32_t)vector;
-	vcpu->counters->injected++;
-	return true;
+	const struct vmcb *vmcb = v->vmcb;
+	return (vmcb->rflags & RFLAGS_IF) != 0 && vmcb->interrupt_shadow == 0 &&
+	       (vmcb->intercept_misc1_ & (VMCB_I1_VINTR | VMCB_I1_IRET)) == 0 && vmcb->v_tpr_ == v->tpr_seen &&
+	       v->vcpu.lapic.tpr >> 4 == v->tpr_seen && (vmcb->intercept_cr_write_ & 0x100) == 0;
 }
 
 static __attribute__((noinline)) uint32_t finish_slow(struct svm_vcpu *v)
 {
 	struct vcpu *vcpu = &v->vcpu;
 	uint32_t next;
-	if (plain_interrupt(v))
+	int vector = answer_plain_interrupt(vcpu, guest_open(v));
+	if (vector >= 0)
+		v->vmcb->event_inject = VMCB_EVENT_VALID | (uint32_t)vector;
+	if (vector != ANSWER_NOT_PLAIN)
 		return (vcpu->hazard | vcpu->cpu->hazard) != 0 ? VCPU_DUE : VCPU_AGAIN;
 	if ((vcpu->hazard & VCPU_HAZARD_EVENTS) != 0 && (next = svm_events(v)) != VCPU_AGAIN)
 		return next;
@@ -137,33 +118,9 @@ void svm_skip_special(struct svm_vcpu *v)
 	vcpu_exception(&v->vcpu, TRAP_DEBUG);
 }
 
-/* What of leaf 0xd depends on XCR0, which the processor has as the guest set it. */
-static __attribute__((noinline)) void refresh_leaf_d(struct svm_vcpu *v)
-{
-	if (cpu_features.xsave && (v->vmcb->cr4_ & GUEST_CR4_OSXSAVE) != 0)
-		cpuid_table_xcr0(v->vcpu.cpuid, cpuid(0xd, 0).ebx);
-}
-
-/* Not by the index: a leaf with subleaves, or out of its range. */
-static __attribute__((noinline)) const struct cpuid_slot *cpuid_slow(
-	struct svm_vcpu *v, uint32_t leaf, uint32_t subleaf)
-{
-	if (leaf == 0xd)
-		refresh_leaf_d(v);
-	return cpuid_table_search(v->vcpu.cpuid, leaf, subleaf);
-}
-
 static HANDLER exit_cpuid(struct svm_vcpu *v, struct vmcb *vmcb)
 {
-	uint64_t *gpr = v->vcpu.page->gpr;
-	const struct cpuid_slot *slot = cpuid_table_index(v->vcpu.cpuid, (uint32_t)vmcb->rax);
-	if (slot == 0)
-		slot = cpuid_slow(v, (uint32_t)vmcb->rax, (uint32_t)gpr[GYRE_RCX]);
-	vmcb->rax = slot->eax;
-	gpr[GYRE_RBX] = slot->ebx;
-	gpr[GYRE_RCX] = slot->ecx;
-	gpr[GYRE_RDX] = slot->edx;
-	svm_count(v, GYRE_EXIT_CORE_CPUID);
+	answer_cpuid(&v->vcpu, &vmcb->rax);
 	return finish_done(v, vmcb, length_of(v, vmcb, 0xa20f, 0xffff, 2, &FETCH_CPUID));
 }
 
@@ -222,9 +179,7 @@ static __attribute__((noinline)) uint32_t msr_odd(
 		vmcb_set_tsc_offset(v->vmcb, v->vcpu.tsc_offset);
 		return finish_done(v, v->vmcb, length);
 	}
-	v->vcpu.counters->exits[write ? GYRE_EXIT_CORE_MSR_WRITE
-				      : GYRE_EXIT_CORE_MSR_READ]--; /* it is counted as the monitor's */
-	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_MSR, length, write, index, value);
+	return answer_msr_monitor(&v->vcpu, length, write, index, value);
 }
 
 static HANDLER exit_msr_write(struct svm_vcpu *v, struct vmcb *vmcb)
@@ -234,17 +189,12 @@ static HANDLER exit_msr_write(struct svm_vcpu *v, struct vmcb *vmcb)
 	enum msr_answer answer;
 	if (__builtin_expect(vmcb->v_tpr_ != v->tpr_seen, 0))
 		svm_tpr_from_guest(v);
-	svm_count(v, GYRE_EXIT_CORE_MSR_WRITE);
 	index = (uint32_t)v->vcpu.page->gpr[GYRE_RCX];
-	if ((index & ~0xffu) == GUEST_MSR_X2APIC)
-		answer = vlapic_msr_write(&v->vcpu.lapic, index, value) == 0 ? ANSWER_DONE : ANSWER_FAULT;
-	else if ((answer = msr_guest_write(&v->vcpu, index, value)) == ANSWER_MONITOR)
+	answer = answer_msr_write(&v->vcpu, index, value);
+	if (answer == ANSWER_MONITOR)
 		answer = hardware_msr_write(v, index, value);
 	if (__builtin_expect(answer != ANSWER_DONE, 0))
 		return msr_odd(v, answer, index, value, true, length);
-	/* Those that the processor itself holds while the guest runs. */
-	if (index == GUEST_MSR_TSC_AUX || index == GUEST_MSR_SPEC_CTRL || index == GUEST_MSR_PRED_CMD)
-		msr_write_safe(index, value);
 	return finish_done(v, vmcb, length);
 }
 
@@ -362,22 +312,15 @@ static HANDLER exit_nested_fault(struct svm_vcpu *v, struct vmcb *vmcb)
 
 static HANDLER exit_halt(struct svm_vcpu *v, struct vmcb *vmcb)
 {
-	struct vcpu *vcpu = &v->vcpu;
 	bool interrupts = (vmcb->rflags & RFLAGS_IF) != 0;
 	uint32_t next = svm_done(v, svm_length(v, &FETCH_HLT));
-	svm_count(v, GYRE_EXIT_CORE_HALT);
 	if (vmcb->v_tpr_ != v->tpr_seen)
 		svm_tpr_from_guest(v);
-	vcpu->activity = VCPU_HALTED;
-	vcpu_hazard_set(vcpu, VCPU_HAZARD_EVENTS);
+	/* The halt is the guest's whether RIP was moved or not. */
+	uint32_t halted = answer_halt(&v->vcpu, interrupts);
 	if (next != VCPU_AGAIN)
-		return next;
-	/* What is there already ends it at once; svm_events() sees that. */
-	if (inject_ends_halt(vcpu, interrupts) || vcpu->lapic.signals != 0)
-		return finish(v);
-	if (!interrupts || (vcpu->policy.flags & GYRE_POLICY_HALT_EXIT) != 0)
-		return vcpu_to_monitor(vcpu, GYRE_EXIT_HALT, 0, 0, 0, 0);
-	return finish(v);
+		return length_unknown(v);
+	return halted == VCPU_AGAIN ? finish(v) : halted;
 }
 
 /* An event was being delivered: it is delivered again, unless the exit is an exception that comes in its place (slow.c). */

@@ -2,16 +2,12 @@
 /*
  * core/virt/svm/run.c: the loop around a guest, in the host's state: what is due, entry, and what an exit left for here.
  */
+#include "core/virt/answer.h"
 #include "core/virt/left.h"
 #include "core/virt/svm/svm.h"
 #include "core/x86/cpu.h"
 #include "core/x86/entry.h"
 #include "gyre/trace.h"
-
-static bool trace_full(const struct vcpu *vcpu)
-{
-	return vcpu->trace != NULL && vcpu->trace->head - vcpu->trace->tail >= vcpu->trace->capacity;
-}
 
 /* VCPU_AGAIN, or a reason not to enter. */
 static enum vcpu_next due(struct cpu *cpu, struct svm_vcpu *v)
@@ -20,7 +16,7 @@ static enum vcpu_next due(struct cpu *cpu, struct svm_vcpu *v)
 	enum vcpu_next next;
 	if (cpu->hazard != 0)
 		return VCPU_DUE;
-	if (trace_full(vcpu))
+	if (answer_trace_full(vcpu))
 		return vcpu_to_monitor(vcpu, GYRE_EXIT_LOG_FULL, 0, 0, 0, 0);
 	if ((vcpu->hazard & VCPU_HAZARD_EVENTS) != 0 && (next = svm_events(v)) != VCPU_AGAIN)
 		return next;

@@ -73,27 +73,6 @@ static void maps_init(void)
 		msr_open(open[i]);
 }
 
-/* Bits that VMRUN accepts in a guest's CR4: those whose feature the machine has (APM vol. 2, "CR4 Register"). */
-static uint64_t cr4_of_machine(void)
-{
-	uint32_t one_ecx = cpuid(1, 0).ecx, seven_ebx = 0, seven_ecx = 0;
-	uint64_t cr4 = 0x7ff & ~0x100ull; /* VME to OSXMMEXCPT; RDPMC exits, so PCE is not for guests */
-	if (cpuid(0, 0).eax >= 7) {
-		struct cpuid_result seven = cpuid(7, 0);
-		seven_ebx = seven.ebx;
-		seven_ecx = seven.ecx;
-	}
-	cr4 |= (seven_ecx & 1u << 2) != 0 ? GUEST_CR4_UMIP : 0;
-	cr4 |= (seven_ecx & 1u << 16) != 0 ? GUEST_CR4_LA57_BIT : 0;
-	cr4 |= (seven_ebx & 1u << 0) != 0 ? 0x10000 : 0; /* FSGSBASE */
-	cr4 |= (one_ecx & 1u << 17) != 0 ? GUEST_CR4_PCIDE : 0;
-	cr4 |= cpu_features.xsave ? GUEST_CR4_OSXSAVE : 0;
-	cr4 |= (seven_ebx & 1u << 7) != 0 ? GUEST_CR4_SMEP : 0;
-	cr4 |= (seven_ebx & 1u << 20) != 0 ? GUEST_CR4_SMAP : 0;
-	cr4 |= (seven_ecx & 1u << 3) != 0 ? GUEST_CR4_PKE : 0;
-	return cr4;
-}
-
 static void read_features(void)
 {
 	struct cpuid_result svm = cpuid(0x8000000a, 0);
@@ -111,7 +90,7 @@ static void read_features(void)
 	f->errata = svm_errata_of(cpu_features.family, cpu_features.model, cpu_features.stepping);
 	f->tlb_control = (f->errata & SVM_ERRATUM_170) != 0 || f->asids < 2 ? VMCB_TLB_ALL : VMCB_TLB_NOTHING;
 	f->clean_mask = f->clean_bits ? VMCB_CLEAN_ALL : 0;
-	f->cr4 = cr4_of_machine();
+	f->cr4 = control_cr4_of_machine();
 	f->efer = EFER_SCE | EFER_LME | EFER_LMA | (cpu_features.nx ? EFER_NXE : 0) | 1u << 14; /* FFXSR */
 }
 

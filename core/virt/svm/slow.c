@@ -2,6 +2,7 @@
 /*
  * core/virt/svm/slow.c: the exits that are rare or need the host's state: all registers of the guest are in the page and the VMCB, GIF is set.
  */
+#include "core/virt/answer.h"
 #include "core/virt/svm/svm.h"
 #include "core/x86/cpu.h"
 #include "core/x86/log.h"
@@ -20,12 +21,6 @@ static enum vcpu_next inject(struct svm_vcpu *v, uint32_t vector)
 static enum vcpu_next ignore(struct svm_vcpu *v, const struct fetch_opcode *opcode)
 {
 	return (enum vcpu_next)svm_done(v, svm_length(v, opcode));
-}
-
-static bool monitor_wants(const struct svm_vcpu *v, uint32_t vector)
-{
-	const struct gyre_vcpu_policy *policy = &v->vcpu.policy;
-	return (policy->flags & GYRE_POLICY_EXCEPTION_EXIT) != 0 && (policy->exception_bitmap >> vector & 1) != 0;
 }
 
 /* Returns true when the step was ours alone. */
@@ -61,7 +56,7 @@ static enum vcpu_next debug(struct svm_vcpu *v)
 	}
 	if (ours)
 		return VCPU_AGAIN;
-	if (monitor_wants(v, TRAP_DEBUG))
+	if (answer_monitor_wants(&v->vcpu, TRAP_DEBUG))
 		return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_DEBUG, 0, TRAP_DEBUG, v->vmcb->dr6_, 0);
 	return inject(v, TRAP_DEBUG);
 }
@@ -75,11 +70,7 @@ static enum vcpu_next undefined(struct svm_vcpu *v)
 		v->vcpu.counters->hypercalls_foreign++;
 		return (enum vcpu_next)svm_hypercall(v, length);
 	}
-	if (monitor_wants(v, TRAP_INVALID_OPCODE))
-		return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_DEBUG, 0, TRAP_INVALID_OPCODE, 0, 0);
-	if ((v->vcpu.policy.flags & GYRE_POLICY_UNDEFINED_EXIT) != 0)
-		return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_UNDEFINED, 0, 0, 0, 0);
-	return inject(v, TRAP_INVALID_OPCODE);
+	return answer_undefined(&v->vcpu);
 }
 
 /* The machine's fault. What the guest alone has caused is the guest's end; what was corrected is counted; anything else stops the machine. */
@@ -103,21 +94,15 @@ static enum vcpu_next machine_fault(struct svm_vcpu *v)
 static enum vcpu_next exception(struct svm_vcpu *v, uint32_t vector)
 {
 	struct vmcb *vmcb = v->vmcb;
-	uint32_t before = v->vcpu.event & 0x700;
 	svm_count(v, GYRE_EXIT_CORE_EXCEPTION);
-	/* It came while another event was delivered. An exception gives way to it; an interrupt is delivered again first, and this one returns if it is
-	 * still due. APM vol. 2, "Intercepts and #DB, #AC during event delivery" leaves the order to software. */
-	if (v->vcpu.event != 0 && vector != TRAP_MACHINE_CHECK) {
-		if (before != GYRE_EVENT_EXCEPTION)
-			return VCPU_AGAIN;
-		v->vcpu.event = 0;
-	}
+	if (vector != TRAP_MACHINE_CHECK && answer_exception_waits(&v->vcpu))
+		return VCPU_AGAIN;
 	switch (vector) {
 	case TRAP_DEBUG: return debug(v);
 	case TRAP_INVALID_OPCODE: return undefined(v);
 	case TRAP_MACHINE_CHECK: return machine_fault(v);
 	}
-	if (monitor_wants(v, vector)) {
+	if (answer_monitor_wants(&v->vcpu, vector)) {
 		if (vector == TRAP_PAGE_FAULT)
 			vmcb_set_cr2(vmcb, vmcb->exit_info_2);
 		return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_DEBUG, 0, vector, vmcb->exit_info_1, vmcb->exit_info_2);

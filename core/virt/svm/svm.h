@@ -13,7 +13,7 @@
 #ifndef CORE_VIRT_SVM_SVM_H
 #define CORE_VIRT_SVM_SVM_H
 
-#include "core/virt/svm/asid.h"
+#include "core/virt/asid.h"
 #include "core/virt/svm/vmcb.h"
 #include "core/virt/vcpu_ops.h"
 #include "core/x86/regs.h"

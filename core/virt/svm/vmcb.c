@@ -73,7 +73,7 @@ void vmcb_init(struct vmcb *vmcb, uint64_t nested_root)
 	vmcb_set_nested_control(vmcb, 1);
 	vmcb_set_nested_cr3(vmcb, nested_root);
 	vmcb_set_efer(vmcb, EFER_SVME); /* must be set; the guest sees it clear */
-	vmcb_set_pat(vmcb, 0x0007040600070406ull);
+	vmcb_set_pat(vmcb, GUEST_PAT_RESET);
 	vmcb_set_dr6(vmcb, DR6_RESET);
 	vmcb_set_dr7(vmcb, 0x400);
 	vmcb_set_cr0(vmcb, GUEST_CR0_ET);

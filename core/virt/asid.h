@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/virt/svm/asid.h: address space identifiers of one processor. APM vol. 2, "TLB Control" and "Enabling Nested Paging". Plain code: a test models the TLB.
+ * core/virt/asid.h: address space identifiers of one processor. APM vol. 2, "TLB Control" and "Enabling Nested Paging". Plain code: a test models the TLB.
  *
  * Each guest that runs on a processor gets an ASID of the present generation. When they run out, a new generation begins with a flush of everything, and
  * all guests get new ones as they come. Translations of one guest are dropped by a flush of its ASID where the processor can do that, else by a new ASID.

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core/virt/vmx/run.c: the loop around a guest, and between the VMCS and the run page: every exit to the monitor passes here, so it is short.
+ */
+#include "core/virt/barriers.h"
+#include "core/virt/left.h"
+#include "core/virt/vm.h"
+#include "core/virt/vmx/vmx.h"
+
+#ifdef GYRE_TEST_CORE
+#include "tests/core/entry.h"
+#else
+#define test_entry(vcpu) ((void)(vcpu))
+#endif
+
+#define GUEST_RFLAGS 0x3f7fd5ull /* what a guest's RFLAGS can have: the other bits are 0, and bit 1 is 1 */
+
+/* ---- what neither an exit nor an entry switches ---- */
+static void msrs_load(struct vmx_vcpu *v)
+{
+	v->msrs_loaded = true;
+	msr_write(MSR_STAR, v->star);
+	msr_write(MSR_LSTAR, v->lstar);
+	msr_write(MSR_SFMASK, v->sfmask);
+	msr_write(MSR_KERNEL_GS_BASE, v->kernel_gs_base);
+	if (cr2_read() != v->cr2)
+		cr2_write(v->cr2);
+}
+
+/* Also TR's and GDTR's limits, which an exit leaves too large: SDM vol. 3, "Loading Host Segment and Descriptor-Table Registers". */
+static inline __attribute__((always_inline)) void host_back(struct cpu *cpu, struct vmx_vcpu *v)
+{
+	if (__builtin_expect(v->vcpu.vm->aspace.dirty != DIRTY_OFF, 0) && v->pml != NULL)
+		vmx_pml_drain(v);
+	v->msrs_loaded = false;
+	v->cr2 = cr2_read();
+	v->kernel_gs_base = msr_read(MSR_KERNEL_GS_BASE);
+	cpu_after_guest(cpu);
+}
+
+/* ---- the page ---- */
+/* SDM vol. 3, "Exit Qualification for I/O Instructions": bits 2:0 size - 1, 3 IN, 4 string, 5 REP, 31:16 the port. */
+static inline uint32_t port_of(uint64_t qualification)
+{
+	uint32_t q = (uint32_t)qualification;
+	_Static_assert(
+		GYRE_IO_IN == 1 && GYRE_IO_STRING == 0x10 >> 2 && GYRE_IO_REP == 0x20 >> 2 && GYRE_IO_SIZE(0x70) == 7,
+		"shifted into place");
+	return (q & 0xffff0000) | (q >> 3 & 1) | (q >> 2 & 0xc) | ((q & 7) + 1) << 4;
+}
+
+static inline __attribute__((always_inline)) void fill_registers(struct vmx_vcpu *v, struct gyre_vcpu_page *page)
+{
+	uint64_t blocked = vmx_read(VMCS_INTERRUPTIBILITY);
+	page->gpr[GYRE_RSP] = vmx_read(VMCS_RSP);
+	page->rip = vmx_read(VMCS_RIP);
+	page->rflags = vmx_read(VMCS_RFLAGS);
+	page->pending = 0;
+	v->vcpu.pending_seen = 0;
+	if (__builtin_expect(blocked != 0, 0)) {
+		page->interruptibility = ((blocked & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)) != 0
+							 ? GYRE_INTERRUPTIBILITY_STI
+							 : 0) |
+					 ((blocked & BLOCKED_BY_NMI) != 0 ? GYRE_INTERRUPTIBILITY_NMI : 0);
+		v->vcpu.pending_seen = page->interruptibility;
+	}
+}
+
+static void fill_rest(struct vmx_vcpu *v)
+{
+	struct vcpu *vcpu = &v->vcpu;
+	struct gyre_vcpu_page *page = vcpu->page;
+	struct control now = vmx_control(v);
+	uint32_t cs = (uint32_t)vmx_read(VMCS_CS_RIGHTS), ss = (uint32_t)vmx_read(VMCS_SS_RIGHTS);
+	if (vcpu->unusual != 0) {
+		page->event_error = vcpu->event_error;
+		page->event_length = vcpu->event_length;
+		page->event = vcpu->event;
+		if (vcpu->step && !v->step_tf)
+			page->rflags &= ~(uint64_t)RFLAGS_TF;
+	}
+	_Static_assert(GYRE_MODE_CS_L == RIGHTS_LONG >> 3 && GYRE_MODE_CS_D == RIGHTS_DEFAULT >> 3 &&
+			       GYRE_MODE_SS_D == RIGHTS_DEFAULT >> 2,
+		"shifted into place");
+	page->mode = v->mode | (cs & (RIGHTS_LONG | RIGHTS_DEFAULT)) >> 3 | (ss & RIGHTS_DEFAULT) >> 2 |
+		     (ss >> RIGHTS_DPL_SHIFT & 3) << GYRE_MODE_CPL_SHIFT;
+	page->cs_base = vmx_read(VMCS_CS_BASE);
+	page->cr0 = now.cr0;
+	page->cr2 = v->msrs_loaded ? cr2_read() : v->cr2;
+	page->cr3 = now.cr3;
+	page->cr4 = now.cr4;
+	page->insn_bytes = 0;
+}
+
+void vmx_fill(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *v = vmx_of(vcpu), *before = vmx_reach(v);
+	vmx_event_back(v);
+	fill_registers(v, vcpu->page);
+	fill_rest(v);
+	vmx_return(before);
+}
+
+/* RFLAGS as they are now. */
+static inline __attribute__((always_inline)) uint64_t take_registers(const struct gyre_vcpu_page *page)
+{
+	uint64_t rflags = (page->rflags & GUEST_RFLAGS) | 2;
+	vmx_write(VMCS_RSP, page->gpr[GYRE_RSP]);
+	vmx_write(VMCS_RIP, page->rip);
+	vmx_write(VMCS_RFLAGS, rflags);
+	return rflags;
+}
+
+/* A shadow that ends with an instruction that the monitor did; the processor wants it to fit RFLAGS. SDM vol. 3, "Checks on Guest Non-Register State". */
+static void take_rest(struct vmx_vcpu *v, bool completed, uint64_t rflags)
+{
+	struct vcpu *vcpu = &v->vcpu;
+	uint32_t wanted = __atomic_load_n(&vcpu->page->interruptibility, __ATOMIC_RELAXED);
+	uint64_t blocked = (wanted & GYRE_INTERRUPTIBILITY_NMI) != 0 ? BLOCKED_BY_NMI : 0;
+	if (!completed && (wanted & GYRE_INTERRUPTIBILITY_STI) != 0)
+		blocked |= (rflags & RFLAGS_IF) != 0 ? BLOCKED_BY_STI : BLOCKED_BY_MOV_SS;
+	vmx_write(VMCS_INTERRUPTIBILITY, blocked);
+	if (vcpu->event != 0 && GYRE_EVENT_VECTOR(vcpu->event) == TRAP_PAGE_FAULT) {
+		v->cr2 = vcpu->page->cr2;
+		cr2_write(v->cr2);
+	}
+	if (completed)
+		vmx_skip(v, 0);
+	if (vcpu->step) {
+		/* The step that was begun goes on: with what TF is now. */
+		v->step_tf = (rflags & RFLAGS_TF) != 0;
+		rflags |= RFLAGS_TF;
+		vmx_write(VMCS_RFLAGS, rflags);
+	}
+	/* With TF, a shadow's end is a trap. */
+	if ((rflags & RFLAGS_TF) != 0 && (blocked & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)) != 0)
+		vmx_write(VMCS_PENDING_DEBUG, vmx_read(VMCS_PENDING_DEBUG) | PENDING_DEBUG_BS);
+}
+
+/* ---- the loop ---- */
+/* VCPU_AGAIN, or a reason not to enter. */
+static enum vcpu_next due(struct cpu *cpu, struct vmx_vcpu *v)
+{
+	struct vcpu *vcpu = &v->vcpu;
+	enum vcpu_next next;
+	if (cpu->hazard != 0)
+		return VCPU_DUE;
+	if (answer_trace_full(vcpu))
+		return vcpu_to_monitor(vcpu, GYRE_EXIT_LOG_FULL, 0, 0, 0, 0);
+	if ((vcpu->hazard & VCPU_HAZARD_EVENTS) != 0 && (next = vmx_events(v)) != VCPU_AGAIN)
+		return next;
+	if ((vcpu->hazard & VCPU_HAZARD_FLUSH) != 0)
+		vmx_flush_now(v);
+	return (vcpu->hazard & ~VCPU_HAZARD_TRACE) != 0 ? VCPU_DUE : VCPU_AGAIN;
+}
+
+/* The processor counts the guest's time down from here, over all exits that the core answers. */
+static inline __attribute__((always_inline)) _Noreturn void enter(struct cpu *cpu, struct vmx_vcpu *v)
+{
+	if (!v->msrs_loaded)
+		msrs_load(v);
+	vmx_write(VMCS_PREEMPTION_TIMER, vmx_features.timer_ticks);
+	test_entry(&v->vcpu);
+	if (__builtin_expect(barriers.at_entry, 1)) {
+		barrier_l1d();
+		vmx_enter_barriers(cpu, v);
+	}
+	vmx_enter(cpu, v);
+}
+
+static __attribute__((noinline)) _Noreturn void run_slow(struct cpu *cpu, struct vmx_vcpu *v)
+{
+	struct vcpu *vcpu = &v->vcpu;
+	enum vcpu_next next;
+	vcpu_hold(cpu, vcpu);
+	next = due(cpu, v);
+	if (next == VCPU_MONITOR)
+		vmx_fill(vcpu);
+	if (next != VCPU_AGAIN) {
+		if (v->msrs_loaded)
+			host_back(cpu, v);
+		vcpu_left(cpu, vcpu, next);
+	}
+	/* The trace has an exit point of its own. */
+	if (v->point_traced != (vcpu->trace != NULL))
+		vmx_host_state(cpu, v);
+	if (vcpu->trace != NULL) {
+		if (!v->msrs_loaded)
+			msrs_load(v);
+		vmx_write(VMCS_PREEMPTION_TIMER, vmx_features.timer_ticks);
+		vmx_enter_traced(cpu, v);
+	}
+	enter(cpu, v);
+}
+
+static inline __attribute__((always_inline)) _Noreturn void run(struct cpu *cpu, struct vmx_vcpu *v)
+{
+	/* In this order: who takes memory away sets a hazard first, and looks at in_guest then. */
+	__atomic_store_n(&v->vcpu.in_guest, true, __ATOMIC_SEQ_CST);
+	if (__builtin_expect((v->vcpu.hazard | v->point_traced | cpu->hazard) != 0, 0))
+		run_slow(cpu, v);
+	enter(cpu, v);
+}
+
+void vmx_run(struct cpu *cpu, struct vcpu *vcpu)
+{
+	run(cpu, vmx_of(vcpu));
+}
+
+void vmx_start_any(struct cpu *cpu, struct vcpu *vcpu, uint32_t completed)
+{
+	struct vmx_vcpu *v = vmx_of(vcpu);
+	uint64_t rflags = take_registers(vcpu->page);
+	take_rest(v, completed != 0, rflags);
+	run(cpu, v);
+}
+
+void vmx_start(struct cpu *cpu, struct vcpu *vcpu, uint32_t completed)
+{
+	struct vmx_vcpu *v = vmx_of(vcpu);
+	uint64_t rflags = take_registers(vcpu->page);
+	if (completed != 0) {
+		if (__builtin_expect((rflags & (RFLAGS_TF | RFLAGS_RF)) != 0, 0))
+			vmx_start_any(cpu, vcpu, completed);
+		if (__builtin_expect(vcpu->pending_seen != 0, 0))
+			vmx_write(VMCS_INTERRUPTIBILITY, vmx_read(VMCS_INTERRUPTIBILITY) & BLOCKED_BY_NMI);
+	}
+	run(cpu, v);
+}
+
+/* Not for the monitor, at least not yet. */
+static __attribute__((noinline)) _Noreturn void left_slow(struct vmx_vcpu *v, uint32_t left)
+{
+	struct vcpu *vcpu = &v->vcpu;
+	struct cpu *cpu = vcpu->cpu;
+	enum vcpu_next next = (enum vcpu_next)left;
+	vcpu_hold(cpu, vcpu);
+	if (left == VMX_PORT) {
+		next = vcpu_to_monitor(vcpu, GYRE_EXIT_IO, 0, port_of(vmx_read(VMCS_QUALIFICATION)), 0,
+			vmx_read(VMCS_RIP) + vmx_read(VMCS_LENGTH));
+	} else if (left == VMX_FAILED) {
+		next = vmx_entry_refused(v);
+	} else if (left == VMX_SLOW) {
+		next = vmx_exit_slow(v);
+		if (vcpu->trace != NULL)
+			trace_kind(vcpu, next == VCPU_MONITOR ? vcpu->exit_kind : GYRE_EXIT_CORE_EXCEPTION);
+	}
+	/* An interrupt made the guest leave, and is taken now; or it waited for long, with a guest that lets none in. */
+	cpu_interrupt_window();
+	if (next == VCPU_DUE)
+		next = VCPU_AGAIN;
+	if (next == VCPU_AGAIN)
+		vmx_run(cpu, vcpu);
+	if (next == VCPU_MONITOR)
+		vmx_fill(vcpu);
+	host_back(cpu, v);
+	vcpu_left(cpu, vcpu, next);
+}
+
+/* All but a plain access to a port. */
+static __attribute__((noinline)) _Noreturn void left_any(struct vmx_vcpu *v, uint32_t left)
+{
+	if (__builtin_expect(left != VCPU_MONITOR, 0))
+		left_slow(v, left);
+	vmx_fill(&v->vcpu);
+	host_back(v->vcpu.cpu, v);
+	vcpu_left_to_monitor(v->vcpu.cpu, &v->vcpu, v->vcpu.exit_kind);
+}
+
+void vmx_left(struct vmx_vcpu *v, uint32_t left)
+{
+	struct gyre_vcpu_page *page = v->vcpu.page;
+	if (__builtin_expect(left != VMX_PORT || v->vcpu.unusual != 0, 0))
+		left_any(v, left);
+	fill_registers(v, page);
+	page->exit = GYRE_EXIT_IO;
+	page->d0 = port_of(vmx_read(VMCS_QUALIFICATION));
+	page->d2 = page->rip + vmx_read(VMCS_LENGTH);
+	host_back(v->vcpu.cpu, v);
+	vcpu_left_to_monitor(v->vcpu.cpu, &v->vcpu, GYRE_EXIT_IO);
+}

@@ -37,7 +37,8 @@ static struct mapping *record_for(
 			record->first_page - record->offset == request->page - request->offset &&
 			record->first_page <= request->page + request->pages &&
 			request->page <= record->first_page + record->pages) {
-			list_move_front(&aspace->records, &record->in_aspace);
+			if (aspace->records.next != &record->in_aspace)
+				list_move_front(&aspace->records, &record->in_aspace);
 			return record;
 		}
 	}

@@ -97,7 +97,6 @@ int ioports_create(struct process *owner, uint64_t first, uint64_t count, struct
 		return -GYRE_ENOMEM;
 	ioports->first = (uint32_t)first;
 	ioports->count = (uint32_t)count;
-	list_init(&ioports->grants);
 	*out = ioports;
 	return 0;
 }
@@ -124,14 +123,13 @@ static void bitmap_fill(uint8_t *bitmap, uint32_t first, uint32_t count, bool al
 
 static int grant_check(const struct process *process, const struct ioports *ioports)
 {
-	unsigned int grants = 0;
-	for (struct list *link = process->port_grants.next; link != &process->port_grants;
-		link = link->next, grants++) {
-		const struct ioports *other = container_of(link, struct ioports_grant, in_process)->ioports;
+	unsigned int granted = 0;
+	LIST_EACH (const struct ioports, other, &process->ports, in_process) {
 		if (ioports->first < other->first + other->count && other->first < ioports->first + ioports->count)
 			return -GYRE_EEXIST;
+		granted++;
 	}
-	return grants >= IOPORTS_GRANTS ? -GYRE_ENOMEM : 0;
+	return ioports->process != NULL ? -GYRE_EBUSY : granted >= IOPORTS_GRANTS ? -GYRE_ENOMEM : 0;
 }
 
 int ioports_grant(struct cpu *cpu, struct process *process, struct ioports *ioports)
@@ -139,52 +137,40 @@ int ioports_grant(struct cpu *cpu, struct process *process, struct ioports *iopo
 	int error = grant_check(process, ioports);
 	if (error < 0)
 		return error;
-	struct ioports_grant *grant = slab_alloc(&process->quota, sizeof(*grant));
-	if (grant == NULL)
-		return -GYRE_ENOMEM;
 	if (process->ioports == NULL) {
 		process->ioports = slab_alloc(&process->quota, TSS_IOPORT_BYTES);
-		if (process->ioports == NULL) {
-			slab_free(&process->quota, grant, sizeof(*grant));
+		if (process->ioports == NULL)
 			return -GYRE_ENOMEM;
-		}
 		memset(process->ioports, 0xff, TSS_IOPORT_BYTES);
 	}
-	grant->ioports = ioports;
-	grant->process = process;
-	list_push_back(&ioports->grants, &grant->in_ioports);
-	list_push_back(&process->port_grants, &grant->in_process);
+	ioports->process = process;
+	list_push_back(&process->ports, &ioports->in_process);
 	bitmap_fill(process->ioports, ioports->first, ioports->count, true);
-	switch_ports_changed(cpu, process);
+	switch_ports_changed(cpu, process, process->ioports);
 	return 0;
 }
 
-void ioports_ungrant(struct cpu *cpu, struct ioports_grant *grant)
+void ioports_ungrant(struct cpu *cpu, struct ioports *ioports)
 {
-	struct process *process = grant->process;
-	bitmap_fill(process->ioports, grant->ioports->first, grant->ioports->count, false);
-	list_remove(&grant->in_ioports);
-	list_remove(&grant->in_process);
-	slab_free(&process->quota, grant, sizeof(*grant));
-	if (list_empty(&process->port_grants)) {
-		uint8_t *bitmap = process->ioports;
+	struct process *process = ioports->process;
+	uint8_t *bitmap = process->ioports;
+	bool last = process->ports.next->next == &process->ports;
+	bitmap_fill(bitmap, ioports->first, ioports->count, false);
+	list_remove(&ioports->in_process);
+	ioports->process = NULL;
+	if (last)
 		process->ioports = NULL;
-		switch_ports_gone(cpu, process, bitmap);
+	switch_ports_changed(cpu, process, bitmap);
+	if (last)
 		slab_free(&process->quota, bitmap, TSS_IOPORT_BYTES);
-	} else {
-		switch_ports_changed(cpu, process);
-	}
 }
 
 int ioports_end(struct object *object, unsigned int *budget)
 {
 	struct ioports *ioports = container_of(object, struct ioports, object);
-	struct cpu *cpu = cpu_current();
-	while (!list_empty(&ioports->grants)) {
-		if (*budget < 20)
-			return -GYRE_EAGAIN;
-		*budget -= 20;
-		ioports_ungrant(cpu, container_of(ioports->grants.next, struct ioports_grant, in_ioports));
-	}
+	if (!budget_take(budget, 20))
+		return -GYRE_EAGAIN;
+	if (ioports->process != NULL)
+		ioports_ungrant(cpu_current(), ioports);
 	return 0;
 }

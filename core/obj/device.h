@@ -22,20 +22,14 @@ struct interrupt {
 };
 HANDLE_FIND(handle_interrupt, interrupt, GYRE_OBJECT_INTERRUPT)
 
+#define IOPORTS_GRANTS 64 /* in one process */
 struct ioports {
 	struct object object;
 	uint32_t first, count;
-	struct list grants;
+	struct process *process; /* whose threads may use them; NULL: nobody's yet */
+	struct list in_process;	 /* in process->ports */
 };
 HANDLE_FIND(handle_ioports, ioports, GYRE_OBJECT_IOPORTS)
-
-/* The ports of one object in one process; paid by the process. */
-#define IOPORTS_GRANTS 64 /* in one process */
-struct ioports_grant {
-	struct list in_ioports, in_process;
-	struct ioports *ioports;
-	struct process *process;
-};
 
 int interrupt_create(struct process *owner, uint64_t gsi, uint64_t flags, struct interrupt **out);
 int interrupt_bind(struct interrupt *interrupt, struct event *event, uint64_t bit);
@@ -43,7 +37,8 @@ int interrupt_ack(struct interrupt *interrupt); /* -GYRE_ENOENT: not bound, so i
 int interrupt_end(struct object *object, unsigned int *budget);
 int ioports_create(struct process *owner, uint64_t first, uint64_t count, struct ioports **out);
 int ioports_grant(struct cpu *cpu, struct process *process, struct ioports *ioports);
-void ioports_ungrant(struct cpu *cpu, struct ioports_grant *grant);
+/* The process is NULL again. */
+void ioports_ungrant(struct cpu *cpu, struct ioports *ioports);
 int ioports_end(struct object *object, unsigned int *budget);
 
 #endif

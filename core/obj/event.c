@@ -252,7 +252,7 @@ int event_end(struct object *object, unsigned int *budget)
 {
 	struct event *event = container_of(object, struct event, object);
 	struct cpu *cpu = cpu_current();
-	if (*budget < 8)
+	if (!budget_take(budget, 8))
 		return -GYRE_EAGAIN;
 	for (unsigned int i = 0; i < GYRE_EVENT_TIMERS; i++)
 		deadline_cancel(&event->timer[i].deadline);
@@ -270,6 +270,5 @@ int event_end(struct object *object, unsigned int *budget)
 		waiter->regs.rax = (uint64_t)-GYRE_EDEAD;
 		thread_wake(cpu, waiter);
 	}
-	*budget -= 8;
 	return 0;
 }

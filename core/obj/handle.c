@@ -107,17 +107,14 @@ void handle_remove(struct handle *handle)
 
 bool handle_table_end(struct process *process, unsigned int *budget)
 {
+	struct handle **frames = process->handles.frame;
 	for (uint32_t index = 0; index < HANDLE_FRAMES; index++) {
-		struct handle *entries = process->handles.frame[index];
-		for (uint32_t slot = 1; entries != NULL && slot < HANDLE_PER_FRAME; slot++) {
-			if (*budget == 0)
+		for (uint32_t slot = 1; frames[index] != NULL && slot < HANDLE_PER_FRAME; slot++) {
+			struct handle *handle = &frames[index][slot];
+			if (!budget_take(budget, handle->object != NULL ? 5 : 1))
 				return false;
-			(*budget)--;
-			if (entries[slot].object != NULL) {
-				*budget -= *budget > 4 ? 4 : *budget;
-				handle_remove(&entries[slot]);
-			}
-			entries = process->handles.frame[index];
+			if (handle->object != NULL)
+				handle_remove(handle);
 		}
 	}
 	return true;

@@ -61,10 +61,9 @@ int object_finish(struct object *object, struct handle *keep, unsigned int *budg
 	if (keep != NULL)
 		list_move_back(&object->handles, &keep->link);
 	while (!list_empty(&object->handles)) {
-		if (*budget < 4)
+		if (!budget_take(budget, 4))
 			return -GYRE_EAGAIN;
-		*budget -= 4;
-		handle_remove(container_of(object->handles.next, struct handle, link));
+		handle_remove(list_first(&object->handles, struct handle, link));
 	}
 	object->state = OBJECT_DEAD;
 	disown(object);

@@ -21,7 +21,7 @@ static void process_lists(struct process *process)
 	list_init(&process->objects);
 	list_init(&process->children);
 	list_init(&process->in_creator);
-	list_init(&process->port_grants);
+	list_init(&process->ports);
 	process->number = process_numbers++;
 }
 
@@ -95,11 +95,9 @@ static struct process *process_without_children(struct process *process)
 static int objects_end(struct process *process, unsigned int *budget)
 {
 	while (!list_empty(&process->objects)) {
-		if (*budget < OBJECT_STEPS)
+		if (!budget_take(budget, OBJECT_STEPS))
 			return -GYRE_EAGAIN;
-		*budget -= OBJECT_STEPS;
-		struct object *object = container_of(process->objects.next, struct object, owned);
-		int result = object_destroy(object, NULL, budget);
+		int result = object_destroy(list_first(&process->objects, struct object, owned), NULL, budget);
 		if (result < 0)
 			return result;
 	}
@@ -109,12 +107,11 @@ static int objects_end(struct process *process, unsigned int *budget)
 /* All of one that has no children any more. */
 static int process_take_apart(struct process *process, unsigned int *budget)
 {
-	struct cpu *cpu = cpu_current();
 	int result = objects_end(process, budget);
 	if (result < 0)
 		return result;
-	while (!list_empty(&process->port_grants))
-		ioports_ungrant(cpu, container_of(process->port_grants.next, struct ioports_grant, in_process));
+	while (!list_empty(&process->ports))
+		ioports_ungrant(cpu_current(), list_first(&process->ports, struct ioports, in_process));
 	if (!handle_table_end(process, budget) || !aspace_end(&process->aspace, budget))
 		return -GYRE_EAGAIN;
 	spin_lock(&process->object.owner->objects_lock);

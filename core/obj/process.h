@@ -23,8 +23,8 @@ struct process {
 	uint32_t thread_count;
 	struct list children; /* in_creator of the processes that it created */
 	struct list in_creator;
-	uint8_t *ioports;	 /* bitmap of TSS_IOPORT_BYTES, or NULL: none */
-	struct list port_grants; /* struct ioports_grant */
+	uint8_t *ioports;  /* bitmap of TSS_IOPORT_BYTES, or NULL: none */
+	struct list ports; /* struct ioports.in_process */
 };
 
 HANDLE_FIND(handle_process, process, GYRE_OBJECT_PROCESS)

@@ -39,9 +39,7 @@ static struct list *bucket_of(struct vm *vm, uint16_t port)
 
 bool vm_doorbell(struct cpu *cpu, struct vm *vm, uint16_t port, unsigned int size, uint32_t value)
 {
-	struct list *bucket = bucket_of(vm, port);
-	for (struct list *link = bucket->next; link != bucket; link = link->next) {
-		struct doorbell *doorbell = container_of(link, struct doorbell, link);
+	LIST_EACH (struct doorbell, doorbell, bucket_of(vm, port), link) {
 		if (doorbell->port != port || doorbell->size != size || (!doorbell->any && doorbell->value != value))
 			continue;
 		/* Its event may have died: then the monitor hears of the write. */
@@ -55,9 +53,7 @@ bool vm_doorbell(struct cpu *cpu, struct vm *vm, uint16_t port, unsigned int siz
 
 static struct doorbell *doorbell_find(struct vm *vm, const struct doorbell *wanted)
 {
-	struct list *bucket = bucket_of(vm, wanted->port);
-	for (struct list *link = bucket->next; link != bucket; link = link->next) {
-		struct doorbell *doorbell = container_of(link, struct doorbell, link);
+	LIST_EACH (struct doorbell, doorbell, bucket_of(vm, wanted->port), link) {
 		if (doorbell->port == wanted->port && doorbell->size == wanted->size && doorbell->any == wanted->any &&
 			doorbell->value == wanted->value)
 			return doorbell;
@@ -90,8 +86,6 @@ int vm_doorbell_set(struct vm *vm, const struct doorbell *wanted, struct event *
 	if (doorbell == NULL)
 		return -GYRE_ENOMEM;
 	*doorbell = *wanted;
-	list_init(&doorbell->link);
-	list_init(&doorbell->source.link);
 	int error = event_source_bind(&doorbell->source, event, bit);
 	if (error < 0) {
 		slab_free(&vm->object.owner->quota, doorbell, sizeof(*doorbell));
@@ -108,31 +102,21 @@ int vm_doorbell_set(struct vm *vm, const struct doorbell *wanted, struct event *
 
 /* ---- the end ---- */
 
-static int vcpus_end(struct vm *vm, unsigned int *budget)
-{
-	while (!list_empty(&vm->vcpus)) {
-		struct vcpu *vcpu = container_of(vm->vcpus.next, struct vcpu, in_vm);
-		int result = object_destroy(&vcpu->object, NULL, budget);
-		if (result < 0)
-			return result;
-	}
-	return 0;
-}
-
 int vm_end(struct object *object, unsigned int *budget)
 {
 	struct vm *vm = container_of(object, struct vm, object);
-	int result = vcpus_end(vm, budget);
-	if (result < 0)
-		return result;
+	while (!list_empty(&vm->vcpus)) {
+		int result = object_destroy(&list_first(&vm->vcpus, struct vcpu, in_vm)->object, NULL, budget);
+		if (result < 0)
+			return result;
+	}
 	for (unsigned int i = 0; i < VM_DOORBELL_BUCKETS; i++) { /* GYRE_DOORBELLS in all */
 		while (!list_empty(&vm->doorbells[i]))
-			doorbell_end(vm, container_of(vm->doorbells[i].next, struct doorbell, link));
+			doorbell_end(vm, list_first(&vm->doorbells[i], struct doorbell, link));
 	}
 	while (!list_empty(&vm->messages)) {
-		if (*budget == 0)
+		if (!budget_take(budget, 1))
 			return -GYRE_EAGAIN;
-		(*budget)--;
 		event_message_end(container_of(vm->messages.next, struct event_message, in_vm));
 	}
 	if (!aspace_end(&vm->aspace, budget))

@@ -5,7 +5,6 @@
  */
 #include "core/sched/endpoint.h"
 #include "core/obj/call.h"
-#include "core/sched/switch.h"
 
 #define COLD __attribute__((noinline, cold))
 
@@ -48,17 +47,17 @@ static inline void call_begin(struct thread *caller, struct thread *server)
 	context->top = server;
 }
 
-static inline void message_copy(struct thread *caller, struct thread *server)
+static inline void message_give(struct thread *caller, struct thread *server, uint64_t handle)
 {
 	server->regs.rax = caller->call_badge;
 	server->regs.rsi = caller->regs.rsi;
 	server->regs.rdx = caller->regs.rdx;
 	server->regs.r10 = caller->regs.r10;
 	server->regs.r8 = caller->regs.r8;
-	server->regs.r9 = 0;
+	server->regs.r9 = handle;
 }
 
-static void fault_copy(struct thread *caller, struct thread *server)
+static void fault_give(struct thread *caller, struct thread *server)
 {
 	server->regs.rax = caller->call_badge;
 	server->regs.rsi = caller->fault[0];
@@ -69,11 +68,19 @@ static void fault_copy(struct thread *caller, struct thread *server)
 }
 
 /* A copy of a handle for another process: its number there, or an error. */
-static int64_t handle_pass(struct process *from, uint64_t number, struct process *to)
+COLD static int64_t handle_pass(struct process *from, uint64_t number, struct process *to)
 {
 	struct handle *handle;
 	int error = handle_find(from, number, GYRE_OBJECT_NONE, GYRE_RIGHT_COPY, &handle);
 	return error < 0 ? error : handle_create(to, handle->object, handle->rights, handle->badge);
+}
+
+/* A call ends without an answer. */
+static void call_return(struct cpu *cpu, struct thread *caller, int64_t error)
+{
+	caller->call_kind = CALL_NONE;
+	caller->regs.rax = (uint64_t)error;
+	thread_wake(cpu, caller);
 }
 
 /* The server's answer is no more: the call ends with -GYRE_EDEAD. A fault that nobody answers ends its thread, later. */
@@ -82,15 +89,13 @@ void endpoint_call_failed(struct cpu *cpu, struct thread *caller)
 	caller->server = NULL;
 	caller->endpoint = NULL;
 	if (caller->call_kind == CALL_FAULT) {
+		caller->call_kind = CALL_NONE;
 		caller->state = THREAD_STOPPED;
 		list_move_back(&cpu->sched.failed, &caller->queue_link);
 		hazard_set(cpu, HAZARD_WORK);
 	} else {
-		caller->regs.rax = (uint64_t)-GYRE_EDEAD;
-		caller->state = caller->stop_pending ? THREAD_STOPPED : THREAD_RUNNING;
-		caller->stop_pending = false;
+		call_return(cpu, caller, -GYRE_EDEAD);
 	}
-	caller->call_kind = CALL_NONE;
 	context_refresh(cpu, caller->context);
 }
 
@@ -135,16 +140,6 @@ COLD static int call_queue(struct cpu *cpu, struct thread *caller, struct endpoi
 	return 0;
 }
 
-/* A handler that waits gets the message with a handle. */
-COLD static int call_with_handle(struct thread *caller, struct thread *handler, uint64_t *number)
-{
-	int64_t result = handle_pass(caller->process, caller->regs.r9, handler->process);
-	if (result < 0)
-		return (int)result;
-	*number = (uint64_t)result;
-	return 0;
-}
-
 void endpoint_call(struct cpu *cpu, struct thread *caller)
 {
 	struct regs *regs = &caller->regs;
@@ -157,10 +152,9 @@ void endpoint_call(struct cpu *cpu, struct thread *caller)
 		regs->rax = (uint64_t)-GYRE_EACCES;
 		return;
 	}
-	int error = 0;
+	int64_t error = 0, number = 0;
 	struct endpoint *endpoint = container_of(handle->object, struct endpoint, object);
 	struct thread *handler = endpoint->cpu[cpu->index].handler;
-	uint64_t number = 0;
 	caller->call_badge = handle->badge;
 	caller->call_kind = CALL_MESSAGE;
 	if (handler == NULL)
@@ -169,10 +163,9 @@ void endpoint_call(struct cpu *cpu, struct thread *caller)
 		error = -GYRE_EBUSY;
 	else if (handler->state != THREAD_RECEIVING)
 		error = call_queue(cpu, caller, endpoint, handler);
-	else if (regs->r9 == 0 || (error = call_with_handle(caller, handler, &number)) == 0) {
+	else if (regs->r9 == 0 || (error = number = handle_pass(caller->process, regs->r9, handler->process)) >= 0) {
 		call_begin(caller, handler);
-		message_copy(caller, handler);
-		handler->regs.r9 = number;
+		message_give(caller, handler, (uint64_t)number);
 		thread_switch_to(cpu, handler);
 		return;
 	}
@@ -188,7 +181,7 @@ bool endpoint_fault(struct cpu *cpu, struct thread *thread, struct endpoint *end
 	thread->call_badge = thread->fault_badge;
 	if (handler->state == THREAD_RECEIVING) {
 		call_begin(thread, handler);
-		fault_copy(thread, handler);
+		fault_give(thread, handler);
 		thread_switch_to(cpu, handler);
 		return true;
 	}
@@ -227,25 +220,21 @@ static inline void reply_copy(struct thread *server, struct thread *client)
 COLD static void reply_slow(struct cpu *cpu, struct thread *server)
 {
 	struct thread *client = server->client;
-	bool fault = client->call_kind == CALL_FAULT, stop = client->stop_pending;
+	bool fault = client->call_kind == CALL_FAULT;
 	struct sched_context *context = server->context;
 	call_end(server);
-	if (fault) {
-		if ((int64_t)server->regs.rsi < 0) {
-			thread_crash(cpu, client, "its fault handler gave it up");
-			return;
-		}
-	} else {
+	if (fault && (int64_t)server->regs.rsi < 0) {
+		thread_crash(cpu, client, "its fault handler gave it up");
+		return;
+	}
+	if (!fault) {
 		reply_copy(server, client);
 		if (server->regs.r9 != 0) {
 			int64_t number = handle_pass(server->process, server->regs.r9, client->process);
 			client->regs.r9 = number < 0 ? 0 : (uint64_t)number;
 		}
 	}
-	if (stop) {
-		client->stop_pending = false;
-		client->state = THREAD_STOPPED;
-	}
+	thread_wake(cpu, client); /* it may have to stop now */
 	context_refresh(cpu, context);
 }
 
@@ -262,19 +251,14 @@ static bool take_queued(struct cpu *cpu, struct thread *server, struct endpoint_
 		if (caller->call_kind == CALL_MESSAGE && caller->regs.r9 != 0)
 			number = handle_pass(caller->process, caller->regs.r9, server->process);
 		if (number < 0) {
-			caller->regs.rax = (uint64_t)number;
-			caller->call_kind = CALL_NONE;
-			caller->state = caller->stop_pending ? THREAD_STOPPED : THREAD_RUNNING;
-			caller->stop_pending = false;
-			sched_update(cpu, caller->context);
+			call_return(cpu, caller, number);
 			continue;
 		}
 		call_begin(caller, server);
 		if (caller->call_kind == CALL_FAULT)
-			fault_copy(caller, server);
+			fault_give(caller, server);
 		else
-			message_copy(caller, server);
-		server->regs.r9 = (uint64_t)number;
+			message_give(caller, server, (uint64_t)number);
 		context_refresh(cpu, caller->context);
 		return true;
 	}

@@ -42,8 +42,8 @@ static void client_gone(struct cpu *cpu, struct thread *client)
 	server->own.top = context->top;
 	context->top = client;
 	uint8_t depth = 0;
-	struct thread *thread = server;
-	for (; thread != NULL; thread = thread->state == THREAD_CALLING ? thread->server : NULL) { /* CALL_DEPTH */
+	for (struct thread *thread = server; thread != NULL; /* CALL_DEPTH */
+		thread = thread->state == THREAD_CALLING ? thread->server : NULL) {
 		thread->context = &server->own;
 		thread->depth = depth++;
 	}
@@ -132,9 +132,8 @@ int endpoint_end(struct object *object, unsigned int *budget)
 		if (handler != NULL)
 			handler_released(cpu, handler);
 		while (!list_empty(&queue->queue)) {
-			if (*budget < 4)
+			if (!budget_take(budget, 4))
 				return -GYRE_EAGAIN;
-			*budget -= 4;
 			struct thread *caller = container_of(queue->queue.next, struct thread, queue_link);
 			list_remove(&caller->queue_link);
 			endpoint_call_failed(cpu, caller);
@@ -142,9 +141,8 @@ int endpoint_end(struct object *object, unsigned int *budget)
 		list_remove(&queue->work);
 	}
 	while (!list_empty(&endpoint->fault_clients)) {
-		if (*budget == 0)
+		if (!budget_take(budget, 1))
 			return -GYRE_EAGAIN;
-		(*budget)--;
 		struct thread *thread = container_of(endpoint->fault_clients.next, struct thread, fault_link);
 		list_remove(&thread->fault_link);
 		thread->fault_endpoint = NULL;

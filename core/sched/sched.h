@@ -29,9 +29,35 @@ struct thread *sched_choose(struct cpu *cpu);
 void sched_priority_set(struct cpu *cpu, struct thread *thread, unsigned int priority, uint64_t slice, uint64_t budget,
 	uint64_t period);
 
-/* core/sched/switch.c: a process has other I/O ports than before; or none any more: the bitmap is going away. */
-void switch_ports_changed(struct cpu *cpu, struct process *process);
-void switch_ports_gone(struct cpu *cpu, struct process *process, const uint8_t *bitmap);
+/* ---- core/sched/switch.c ---- */
+
+/* What few threads have: an FPU, segment bases, I/O ports that are not in the TSS yet; and what a guest left in the processor. */
+void switch_special(struct cpu *cpu, struct thread *next);
+
+#ifdef GYRE_UNIT_TEST
+void thread_switch_to(struct cpu *cpu, struct thread *next);
+#else
+/* Makes this thread the one that the next return resumes. */
+static inline void thread_switch_to(struct cpu *cpu, struct thread *next)
+{
+	struct process *process = next->process;
+	cpu_set_regs(cpu, &next->regs);
+	cpu->thread = next;
+	const uint8_t *ports = process->ioports;
+	if (((uint64_t)cpu->vcpu | cpu->sched.special | next->special) != 0 ||
+		(ports != NULL && ports != cpu->ioports_held))
+		switch_special(cpu, next);
+	else
+		cpu->tss.ioport_offset = ports == NULL ? TSS_IOPORT_NONE : offsetof(struct tss, ioports);
+	if (process != cpu->process) {
+		cpu->process = process;
+		cr3_write(process->aspace.table.root.value);
+	}
+}
+#endif
+
+/* A process has other I/O ports than its bitmap said so far; or none any more, and the bitmap is going away. */
+void switch_ports_changed(struct cpu *cpu, struct process *process, const uint8_t *bitmap);
 
 /* Only a core for tests checks itself, and measures how long interrupts are off. */
 #ifdef GYRE_TEST_CORE

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/sched/switch.c: from one thread to another, and out of the core. With fault.c and memory_clear.c, all of core/sched, core/obj and core/mem that
+ * core/sched/switch.c: from one thread to another, and out of the core. With memory_clear.c, all of core/sched, core/obj and core/mem that
  * touches the processor itself.
  */
 #include "core/obj/process.h"
 #include "core/sched/endpoint.h"
-#include "core/sched/sched.h"
-#include "core/sched/switch.h"
 #include "core/virt/fpu.h"
 #include "core/virt/virt.h"
 #include "core/virt/vm.h"
@@ -15,6 +13,7 @@
 #include "core/x86/msr.h"
 #include "core/x86/paging.h"
 #include "core/x86/timer.h"
+#include "core/x86/trap.h"
 
 /* ---- page tables of processes ---- */
 
@@ -72,21 +71,20 @@ void switch_special(struct cpu *cpu, struct thread *next)
 	tss_ioports_set(cpu, next->process->ioports);
 }
 
-void switch_ports_changed(struct cpu *cpu, struct process *process)
+void switch_ports_changed(struct cpu *cpu, struct process *process, const uint8_t *bitmap)
 {
-	tss_ioports_forget(cpu, process->ioports);
+	tss_ioports_forget(cpu, bitmap);
 	if (cpu->thread != NULL && cpu->thread->process == process)
 		tss_ioports_set(cpu, process->ioports);
 }
 
-void switch_ports_gone(struct cpu *cpu, struct process *process, const uint8_t *bitmap)
-{
-	tss_ioports_forget(cpu, bitmap);
-	if (cpu->thread != NULL && cpu->thread->process == process)
-		tss_ioports_set(cpu, NULL);
-}
+/* ---- coming from a fault, and leaving the core ---- */
 
-/* ---- leaving the core ---- */
+void trap_from_user(struct cpu *cpu, struct regs *regs)
+{
+	off_begin(cpu);
+	fault_report(cpu, cpu->thread, regs->trap, regs->error, regs->trap == TRAP_PAGE_FAULT ? cr2_read() : 0);
+}
 
 /* Nobody can run: until somebody can. */
 static void idle(struct cpu *cpu)

@@ -121,17 +121,14 @@ void thread_crash(struct cpu *cpu, struct thread *thread, const char *why)
 {
 	const struct regs *regs = &thread->regs;
 	if (thread->essential)
-		panic_regs(regs, "root ended: %s; error %lx, address %lx", why, (unsigned long)thread->fault[1],
-			(unsigned long)thread->fault[2]);
+		panic_regs(regs, "root ended: %s; error %lx, address %lx", why, thread->fault[1], thread->fault[2]);
 	log_warn("process %u: thread %u ended: %s; error %lx, address %lx", thread->process->number, thread->number,
-		why, (unsigned long)thread->fault[1], (unsigned long)thread->fault[2]);
-	log_warn("  rip %lx rsp %lx rflags %lx rax %lx rbx %lx rcx %lx rdx %lx", (unsigned long)regs->rip,
-		(unsigned long)regs->rsp, (unsigned long)regs->rflags, (unsigned long)regs->rax,
-		(unsigned long)regs->rbx, (unsigned long)regs->rcx, (unsigned long)regs->rdx);
-	log_warn("  rsi %lx rdi %lx rbp %lx r8 %lx r9 %lx r10 %lx r11 %lx r12 %lx r13 %lx r14 %lx r15 %lx",
-		(unsigned long)regs->rsi, (unsigned long)regs->rdi, (unsigned long)regs->rbp, (unsigned long)regs->r8,
-		(unsigned long)regs->r9, (unsigned long)regs->r10, (unsigned long)regs->r11, (unsigned long)regs->r12,
-		(unsigned long)regs->r13, (unsigned long)regs->r14, (unsigned long)regs->r15);
+		why, thread->fault[1], thread->fault[2]);
+	log_warn("  rip %lx rsp %lx rflags %lx rax %lx rbx %lx rcx %lx rdx %lx", regs->rip, regs->rsp, regs->rflags,
+		regs->rax, regs->rbx, regs->rcx, regs->rdx);
+	log_warn("  rsi %lx rdi %lx rbp %lx r8 %lx r9 %lx r10 %lx r11 %lx r12 %lx r13 %lx r14 %lx r15 %lx", regs->rsi,
+		regs->rdi, regs->rbp, regs->r8, regs->r9, regs->r10, regs->r11, regs->r12, regs->r13, regs->r14,
+		regs->r15);
 	thread_kill(cpu, thread);
 }
 
@@ -158,9 +155,8 @@ int thread_end(struct object *object, unsigned int *budget)
 {
 	struct thread *thread = container_of(object, struct thread, object);
 	struct cpu *cpu = cpu_current();
-	if (*budget < 20)
+	if (!budget_take(budget, 20))
 		return -GYRE_EAGAIN;
-	*budget -= 20;
 	thread_kill(cpu, thread);
 	list_remove(&thread->fault_link);
 	if (thread->fpu_state != NULL) {

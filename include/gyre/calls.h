@@ -190,7 +190,8 @@ struct gyre_thread_registers {
  * interrupt_bind(interrupt[MANAGE], event[SIGNAL], bit) -> 0           masked on delivery, until acknowledged; unmasked by the bind
  * interrupt_ack(interrupt[WAIT]) -> 0
  * ioports_create(machine[MANAGE], first port, count) -> handle
- * ioports_grant(process[MANAGE] or 0, ioports[MANAGE]) -> 0            its threads may use IN and OUT on them; gone with the object
+ * ioports_grant(process[MANAGE] or 0, ioports[MANAGE]) -> 0            its threads may use IN and OUT on them; gone with the object or the
+ *	process. -EBUSY: another process has them; -EEXIST: it has some of them already.
  */
 #define GYRE_INTERRUPT_LEVEL 0x1u
 #define GYRE_INTERRUPT_LOW   0x2u

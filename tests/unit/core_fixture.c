@@ -47,12 +47,7 @@ void thread_switch_to(struct cpu *cpu, struct thread *next)
 	core.switches++;
 }
 
-void switch_ports_changed(struct cpu *cpu, struct process *process)
-{
-	(void)cpu;
-	(void)process;
-}
-void switch_ports_gone(struct cpu *cpu, struct process *process, const uint8_t *bitmap)
+void switch_ports_changed(struct cpu *cpu, struct process *process, const uint8_t *bitmap)
 {
 	(void)cpu;
 	(void)process;

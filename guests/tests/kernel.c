@@ -6,9 +6,11 @@
  *   triple          a fault with no interrupt table              unmapped    jumps to an address where there is nothing
  *   spin, halt      runs or halts for ever, interrupts off       echo        says each line that it hears, until "exit N"
  *   reset-kbd, reset-cf9    the two ways of a PC                  modules     says its modules and their first bytes
- *   flood N         says N KiB of text
+ *   flood N         says N KiB of text                            leaves      says all of CPUID
+ *   tasks, tasks-paging, tasks-pae      switches tasks by hardware and says what comes of it
  */
 #include <stdint.h>
+#include "guests/tests/kernel.h"
 
 #define COM1		 0x3f8
 #define DEBUG_EXIT	 0xf4
@@ -21,18 +23,6 @@ struct multiboot_module {
 	uint32_t start, end, text, reserved;
 };
 
-static inline void port_write(uint16_t port, uint8_t value)
-{
-	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static inline uint8_t port_read(uint16_t port)
-{
-	uint8_t value;
-	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
-
 static void say_byte(char c)
 {
 	while (!(port_read(COM1 + 5) & 0x20))
@@ -40,13 +30,13 @@ static void say_byte(char c)
 	port_write(COM1, (uint8_t)c);
 }
 
-static void say(const char *text)
+void say(const char *text)
 {
 	for (; *text; text++)
 		say_byte(*text);
 }
 
-static void say_number(uint32_t number)
+void say_number(uint32_t number)
 {
 	char digits[11], *digit = digits + sizeof(digits);
 
@@ -55,6 +45,13 @@ static void say_number(uint32_t number)
 		*--digit = (char)('0' + number % 10);
 	while (number /= 10);
 	say(digit);
+}
+
+void say_hex(uint32_t number, int digits)
+{
+	for (int digit = 7; digit >= 0; digit--)
+		if (digit < digits || number >> 4 * digit)
+			say_byte("0123456789abcdef"[number >> 4 * digit & 15]);
 }
 
 static int same(const char *a, const char *b)
@@ -92,6 +89,8 @@ static void debug_exit(uint32_t value)
 {
 	__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"((uint16_t)DEBUG_EXIT));
 	say("there is no debug-exit port\n");
+	/* Alone on Bochs: its ACPI's power-off. */
+	__asm__ volatile("outw %0, %1" : : "a"((uint16_t)0x2000), "Nd"((uint16_t)0xb004));
 	stop();
 }
 
@@ -163,6 +162,29 @@ static void say_cpuid(uint32_t leaf)
 	say("\n");
 }
 
+/* As tests/unit/test_level.c wants them recorded: leaf, subleaf, EAX, EBX, ECX, EDX. Leaves of one register have a line, others one for each subleaf. */
+static void say_leaves(uint32_t first)
+{
+	uint32_t a = first, b, c = 0, d, last;
+
+	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	last = a;
+	for (uint32_t leaf = first; leaf <= last && leaf < first + 0x40; leaf++) {
+		uint32_t subleaves = leaf == 4 || leaf == 0xb || leaf == 0xd ? 10 : 1;
+		for (uint32_t subleaf = 0; subleaf < subleaves; subleaf++) {
+			a = leaf, c = subleaf;
+			__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+			uint32_t word[6] = {leaf, subleaf, a, b, c, d};
+			say("leaf");
+			for (int i = 0; i < 6; i++) {
+				say(" ");
+				say_hex(word[i], 1);
+			}
+			say("\n");
+		}
+	}
+}
+
 static void flood(uint32_t kib)
 {
 	for (uint32_t i = 0; i < kib * 16; i++)
@@ -206,6 +228,13 @@ void kernel_main(uint32_t magic, const struct multiboot_info *info)
 	} else if (same("cpuid", what)) {
 		say_cpuid(0x40000000);
 		say_cpuid(0);
+		debug_exit(0);
+	} else if (same("leaves", what)) {
+		say_leaves(0);
+		say_leaves(0x80000000);
+		debug_exit(0);
+	} else if (same("tasks", what) || same("tasks-paging", what) || same("tasks-pae", what)) {
+		task_tests(same("tasks", what) ? 0 : same("tasks-paging", what) ? 1 : 2);
 		debug_exit(0);
 	} else if (same("flood", what)) {
 		flood(number_of(next_word(what)));

@@ -117,6 +117,8 @@ struct emu_exception {
 #define EMU_EVENT_SHADOW_SS  4u	 /* interrupts and debug traps stay blocked for one instruction */
 #define EMU_EVENT_MODE	     8u	 /* control registers, EFER or CS changed: mode was computed anew */
 #define EMU_EVENT_TLB	     16u /* INVLPG, a move to CR3 or the like: the caller's own translations are void */
+#define EMU_EVENT_TASK	     32u /* of emu_task_switch: the task is the new one, also if an exception follows */
+#define EMU_EVENT_TASK_TRAP  64u /* the new task's T flag is set: #DB with DR6.BT before its first instruction */
 
 /* A piece of guest RAM that may be read directly. Writes always go through emu_ops.page, so that they can be logged. */
 struct emu_window {
@@ -238,7 +240,8 @@ struct emu {
 	unsigned missing; /* EMU_STATE_ groups that are not filled in yet */
 	unsigned
 		changed; /* EMU_STATE_ groups that the instruction changed: RIP, RFLAGS and gpr[] are always to be taken back */
-	unsigned events; /* EMU_EVENT_ */
+	unsigned events;   /* EMU_EVENT_ */
+	unsigned external; /* 1 during what the program did not ask for itself: bit 0 of #TS, #NP, #SS and #GP */
 	struct emu_exception exception;
 	unsigned batch; /* iterations of a REP instruction in one step, at least 1 */
 	unsigned config;
@@ -270,6 +273,24 @@ enum emu_result emu_step(struct emu *emu);
 
 /* The same with the first bytes of the instruction given, as decode assists have them; what is missing at the end is fetched. */
 enum emu_result emu_step_bytes(struct emu *emu, const uint8_t *bytes, unsigned count);
+
+/*
+ * Task switches: monitor/emu/task.c. The processor has found the selector of a new task and checked who may go there; nothing has changed.
+ * EMU_DONE, or EMU_EXCEPTION, which is the old task's, at RIP, unless events has EMU_EVENT_TASK: then all of the state is the new task's, and
+ * so is the exception. The caller clears the local breakpoints of DR7. EMU_RETRY: nothing has changed, and the code may have.
+ */
+enum emu_task_source { EMU_TASK_CALL, EMU_TASK_IRET, EMU_TASK_JUMP, EMU_TASK_GATE };
+struct emu_task {
+	uint8_t source;
+	bool software; /* a gate: by INT n, INT3, INTO or INT1 at RIP, which goes on behind it; other events where they are. Set where that turns out */
+	bool external; /* a gate: not asked for by the program, as INT n, INT3 and INTO are */
+	bool has_error;
+	uint16_t selector;
+	uint8_t vector; /* a gate, by an event that is no software's */
+	uint8_t length; /* of the instruction at RIP, where there is one; 0: not known */
+	uint32_t error; /* pushed on the new stack */
+};
+enum emu_result emu_task_switch(struct emu *emu, struct emu_task *task);
 
 /* Decode the instruction in bytes. Of count, at most 15 are used. config: EMU_CONFIG_INTEL matters. */
 enum emu_decoded emu_decode(

@@ -59,6 +59,7 @@ enum {
 	VECTOR_BR = 5,
 	VECTOR_UD = 6,
 	VECTOR_NM = 7,
+	VECTOR_DF = 8,
 	VECTOR_TS = 10,
 	VECTOR_NP = 11,
 	VECTOR_SS = 12,
@@ -353,6 +354,22 @@ static inline void stack_commit(struct emu *emu, unsigned width, uint64_t pointe
 
 /* Set next_rip after the checks of a near transfer. */
 enum emu_result branch_near(struct emu *emu, unsigned size, uint64_t target);
+
+/* Descriptors: exec_segment.c. What cannot be used is the exception vector with the selector; what is absent has exceptions of its own. */
+enum emu_result selector_fault(struct emu *emu, unsigned vector, unsigned selector);
+/* The descriptor of a selector that is not null. */
+enum emu_result descriptor_read(
+	struct emu *emu, unsigned vector, unsigned selector, uint64_t *descriptor, struct emu_segment *segment);
+/* A stack segment for this privilege. */
+enum emu_result prepare_stack(
+	struct emu *emu, unsigned vector, unsigned selector, unsigned cpl, bool to_long, struct emu_segment *s);
+/* DS, ES, FS, GS, for the privilege of now. */
+enum emu_result prepare_data(struct emu *emu, unsigned vector, unsigned selector, struct emu_segment *s);
+/* CS for RET, IRET and new tasks: the selector's RPL is the privilege afterwards, and not more than that of now. */
+enum emu_result prepare_return_code(struct emu *emu, unsigned vector, unsigned selector, struct emu_segment *s);
+
+/* Fetches and decodes what is at CS:RIP into emu->decoded. */
+enum emu_result decode_at_rip(struct emu *emu);
 
 /* Whether ports size bytes from port may be used: IOPL, else the bitmap in the task state segment. */
 enum emu_result port_allowed(struct emu *emu, unsigned port, unsigned size);

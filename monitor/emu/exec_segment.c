@@ -4,7 +4,7 @@
  *
  * Protected mode as in SDM vol. 2 (MOV, JMP, CALL, RET, IRET) and vol. 3, chapter "Protection": code segments of the same privilege, and
  * returns to less privilege. Gates, task switches and returns to virtual-8086 mode are unsupported. New segments are made in copies, and
- * taken over when nothing can fail any more.
+ * taken over when nothing can fail any more. What a task switch (task.c) checks is the same; only the exception is another, so the functions take it.
  */
 #include "monitor/emu/exec.h"
 
@@ -38,14 +38,13 @@ static bool is_code(const struct emu_segment *s)
 	return (s->attributes & (EMU_SEG_S | EMU_SEG_CODE)) == (EMU_SEG_S | EMU_SEG_CODE);
 }
 
-static enum emu_result selector_fault(struct emu *emu, unsigned vector, unsigned selector)
+enum emu_result selector_fault(struct emu *emu, unsigned vector, unsigned selector)
 {
 	return emu_fault_code(emu, vector, selector & 0xfffc);
 }
 
-/* The descriptor of a selector that is not null. */
-static enum emu_result descriptor_read(
-	struct emu *emu, unsigned selector, uint64_t *descriptor, struct emu_segment *segment)
+enum emu_result descriptor_read(
+	struct emu *emu, unsigned vector, unsigned selector, uint64_t *descriptor, struct emu_segment *segment)
 {
 	uint64_t base, limit;
 	struct emu_ref ref;
@@ -54,7 +53,7 @@ static enum emu_result descriptor_read(
 	base = selector & 4 ? emu->cpu.ldtr.base : emu->cpu.gdtr.base;
 	limit = selector & 4 ? emu->cpu.ldtr.limit : emu->cpu.gdtr.limit;
 	if ((selector & 4 && !(emu->cpu.ldtr.attributes & EMU_SEG_P)) || (selector | 7) > limit)
-		return selector_fault(emu, VECTOR_GP, selector);
+		return selector_fault(emu, vector, selector);
 	base += selector & 0xfff8;
 	if (!(emu->cpu.efer & EFER_LMA))
 		base = (uint32_t)base;
@@ -81,31 +80,29 @@ static enum emu_result descriptor_accessed(
 	return EMU_DONE;
 }
 
-/* A stack segment for this privilege. */
-static enum emu_result prepare_stack(
-	struct emu *emu, unsigned selector, unsigned cpl, bool to_long, struct emu_segment *s)
+enum emu_result prepare_stack(
+	struct emu *emu, unsigned vector, unsigned selector, unsigned cpl, bool to_long, struct emu_segment *s)
 {
 	uint64_t descriptor;
 
 	if ((selector & 0xfffc) == 0) {
 		if (!to_long || cpl == 3 || (selector & 3) != cpl)
-			return emu_fault_code(emu, VECTOR_GP, 0);
+			return emu_fault_code(emu, vector, 0);
 		*s = (struct emu_segment){
 			.selector = (uint16_t)selector, .attributes = (uint16_t)(cpl << EMU_SEG_DPL_SHIFT)};
 		return EMU_DONE;
 	}
-	TRY(descriptor_read(emu, selector, &descriptor, s));
+	TRY(descriptor_read(emu, vector, selector, &descriptor, s));
 	if ((selector & 3) != cpl ||
 		(s->attributes & (EMU_SEG_S | EMU_SEG_CODE | EMU_SEG_WRITE)) != (EMU_SEG_S | EMU_SEG_WRITE) ||
 		dpl(s) != cpl)
-		return selector_fault(emu, VECTOR_GP, selector);
+		return selector_fault(emu, vector, selector);
 	if (!(s->attributes & EMU_SEG_P))
 		return selector_fault(emu, VECTOR_SS, selector);
 	return descriptor_accessed(emu, selector, descriptor, s);
 }
 
-/* DS, ES, FS, GS. */
-static enum emu_result prepare_data(struct emu *emu, unsigned selector, struct emu_segment *s)
+enum emu_result prepare_data(struct emu *emu, unsigned vector, unsigned selector, struct emu_segment *s)
 {
 	unsigned cpl = emu->cpu.cpl;
 	uint64_t descriptor;
@@ -114,12 +111,12 @@ static enum emu_result prepare_data(struct emu *emu, unsigned selector, struct e
 		*s = (struct emu_segment){.selector = (uint16_t)selector};
 		return EMU_DONE;
 	}
-	TRY(descriptor_read(emu, selector, &descriptor, s));
+	TRY(descriptor_read(emu, vector, selector, &descriptor, s));
 	if (!(s->attributes & EMU_SEG_S) || (is_code(s) && !(s->attributes & EMU_SEG_WRITE)))
-		return selector_fault(emu, VECTOR_GP, selector);
+		return selector_fault(emu, vector, selector);
 	/* Conforming code may be read from every privilege. */
 	if (!(is_code(s) && s->attributes & EMU_SEG_EXPAND) && ((selector & 3) > dpl(s) || cpl > dpl(s)))
-		return selector_fault(emu, VECTOR_GP, selector);
+		return selector_fault(emu, vector, selector);
 	if (!(s->attributes & EMU_SEG_P))
 		return selector_fault(emu, VECTOR_NP, selector);
 	return descriptor_accessed(emu, selector, descriptor, s);
@@ -135,8 +132,8 @@ static enum emu_result prepare_segment(struct emu *emu, unsigned number, unsigne
 		return EMU_DONE;
 	}
 	if (number == EMU_SS)
-		return prepare_stack(emu, selector, emu->cpu.cpl, is_long(emu), s);
-	return prepare_data(emu, selector, s);
+		return prepare_stack(emu, VECTOR_GP, selector, emu->cpu.cpl, is_long(emu), s);
+	return prepare_data(emu, VECTOR_GP, selector, s);
 }
 
 static void segment_commit(struct emu *emu, unsigned number, const struct emu_segment *s)
@@ -253,7 +250,7 @@ static enum emu_result prepare_code(struct emu *emu, unsigned selector, struct e
 		return prepare_segment(emu, EMU_CS, selector, s);
 	if ((selector & 0xfffc) == 0)
 		return emu_fault_code(emu, VECTOR_GP, 0);
-	TRY(descriptor_read(emu, selector, &descriptor, s));
+	TRY(descriptor_read(emu, VECTOR_GP, selector, &descriptor, s));
 	if (!(s->attributes & EMU_SEG_S)) {
 		unsigned type = s->attributes & EMU_SEG_TYPE;
 		bool gate = emu->cpu.efer & EFER_LMA ? type == 12
@@ -318,8 +315,7 @@ enum emu_result exec_callfar(struct emu *emu, const struct emu_insn *insn)
 	return EMU_DONE;
 }
 
-/* CS for RET and IRET: the selector's RPL is the privilege afterwards. */
-static enum emu_result prepare_return_code(struct emu *emu, unsigned selector, struct emu_segment *s)
+enum emu_result prepare_return_code(struct emu *emu, unsigned vector, unsigned selector, struct emu_segment *s)
 {
 	unsigned rpl = selector & 3;
 	uint64_t descriptor;
@@ -327,12 +323,12 @@ static enum emu_result prepare_return_code(struct emu *emu, unsigned selector, s
 	if (is_real(emu))
 		return prepare_segment(emu, EMU_CS, selector, s);
 	if ((selector & 0xfffc) == 0)
-		return emu_fault_code(emu, VECTOR_GP, 0);
-	TRY(descriptor_read(emu, selector, &descriptor, s));
+		return emu_fault_code(emu, vector, 0);
+	TRY(descriptor_read(emu, vector, selector, &descriptor, s));
 	if (!is_code(s) || rpl < emu->cpu.cpl || (s->attributes & EMU_SEG_EXPAND ? dpl(s) > rpl : dpl(s) != rpl))
-		return selector_fault(emu, VECTOR_GP, selector);
+		return selector_fault(emu, vector, selector);
 	if (emu->cpu.efer & EFER_LMA && (s->attributes & (EMU_SEG_L | EMU_SEG_DB)) == (EMU_SEG_L | EMU_SEG_DB))
-		return selector_fault(emu, VECTOR_GP, selector);
+		return selector_fault(emu, vector, selector);
 	if (!(s->attributes & EMU_SEG_P))
 		return selector_fault(emu, VECTOR_NP, selector);
 	return descriptor_accessed(emu, selector, descriptor, s);
@@ -367,7 +363,7 @@ static enum emu_result return_to(struct emu *emu, unsigned size, unsigned width,
 	if (outer || with_stack) {
 		TRY(stack_pop(emu, width, &pointer, size, &new_pointer));
 		TRY(stack_pop(emu, width, &pointer, size, &selector));
-		TRY(prepare_stack(emu, (unsigned)selector & 0xffff, cpl, to_long, &ss));
+		TRY(prepare_stack(emu, VECTOR_GP, (unsigned)selector & 0xffff, cpl, to_long, &ss));
 	} else {
 		ss = emu->cpu.seg[EMU_SS];
 	}
@@ -400,7 +396,7 @@ enum emu_result exec_retfar(struct emu *emu, const struct emu_insn *insn)
 	TRY(emu_need(emu, EMU_STATE_SEGMENTS));
 	TRY(stack_pop(emu, width, &pointer, insn->size, &offset));
 	TRY(stack_pop(emu, width, &pointer, insn->size, &selector));
-	TRY(prepare_return_code(emu, (unsigned)selector & 0xffff, &cs));
+	TRY(prepare_return_code(emu, VECTOR_GP, (unsigned)selector & 0xffff, &cs));
 	return return_to(emu, insn->size, width, pointer, release, false, &cs, offset);
 }
 
@@ -421,7 +417,7 @@ enum emu_result exec_iret(struct emu *emu, const struct emu_insn *insn)
 	TRY(stack_pop(emu, width, &pointer, insn->size, &flags));
 	if (!is_real(emu) && insn->size == 4 && flags & FLAG_VM && cpl == 0 && !(emu->cpu.efer & EFER_LMA))
 		return EMU_UNSUPPORTED;
-	TRY(prepare_return_code(emu, (unsigned)selector & 0xffff, &cs));
+	TRY(prepare_return_code(emu, VECTOR_GP, (unsigned)selector & 0xffff, &cs));
 	TRY(return_to(emu, insn->size, width, pointer, 0, is_long(emu), &cs, offset));
 	if (cpl == 0)
 		mask |= FLAG_IOPL;

@@ -15,6 +15,9 @@ enum emu_result emu_fault(struct emu *emu, unsigned vector)
 
 enum emu_result emu_fault_code(struct emu *emu, unsigned vector, unsigned code)
 {
+	/* The four that are about selectors say whether the program itself was the cause. */
+	if (vector >= VECTOR_TS && vector <= VECTOR_GP)
+		code |= emu->external;
 	emu->exception = (struct emu_exception){
 		.vector = (uint8_t)vector, .has_error = emu->cpu.mode != EMU_MODE_REAL, .error = code};
 	if (!emu->exception.has_error)

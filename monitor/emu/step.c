@@ -106,8 +106,8 @@ static inline __attribute__((always_inline)) enum emu_result execute(struct emu 
 	return result;
 }
 
-/* Decode what has been fetched, fetch on while it is not enough, then execute. */
-static __attribute__((noinline)) enum emu_result decode_and_execute(struct emu *emu)
+/* Decode what has been fetched, fetch on while it is not enough. */
+static enum emu_result decode_fetched(struct emu *emu)
 {
 	struct emu_cpu *cpu = &emu->cpu;
 
@@ -117,7 +117,7 @@ static __attribute__((noinline)) enum emu_result decode_and_execute(struct emu *
 
 		emu->insn = &emu->decoded;
 		switch (emu_decode_buffer(cpu->mode, emu->config, emu->code, emu->fetched, &emu->decoded)) {
-		case EMU_DECODE_OK: return execute(emu, &emu->decoded);
+		case EMU_DECODE_OK: return EMU_DONE;
 		case EMU_DECODE_INVALID: return emu_fault(emu, VECTOR_UD);
 		case EMU_DECODE_LONG: return emu_fault_code(emu, VECTOR_GP, 0);
 		case EMU_DECODE_MORE: break;
@@ -129,6 +129,19 @@ static __attribute__((noinline)) enum emu_result decode_and_execute(struct emu *
 		emu->fetched += got;
 	}
 	return EMU_UNSUPPORTED;
+}
+
+static __attribute__((noinline)) enum emu_result decode_and_execute(struct emu *emu)
+{
+	TRY(decode_fetched(emu));
+	return execute(emu, &emu->decoded);
+}
+
+enum emu_result decode_at_rip(struct emu *emu)
+{
+	emu->fetched = 0;
+	TRY(fetch(emu, emu->cpu.rip, emu->code, EMU_INSN_MAX, &emu->fetched));
+	return decode_fetched(emu);
 }
 
 /* All 15 bytes are there: by the slots, or decoded into them. */

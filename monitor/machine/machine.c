@@ -384,8 +384,7 @@ static void other_exit(struct machine *machine, int exit)
 	case GYRE_EXIT_UNDEFINED: processor_inject(machine, 6, -1); return;
 	case GYRE_EXIT_CONTROL: emulate(machine); return;
 	case GYRE_EXIT_INSTRUCTION: instruction_exit(machine); return;
-	case GYRE_EXIT_TASK_SWITCH:
-		machine_crash(machine, "it switches tasks by hardware, which this version does not do");
+	case GYRE_EXIT_TASK_SWITCH: task_exit(machine); return;
 	case GYRE_EXIT_APIC:
 	case GYRE_EXIT_SIPI:
 	case GYRE_EXIT_NONE: return;

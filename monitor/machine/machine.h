@@ -132,5 +132,11 @@ void emulator_init(struct machine *machine);
 unsigned emulator_length(struct machine *machine);
 /* Executes the instruction at RIP in software. */
 void emulate(struct machine *machine);
+/* The page's state to the emulator, and groups that it changed back to the processor: 0, or negative where they are not possible. */
+void emulator_load(struct machine *machine);
+int emulator_store_groups(struct machine *machine);
+
+/* ---- task.c: GYRE_EXIT_TASK_SWITCH ---- */
+void task_exit(struct machine *machine);
 
 #endif

@@ -183,7 +183,7 @@ void emulator_init(struct machine *machine)
 }
 
 /* What the page knows. In long mode EFER's other bits do not matter to what is emulated; else it is asked for. */
-static void emulator_load(struct machine *machine)
+void emulator_load(struct machine *machine)
 {
 	struct emu_cpu *cpu = &machine->emu.cpu;
 	const struct gyre_vcpu_page *page = machine->vcpu.page;
@@ -207,7 +207,7 @@ static void emulator_load(struct machine *machine)
 }
 
 /* Groups that the instruction changed go back to the processor. The rest of each group is as it is: it is read first. */
-static int emulator_store_groups(struct machine *machine)
+int emulator_store_groups(struct machine *machine)
 {
 	struct emu *emu = &machine->emu;
 	struct gyre_vcpu_state *state = machine->vcpu.state;

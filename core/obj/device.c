@@ -10,36 +10,32 @@
 
 /* ---- interrupts ---- */
 
-static void interrupt_arrived(struct cpu *cpu, uint32_t vector, void *context)
+static void interrupt_arrived(struct cpu *cpu, void *context)
 {
 	struct interrupt *interrupt = context;
-	(void)vector;
 	interrupt->count++;
 	event_source_signal(cpu, &interrupt->source);
 }
 
 int interrupt_create(struct process *owner, uint64_t line, uint64_t flags, struct interrupt **out)
 {
-	const uint64_t mode = GYRE_INTERRUPT_LEVEL | GYRE_INTERRUPT_LOW;
 	bool isa = flags == GYRE_INTERRUPT_ISA;
-	if ((!isa && (flags & ~mode) != 0) || line > (isa ? 15 : UINT32_MAX))
+	if ((!isa && (flags & ~(uint64_t)(GYRE_INTERRUPT_LEVEL | GYRE_INTERRUPT_LOW)) != 0) ||
+		line > (isa ? 15 : UINT32_MAX))
 		return -GYRE_EINVAL;
-	uint32_t gsi = isa ? irq_isa_gsi((uint32_t)line) : (uint32_t)line;
-	if (!irq_gsi_exists(gsi))
-		return -GYRE_ENODEV;
+	struct irq_mode mode = {(uint32_t)line, flags & GYRE_INTERRUPT_LEVEL, flags & GYRE_INTERRUPT_LOW};
+	if (isa)
+		mode = irq_isa_mode((uint32_t)line);
 	struct interrupt *interrupt = OBJECT_CREATE(owner, GYRE_OBJECT_INTERRUPT, interrupt);
 	if (interrupt == NULL)
 		return -GYRE_ENOMEM;
-	interrupt->gsi = gsi;
 	list_init(&interrupt->source.link);
-	if (irq_gsi_claim(gsi, interrupt_arrived, interrupt) < 0) {
+	int number = irq_claim(mode, interrupt_arrived, interrupt);
+	if (number < 0) {
 		object_discard(&interrupt->object);
-		return -GYRE_EBUSY;
+		return number;
 	}
-	interrupt->claimed = true;
-	if (!isa)
-		irq_gsi_mode(gsi, (flags & GYRE_INTERRUPT_LEVEL) != 0 ? IRQ_LEVEL : IRQ_EDGE,
-			(flags & GYRE_INTERRUPT_LOW) != 0 ? IRQ_ACTIVE_LOW : IRQ_ACTIVE_HIGH);
+	interrupt->line = number;
 	*out = interrupt;
 	return 0;
 }
@@ -50,7 +46,7 @@ int interrupt_bind(struct interrupt *interrupt, struct event *event, uint64_t bi
 		return -GYRE_EBUSY;
 	int error = event_source_bind(&interrupt->source, event, bit);
 	if (error == 0)
-		irq_gsi_ack(interrupt->gsi);
+		irq_ack(interrupt->line);
 	return error;
 }
 
@@ -58,7 +54,7 @@ int interrupt_ack(struct interrupt *interrupt)
 {
 	if (interrupt->source.event == NULL)
 		return -GYRE_ENOENT;
-	irq_gsi_ack(interrupt->gsi);
+	irq_ack(interrupt->line);
 	return 0;
 }
 
@@ -66,9 +62,7 @@ int interrupt_end(struct object *object, unsigned int *budget)
 {
 	struct interrupt *interrupt = container_of(object, struct interrupt, object);
 	(void)budget;
-	if (interrupt->claimed)
-		irq_gsi_release(interrupt->gsi);
-	interrupt->claimed = false;
+	irq_release(interrupt->line);
 	event_source_unbind(&interrupt->source);
 	return 0;
 }

@@ -16,8 +16,7 @@ HANDLE_FIND(handle_machine, machine, GYRE_OBJECT_MACHINE)
 struct interrupt {
 	struct object object;
 	struct event_source source;
-	uint32_t gsi;
-	bool claimed;
+	int line; /* irq.h */
 	uint64_t count;
 };
 HANDLE_FIND(handle_interrupt, interrupt, GYRE_OBJECT_INTERRUPT)

@@ -11,7 +11,7 @@ static void slice_expired(struct cpu *cpu, struct deadline *deadline)
 	hazard_set(cpu, HAZARD_RESCHEDULE);
 }
 
-void sched_cpu_init(struct cpu *cpu)
+void sched_init(struct cpu *cpu)
 {
 	struct sched_cpu *sched = &cpu->sched;
 	for (unsigned int i = 0; i < SCHED_PRIORITIES; i++)

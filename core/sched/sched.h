@@ -11,8 +11,7 @@
 #include "core/sched/thread.h"
 #include "core/x86/cpu.h"
 
-void sched_init(struct cpu *cpu);     /* on each processor, before its first thread */
-void sched_cpu_init(struct cpu *cpu); /* the plain part of it */
+void sched_init(struct cpu *cpu); /* on each processor, before its first thread */
 void sched_context_init(struct thread *thread, unsigned int priority);
 void sched_context_end(struct cpu *cpu, struct sched_context *context);
 

@@ -9,7 +9,6 @@
 #include "core/virt/virt.h"
 #include "core/virt/vm.h"
 #include "core/x86/entry.h"
-#include "core/x86/irq.h"
 #include "core/x86/msr.h"
 #include "core/x86/paging.h"
 #include "core/x86/timer.h"
@@ -141,28 +140,4 @@ void core_leave(struct cpu *cpu)
 	off_end(cpu); /* of the call; what follows is the next stretch */
 	if (__builtin_expect(cpu->hazard != 0 || cpu->thread->vcpu != NULL, 0))
 		leave_slow(cpu);
-}
-
-/* ---- set-up ---- */
-
-static void timer_interrupt(struct cpu *cpu, uint32_t vector, void *context)
-{
-	(void)vector;
-	(void)context;
-	deadline_interrupt(cpu);
-}
-
-/* Another processor has put something into this one's queues, and set its hazard word. */
-static void wake_interrupt(struct cpu *cpu, uint32_t vector, void *context)
-{
-	(void)vector;
-	(void)context;
-	hazard_set(cpu, HAZARD_RESCHEDULE);
-}
-
-void sched_init(struct cpu *cpu)
-{
-	sched_cpu_init(cpu);
-	irq_vector_set(VECTOR_TIMER, timer_interrupt, NULL);
-	irq_vector_set(VECTOR_WAKE, wake_interrupt, NULL);
 }

@@ -3,6 +3,8 @@
  * core/x86/irq.c: see irq.h. Intel 82093AA (I/O APIC) and 8259A (PIC) data sheets. Lines go to the boot processor, physical and fixed.
  */
 #include "core/x86/irq.h"
+#include "core/sched/deadline.h"
+#include "core/sched/sched.h"
 #include "core/x86/acpi.h"
 #include "core/x86/cpu.h"
 #include "core/x86/io.h"
@@ -10,14 +12,12 @@
 #include "core/x86/log.h"
 #include "core/x86/paging.h"
 #include "core/x86/spinlock.h"
+#include "gyre/errors.h"
 
-#define LINES_MAX   256
+#define LINES	    (VECTOR_TIMER - VECTOR_FREE)
 #define IOAPICS_MAX 16
-#define PIC_MASTER  0x20
-#define PIC_SLAVE   0xa0
-#define PIC_INIT    0x11 /* ICW1: a fourth word follows */
-#define PIC_CASCADE 2
-#define PIC_8086    0x01
+#define PIC_MASTER  0x21
+#define PIC_SLAVE   0xa1
 
 #define REGISTER_SELECT	 0x00
 #define REGISTER_WINDOW	 0x10
@@ -28,7 +28,7 @@
 #define PIN_MASKED	 0x10000
 #define PINS_MAX	 240
 
-/* Of lines, vectors and I/O APICs: an access to one of those is two. */
+/* Of lines and I/O APICs: an access to one of those is two. */
 static struct spinlock lock = SPINLOCK_INIT;
 
 /* ---- I/O APICs ---- */
@@ -107,175 +107,108 @@ void ioapic_init(void)
 		log_warn("no I/O APIC: devices' interrupt lines cannot be used");
 }
 
-bool irq_gsi_exists(uint32_t gsi)
-{
-	return ioapic_of(gsi, 1) != NULL;
-}
+/* ---- lines ---- */
 
-/* ---- vectors and lines ---- */
-
-static struct vector {
-	irq_handler handler; /* NULL: free */
-	void *context;
-} vectors[256];
-
+/* By the vector that each has: its number, and VECTOR_FREE. */
 static struct line {
 	irq_handler handler; /* NULL: free */
 	void *context;
-	uint32_t vector;
+	uint32_t gsi;
 	bool level;
 	bool unacknowledged; /* masked, or an edge line whose further edges are only remembered */
 	bool again;	     /* an edge came meanwhile */
-} lines[LINES_MAX];
+} lines[LINES];
+
+static void line_interrupt(struct cpu *cpu, struct line *line)
+{
+	spin_lock(&lock);
+	bool first = !line->unacknowledged;
+	irq_handler handler = first ? line->handler : NULL;
+	if (line->handler != NULL) {
+		/* The second edge, too: a line that flaps must not hold the machine up. */
+		if (line->level || !first)
+			mask(line->gsi, true);
+		line->again = !first;
+		line->unacknowledged = true;
+	}
+	spin_unlock(&lock);
+	if (handler)
+		handler(cpu, line->context);
+}
 
 void interrupt_dispatch(struct cpu *cpu, uint32_t vector)
 {
 	if (vector == VECTOR_SPURIOUS)
 		return; /* takes no EOI. SDM vol. 3, "Spurious Interrupt" */
-	irq_handler handler = __atomic_load_n(&vectors[vector].handler, __ATOMIC_ACQUIRE);
-	if (handler)
-		handler(cpu, vector, vectors[vector].context);
-	/* The PICs are masked, so what comes on their vectors is spurious, too, and not from the local APIC. */
-	if (vector >= VECTOR_FREE)
-		lapic_write(LAPIC_EOI, 0);
+	if (vector == VECTOR_TIMER)
+		deadline_interrupt(cpu);
+	else if (vector == VECTOR_WAKE)
+		hazard_set(cpu, HAZARD_RESCHEDULE);
+	else if (vector < VECTOR_TIMER)
+		line_interrupt(cpu, &lines[vector - VECTOR_FREE]);
+	lapic_write(LAPIC_EOI, 0);
 }
 
-void irq_vector_set(uint32_t vector, irq_handler handler, void *context)
+struct irq_mode irq_isa_mode(uint32_t isa_irq)
 {
-	CORE_ASSERT(vector >= VECTOR_PIC && vector <= VECTOR_SPURIOUS);
-	vectors[vector].context = context;
-	__atomic_store_n(&vectors[vector].handler, handler, __ATOMIC_RELEASE);
-}
-
-static void line_interrupt(struct cpu *cpu, uint32_t vector, void *context)
-{
-	struct line *line = context;
-	uint32_t gsi = (uint32_t)(line - lines);
-	irq_handler handler = NULL;
-	spin_lock(&lock);
-	if (line->handler == NULL) {
-		mask(gsi, true); /* released since */
-	} else if (line->unacknowledged) {
-		line->again = true; /* and no more of them: a line that flaps must not hold the machine up */
-		mask(gsi, true);
-	} else {
-		line->unacknowledged = true;
-		if (line->level)
-			mask(gsi, true);
-		handler = line->handler;
-	}
-	spin_unlock(&lock);
-	if (handler)
-		handler(cpu, vector, line->context);
-}
-
-/* A vector that nobody has, or VECTOR_TIMER: none. */
-static uint32_t vector_find(void)
-{
-	uint32_t vector = VECTOR_FREE;
-	while (vector < VECTOR_TIMER && vectors[vector].handler != NULL)
-		vector++;
-	return vector;
-}
-
-struct bus_line {
-	uint32_t gsi;
-	bool level, low;
-};
-
-/* Edge and high, at the line of the same number, unless the MADT overrides it. */
-static struct bus_line isa_line(uint32_t isa_irq)
-{
-	struct bus_line line = {.gsi = isa_irq};
+	struct irq_mode mode = {.gsi = isa_irq}; /* edge and high */
 	for (const struct madt_entry *entry = madt_next(NULL); entry != NULL; entry = madt_next(entry))
 		if (entry->type == MADT_OVERRIDE && entry->override.bus == 0 && entry->override.irq == isa_irq)
-			line = (struct bus_line){entry->override.gsi, MADT_IS_LEVEL(entry->override.flags),
+			mode = (struct irq_mode){entry->override.gsi, MADT_IS_LEVEL(entry->override.flags),
 				MADT_IS_LOW(entry->override.flags)};
-	return line;
+	return mode;
 }
 
-int irq_gsi_claim(uint32_t gsi, irq_handler handler, void *context)
+int irq_claim(struct irq_mode mode, irq_handler handler, void *context)
 {
-	if (gsi >= LINES_MAX || !irq_gsi_exists(gsi))
-		return -1;
+	int number = -GYRE_EBUSY;
+	bool taken = false;
+	if (ioapic_of(mode.gsi, 1) == NULL)
+		return -GYRE_ENODEV;
 	spin_lock(&lock);
-	uint32_t vector = vector_find();
-	bool free = lines[gsi].handler == NULL && vector < VECTOR_TIMER;
-	if (free) {
-		lines[gsi] = (struct line){.handler = handler, .context = context, .vector = vector};
-		irq_vector_set(vector, line_interrupt, &lines[gsi]);
+	for (int i = 0; i < LINES; i++) {
+		if (lines[i].handler == NULL)
+			number = i;
+		else
+			taken |= lines[i].gsi == mode.gsi;
+	}
+	if (!taken && number >= 0) {
+		lines[number] = (struct line){handler, context, mode.gsi, mode.level, .unacknowledged = true};
+		route(mode.gsi, VECTOR_FREE + (uint32_t)number, mode.level, mode.low);
 	}
 	spin_unlock(&lock);
-	if (!free)
-		return -1;
-	struct bus_line bus = {.level = true, .low = true};
-	for (uint32_t isa = 0; isa < 16; isa++) {
-		struct bus_line line = isa_line(isa);
-		if (line.gsi == gsi)
-			bus = line;
-	}
-	irq_gsi_mode(gsi, bus.level ? IRQ_LEVEL : IRQ_EDGE, bus.low ? IRQ_ACTIVE_LOW : IRQ_ACTIVE_HIGH);
-	return 0;
+	return taken ? -GYRE_EBUSY : number;
 }
 
-void irq_gsi_mode(uint32_t gsi, enum irq_trigger trigger, enum irq_polarity polarity)
+void irq_release(int number)
 {
-	CORE_ASSERT(gsi < LINES_MAX && lines[gsi].handler != NULL);
 	spin_lock(&lock);
-	lines[gsi].level = trigger == IRQ_LEVEL;
-	lines[gsi].unacknowledged = true; /* masked */
-	route(gsi, lines[gsi].vector, lines[gsi].level, polarity == IRQ_ACTIVE_LOW);
+	mask(lines[number].gsi, true);
+	lines[number].handler = NULL;
 	spin_unlock(&lock);
 }
 
-void irq_gsi_release(uint32_t gsi)
+void irq_ack(int number)
 {
-	CORE_ASSERT(gsi < LINES_MAX && lines[gsi].handler != NULL);
-	spin_lock(&lock);
-	mask(gsi, true);
-	lines[gsi].handler = NULL;
-	/* An interrupt that is on its way finds no handler, or line_interrupt() with a line that has none. */
-	__atomic_store_n(&vectors[lines[gsi].vector].handler, NULL, __ATOMIC_RELEASE);
-	spin_unlock(&lock);
-}
-
-void irq_gsi_ack(uint32_t gsi)
-{
-	CORE_ASSERT(gsi < LINES_MAX);
-	struct line *line = &lines[gsi];
+	struct line *line = &lines[number];
 	irq_handler handler = NULL;
 	spin_lock(&lock);
-	if (line->handler != NULL && line->unacknowledged) {
+	if (line->unacknowledged) {
 		if (line->again)
 			handler = line->handler; /* stays unacknowledged */
 		line->unacknowledged = line->again;
 		line->again = false;
-		mask(gsi, false);
+		mask(line->gsi, false);
 	}
 	spin_unlock(&lock);
 	if (handler)
-		handler(cpu_current(), line->vector, line->context);
+		handler(cpu_current(), line->context);
 }
 
-uint32_t irq_isa_gsi(uint32_t isa_irq)
-{
-	return isa_line(isa_irq).gsi;
-}
-
-/* ---- the PICs ---- */
-
-/* The PICs get vectors of their own, so that a spurious one is nobody else's, and are masked for good. Intel 8259A data sheet. */
 void pic_init(void)
 {
-	/* What their initialization asks for after the first word, and the mask. */
-	static const uint8_t master[] = {VECTOR_PIC, 1 << PIC_CASCADE, PIC_8086, 0xff};
-	static const uint8_t slave[] = {VECTOR_PIC + 8, PIC_CASCADE, PIC_8086, 0xff};
 	if (!acpi_info.pic)
 		return;
-	io_write8(PIC_MASTER, PIC_INIT);
-	io_write8(PIC_SLAVE, PIC_INIT);
-	for (unsigned i = 0; i < sizeof(master); i++) {
-		io_write8(PIC_MASTER + 1, master[i]);
-		io_write8(PIC_SLAVE + 1, slave[i]);
-	}
+	io_write8(PIC_MASTER, 0xff);
+	io_write8(PIC_SLAVE, 0xff);
 }

@@ -2,7 +2,7 @@
 /*
  * core/x86/timer.h: the clock of the core is the TSC; each processor has one deadline, kept by its local APIC.
  *
- * An interrupt on VECTOR_TIMER (irq_vector_set) means "look at the clock": it can come early, since a far deadline is split. Its handler arms anew.
+ * An interrupt on VECTOR_TIMER means "look at the clock": it can come early, since a far deadline is split. Its handler arms anew.
  */
 #ifndef CORE_X86_TIMER_H
 #define CORE_X86_TIMER_H

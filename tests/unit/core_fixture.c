@@ -160,35 +160,27 @@ void fpu_forget(struct cpu *cpu, void *state)
 
 static irq_handler gsi_handler[32];
 static void *gsi_context[32];
-bool irq_gsi_exists(uint32_t gsi)
+struct irq_mode irq_isa_mode(uint32_t isa)
 {
-	return gsi < 32;
+	return (struct irq_mode){.gsi = isa == 0 ? 2 : isa};
 }
-uint32_t irq_isa_gsi(uint32_t isa)
+int irq_claim(struct irq_mode mode, irq_handler handler, void *context)
 {
-	return isa == 0 ? 2 : isa;
+	if (mode.gsi >= 32)
+		return -GYRE_ENODEV;
+	if (gsi_handler[mode.gsi] != NULL)
+		return -GYRE_EBUSY;
+	gsi_handler[mode.gsi] = handler;
+	gsi_context[mode.gsi] = context;
+	return (int)mode.gsi;
 }
-int irq_gsi_claim(uint32_t gsi, irq_handler handler, void *context)
+void irq_release(int number)
 {
-	if (gsi_handler[gsi] != NULL)
-		return -1;
-	gsi_handler[gsi] = handler;
-	gsi_context[gsi] = context;
-	return 0;
+	gsi_handler[number] = NULL;
 }
-void irq_gsi_release(uint32_t gsi)
+void irq_ack(int number)
 {
-	gsi_handler[gsi] = NULL;
-}
-void irq_gsi_mode(uint32_t gsi, enum irq_trigger trigger, enum irq_polarity polarity)
-{
-	(void)gsi;
-	(void)trigger;
-	(void)polarity;
-}
-void irq_gsi_ack(uint32_t gsi)
-{
-	(void)gsi;
+	(void)number;
 }
 
 /* As call.c has them. */
@@ -229,7 +221,7 @@ int core_setup(void **state)
 	unit_tsc = 1000000;
 	processor.timer_deadline = TIMER_NEVER;
 	processor.sched.since = unit_tsc;
-	sched_cpu_init(&processor);
+	sched_init(&processor);
 	/* The test's physical memory begins at 0x100000, so that no frame is number 0. */
 	pool_memory = aligned_alloc(PAGE_SIZE, (size_t)POOL_FRAMES * PAGE_SIZE);
 	frame_test_pool = (char *)pool_memory - 0x100000;

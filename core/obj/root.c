@@ -3,11 +3,8 @@
  * core/obj/root.c: see root.h. All that can be wrong here is the boot loader's or the builder's doing: it ends in a panic with words.
  */
 #include "core/obj/root.h"
-#include "core/mem/memory.h"
 #include "core/obj/call.h"
-#include "core/obj/device.h"
 #include "core/obj/elf.h"
-#include "core/sched/sched.h"
 #include "core/x86/acpi.h"
 #include "core/x86/cpu_features.h"
 #include "core/x86/entry.h"
@@ -18,70 +15,72 @@
 
 #define ROOT_PRIORITY	  32
 #define ROOT_INFO_ADDRESS 0x00007fffffff0000ul
-#define ROOT_INFO_PAGES	  2
 
 static struct process root;
 struct quota home_quota;
+/* Mapped into root: whole pages with nothing else in them. */
+static union {
+	struct gyre_boot_info info;
+	char pages[(sizeof(struct gyre_boot_info) + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)];
+} told __attribute__((aligned(PAGE_SIZE)));
 
-static const struct boot_module *module_find(const struct boot_info *boot, const char *name)
+static void need(bool enough)
 {
-	size_t length = strlen(name);
-	for (uint32_t i = 0; i < boot->module_count; i++) {
-		const char *line = boot->module[i].name;
-		if (strncmp(line, name, length) == 0 && (line[length] == 0 || line[length] == ' '))
-			return &boot->module[i];
-	}
-	return NULL;
+	if (!enough)
+		panic("the pool is too small; give more by pool=");
 }
 
 static void give(struct object *object, uint32_t rights, uint32_t expected)
 {
-	int64_t number = handle_create(&root, object, rights, 0);
+	int64_t number = handle_create(&root, object, object_types[object->type].rights & rights, 0);
 	if (number != expected)
 		panic("root's handle %u became %ld", expected, (long)number);
 }
 
 /* ---- memory ---- */
 
-static uint64_t map_end(const struct boot_memory_map *map)
-{
-	return map->count == 0 ? PAGE_SIZE : map->range[map->count - 1].end;
-}
-
 static struct memory *memory_of_ranges(const struct boot_memory_map *map, struct quota *quota)
 {
-	struct memory *memory = memory_create(&root, map_end(map) >> PAGE_SHIFT);
-	if (memory == NULL)
-		return NULL;
+	uint64_t end = map->count == 0 ? PAGE_SIZE : map->range[map->count - 1].end;
+	struct memory *memory = memory_create(&root, end >> PAGE_SHIFT);
+	need(memory != NULL);
 	memory->tree.quota = quota;
-	memory->fixed = true;
 	for (uint32_t i = 0; i < map->count; i++) {
 		uint64_t first = map->range[i].start >> PAGE_SHIFT;
-		if (!memory_add(memory, first, first, (map->range[i].end >> PAGE_SHIFT) - first))
-			return NULL;
+		need(memory_add(memory, first, first, (map->range[i].end >> PAGE_SHIFT) - first));
 	}
 	return memory;
 }
 
-static void make_memory(const struct boot_info *boot)
+/* What root may look at and nobody may change. */
+static struct memory *memory_fixed(struct memory *memory)
 {
-	struct memory *ram = memory_of_ranges(&boot->memory, &home_quota);
-	struct memory *firmware = memory_of_ranges(&boot->firmware, &root.quota);
-	struct memory *log = memory_create(&root, sizeof(log_memory) / PAGE_SIZE);
+	need(memory != NULL);
+	memory->fixed = true;
+	memory->rights = GYRE_RIGHT_READ;
+	return memory;
+}
+
+/* Pages of the core's own image. */
+static struct memory *memory_of_image(const void *start, uint64_t bytes)
+{
+	struct memory *memory = memory_fixed(memory_create(&root, bytes / PAGE_SIZE));
+	need(memory_add(memory, 0, image_physical(start).value >> PAGE_SHIFT, bytes / PAGE_SIZE));
+	return memory;
+}
+
+static void give_memory(const struct boot_info *boot)
+{
 	struct machine *machine = OBJECT_CREATE(&root, GYRE_OBJECT_MACHINE, machine);
-	if (ram == NULL || firmware == NULL || log == NULL || machine == NULL ||
-		!memory_add(log, 0, image_physical(&log_memory).value >> PAGE_SHIFT, sizeof(log_memory) / PAGE_SIZE))
-		panic("the pool is too small for the machine's memory; give more by pool=");
-	ram->fixed = false;
-	ram->home = true;
-	memory_ram = ram;
-	firmware->rights = log->rights = GYRE_RIGHT_READ;
-	log->fixed = true;
-	give(&ram->object, GYRE_RIGHT_READ | GYRE_RIGHT_WRITE | GYRE_RIGHT_EXEC | GYRE_RIGHT_COPY | GYRE_RIGHT_MANAGE,
-		GYRE_ROOT_RAM);
+	need(machine != NULL);
+	memory_ram = memory_of_ranges(&boot->memory, &home_quota);
+	memory_ram->home = true;
+	struct memory *firmware = memory_fixed(memory_of_ranges(&boot->firmware, &root.quota));
+	give(&memory_ram->object, GYRE_RIGHT_ALL, GYRE_ROOT_RAM);
 	give(&firmware->object, GYRE_RIGHT_READ | GYRE_RIGHT_COPY, GYRE_ROOT_FIRMWARE);
-	give(&machine->object, GYRE_RIGHT_READ | GYRE_RIGHT_COPY | GYRE_RIGHT_MANAGE, GYRE_ROOT_MACHINE);
-	give(&log->object, GYRE_RIGHT_READ | GYRE_RIGHT_COPY, GYRE_ROOT_LOG);
+	give(&machine->object, GYRE_RIGHT_ALL, GYRE_ROOT_MACHINE);
+	give(&memory_of_image(&log_memory, sizeof(log_memory))->object, GYRE_RIGHT_READ | GYRE_RIGHT_COPY,
+		GYRE_ROOT_LOG);
 }
 
 /* ---- what root is told ---- */
@@ -96,29 +95,22 @@ static uint32_t ranges_tell(struct gyre_boot_range *to, const struct boot_memory
 	return count;
 }
 
-static void modules_tell(struct gyre_boot_info *info, const struct boot_info *boot)
-{
-	for (uint32_t i = 0; i < boot->module_count && info->modules < GYRE_BOOT_MODULES; i++) {
-		struct gyre_boot_module *module = &info->module[info->modules++];
-		module->first_page = boot->module[i].start.value >> PAGE_SHIFT;
-		module->bytes = boot->module[i].bytes;
-		for (unsigned int c = 0; c < sizeof(module->name) - 1; c++) {
-			if (boot->module[i].name[c] == 0 || boot->module[i].name[c] == ' ')
-				break;
-			module->name[c] = boot->module[i].name[c];
-		}
-	}
-}
-
 static void tell(struct gyre_boot_info *info, const struct boot_info *boot)
 {
 	info->magic = GYRE_BOOT_MAGIC;
 	info->bytes = sizeof(*info);
 	info->ranges = ranges_tell(info->range, &boot->memory);
 	ranges_tell(info->firmware, &boot->firmware);
-	modules_tell(info, boot);
-	for (unsigned int i = 0; i < sizeof(info->command_line) - 1 && boot->command_line[i] != 0; i++)
-		info->command_line[i] = boot->command_line[i];
+	for (; info->modules < boot->module_count && info->modules < GYRE_BOOT_MODULES; info->modules++) {
+		const struct boot_module *from = &boot->module[info->modules];
+		struct gyre_boot_module *module = &info->module[info->modules];
+		module->first_page = from->start.value >> PAGE_SHIFT;
+		module->bytes = from->bytes;
+		for (unsigned int c = 0; c < sizeof(module->name) - 1 && from->name[c] != 0 && from->name[c] != ' ';
+			c++)
+			module->name[c] = from->name[c];
+	}
+	memcpy(info->command_line, boot->command_line, sizeof(info->command_line) - 1);
 	info->fadt = acpi_info.fadt.address;
 	info->fadt_bytes = acpi_info.fadt.bytes;
 	info->dsdt = acpi_info.dsdt.address;
@@ -140,48 +132,39 @@ static void map_whole(struct memory *memory, uint64_t address, uint32_t rights)
 	}
 }
 
-static void load_segment(struct cpu *cpu, const struct boot_module *module, const struct elf_load *load)
+static void load_segment(struct cpu *cpu, hpa_t file, const struct elf_segment *load)
 {
 	struct memory *memory = memory_create_core(&root, (load->bytes + PAGE_SIZE - 1) / PAGE_SIZE);
-	if (memory == NULL)
-		panic("the pool is too small for root's image; give more by pool=");
+	need(memory != NULL);
 	for (uint64_t done = 0; done < load->file_bytes; done += PAGE_SIZE) {
 		uint64_t bytes = load->file_bytes - done < PAGE_SIZE ? load->file_bytes - done : PAGE_SIZE;
 		physical_read(cpu, frame_virtual(memory_core_page(memory, done / PAGE_SIZE)),
-			hpa(module->start.value + load->offset + done), bytes);
+			hpa(file.value + load->offset + done), bytes);
 	}
-	map_whole(memory, load->address, load->rights);
+	map_whole(memory, load->address,
+		GYRE_RIGHT_READ | ((load->flags & ELF_FLAG_WRITE) != 0 ? GYRE_RIGHT_WRITE : 0) |
+			((load->flags & ELF_FLAG_EXEC) != 0 ? GYRE_RIGHT_EXEC : 0));
 }
 
-static uint64_t load_image(struct cpu *cpu, const struct boot_info *boot)
+/* Its entry. */
+static uint64_t load_image(struct cpu *cpu)
 {
 	static char head[PAGE_SIZE];
 	struct elf_program program;
-	const struct boot_module *module = module_find(boot, "root");
-	if (module == NULL)
+	uint32_t i = 0;
+	while (i < told.info.modules && strcmp(told.info.module[i].name, "root") != 0)
+		i++;
+	if (i == told.info.modules)
 		panic("there is no boot module named \"root\"");
-	physical_read(cpu, head, module->start, module->bytes < sizeof(head) ? module->bytes : sizeof(head));
-	const char *error = elf_read(&program, head, sizeof(head), module->bytes, GYRE_USER_START, ROOT_INFO_ADDRESS);
+	uint64_t bytes = told.info.module[i].bytes;
+	hpa_t file = hpa(told.info.module[i].first_page << PAGE_SHIFT);
+	physical_read(cpu, head, file, bytes < sizeof(head) ? bytes : sizeof(head));
+	const char *error = elf_read(&program, head, sizeof(head), bytes, GYRE_USER_START, ROOT_INFO_ADDRESS);
 	if (error != NULL)
 		panic("the boot module \"root\" can't be used: %s", error);
-	for (uint32_t i = 0; i < program.count; i++)
-		load_segment(cpu, module, &program.load[i]);
+	for (i = 0; i < program.count; i++)
+		load_segment(cpu, file, &program.load[i]);
 	return program.entry;
-}
-
-static void load_info(const struct boot_info *boot)
-{
-	static struct gyre_boot_info info;
-	struct memory *memory = memory_create_core(&root, ROOT_INFO_PAGES);
-	if (memory == NULL)
-		panic("the pool is too small; give more by pool=");
-	tell(&info, boot);
-	for (unsigned int page = 0; page < ROOT_INFO_PAGES; page++) {
-		size_t from = page * PAGE_SIZE, bytes = sizeof(info) > from ? sizeof(info) - from : 0;
-		memcpy(frame_virtual(memory_core_page(memory, page)), (char *)&info + from,
-			bytes < PAGE_SIZE ? bytes : PAGE_SIZE);
-	}
-	map_whole(memory, ROOT_INFO_ADDRESS, GYRE_RIGHT_READ);
 }
 
 /* ---- all together ---- */
@@ -189,9 +172,7 @@ static void load_info(const struct boot_info *boot)
 /* Tables of the tree when every second of its last-level ones is in pieces: more than that, and punched pages wait until some are whole again. */
 static uint64_t home_frames(const struct boot_info *boot)
 {
-	uint64_t pages = 0;
-	for (uint32_t i = 0; i < boot->memory.count; i++)
-		pages += (boot->memory.range[i].end - boot->memory.range[i].start) >> PAGE_SHIFT;
+	uint64_t pages = memory_map_bytes(&boot->memory) >> PAGE_SHIFT;
 	uint64_t wanted = 16 + 2 * boot->memory.count + pages / 512 / 2, most = frame_pool_free() / 4;
 	return wanted < most ? wanted : most;
 }
@@ -201,24 +182,19 @@ void root_start(struct cpu *cpu, const struct boot_info *boot)
 	struct thread *thread;
 	pagetable_process_setup(cpu_features.pages_1g, cpu_features.nx);
 	uint64_t home = home_frames(boot);
-	if (frame_pool_free() < home + POOL_RESERVE + 64)
-		panic("the pool is too small; give more by pool=");
+	need(frame_pool_free() >= home + POOL_RESERVE + 64);
 	quota_init(&home_quota, home);
-	if (process_init_root(&root, frame_pool_free() - home - POOL_RESERVE) < 0)
-		panic("the pool is too small; give more by pool=");
-
-	struct thread_start start = {.entry = load_image(cpu, boot),
-		.argument = ROOT_INFO_ADDRESS,
-		.priority = ROOT_PRIORITY,
-		.cpu = cpu->index};
-	load_info(boot);
-	if (thread_create(&root, &start, &thread) < 0)
-		panic("the pool is too small; give more by pool=");
+	need(process_init_root(&root, frame_pool_free() - home - POOL_RESERVE) == 0);
+	tell(&told.info, boot);
+	map_whole(memory_of_image(&told, sizeof(told)), ROOT_INFO_ADDRESS, GYRE_RIGHT_READ);
+	struct thread_start start = {
+		.entry = load_image(cpu), .argument = ROOT_INFO_ADDRESS, .priority = ROOT_PRIORITY, .cpu = cpu->index};
+	need(thread_create(&root, &start, &thread) == 0);
 	thread->essential = true;
-	give(&root.object, GYRE_RIGHT_READ | GYRE_RIGHT_COPY | GYRE_RIGHT_MANAGE, GYRE_ROOT_PROCESS);
-	give(&thread->object, GYRE_RIGHT_READ | GYRE_RIGHT_COPY | GYRE_RIGHT_MANAGE, GYRE_ROOT_THREAD);
-	make_memory(boot);
-	log_info("root: entry 0x%lx, %lu frames", (unsigned long)start.entry, (unsigned long)root.quota.given);
+	give(&root.object, GYRE_RIGHT_ALL, GYRE_ROOT_PROCESS);
+	give(&thread->object, GYRE_RIGHT_ALL, GYRE_ROOT_THREAD);
+	give_memory(boot);
+	log_info("root: entry 0x%lx, %lu frames", start.entry, root.quota.given);
 	thread_start(cpu, thread);
 	core_enter(cpu);
 }

@@ -12,7 +12,6 @@
 #include <elf.h>
 #include <cmocka.h>
 #include "core/obj/elf.h"
-#include "gyre/rights.h"
 
 #define FIRST 0x10000ul
 #define END   0x7fff00000000ul
@@ -65,8 +64,8 @@ static void a_good_file_is_understood(void **state)
 	assert_null(load(&program));
 	assert_int_equal(program.count, 2);
 	assert_int_equal(program.entry, 0x400010);
-	assert_int_equal(program.load[0].rights, GYRE_RIGHT_READ | GYRE_RIGHT_EXEC);
-	assert_int_equal(program.load[1].rights, GYRE_RIGHT_READ | GYRE_RIGHT_WRITE);
+	assert_int_equal(program.load[0].flags & 3, ELF_FLAG_EXEC);
+	assert_int_equal(program.load[1].flags & 3, ELF_FLAG_WRITE);
 	assert_int_equal(program.load[1].bytes, 0x9000);
 	assert_int_equal(program.load[1].file_bytes, 0x10);
 }
@@ -127,11 +126,11 @@ static void random_damage_never_leads_outside(void **state)
 			continue;
 		uint64_t last = FIRST;
 		for (uint32_t i = 0; i < program.count; i++) {
-			const struct elf_load *one = &program.load[i];
+			const struct elf_segment *one = &program.load[i];
 			assert_true(one->address >= last && one->address + one->bytes > one->address &&
 				    one->address + one->bytes <= END);
 			assert_true(one->offset + one->file_bytes <= BYTES && one->file_bytes <= one->bytes);
-			assert_true((one->rights & 6) != 6);
+			assert_true((one->flags & 3) != 3);
 			last = one->address + one->bytes;
 		}
 	}

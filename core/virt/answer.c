@@ -51,7 +51,7 @@ bool answer_control(struct vcpu *vcpu, struct control *now, uint32_t number, uin
 	case 8:
 		if ((value & ~15ull) != 0)
 			return false;
-		vcpu->lapic.tpr = (uint32_t)value << 4;
+		vlapic_tpr_set(&vcpu->lapic, (uint32_t)value << 4);
 		vcpu_hazard_set(vcpu, VCPU_HAZARD_EVENTS);
 		return true;
 	}

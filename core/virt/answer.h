@@ -70,7 +70,7 @@ ALWAYS_INLINE int answer_plain_interrupt(struct vcpu *vcpu, bool open)
 	vcpu_hazard_clear(vcpu, VCPU_HAZARD_EVENTS);
 	vector = vlapic_deliverable(&vcpu->lapic);
 	if (vector < 0) {
-		if (vcpu->lapic.irr_words == 0)
+		if (vcpu->lapic.rvi == 0)
 			return ANSWER_NO_VECTOR;
 		/* One that a lower TPR would let in: that is to be watched. */
 		vcpu_hazard_set(vcpu, VCPU_HAZARD_EVENTS);

@@ -83,7 +83,7 @@ int64_t call_vcpu_state_get(struct call *call)
 	}
 	if ((groups & GYRE_STATE_APIC) != 0) {
 		vlapic_state_get(&vcpu->lapic, state);
-		vlapic_registers(&vcpu->lapic, vcpu->counters->apic);
+		memcpy(vcpu->counters->apic, state->apic, sizeof(state->apic));
 	}
 	if ((groups & GYRE_STATE_ACTIVITY) != 0) {
 		state->activity = vcpu->activity;

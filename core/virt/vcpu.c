@@ -96,9 +96,10 @@ static int allocate(struct process *creator, struct vcpu *vcpu)
 	hpa_t frame;
 	if ((vcpu->pages = memory_create_core(creator, GYRE_VCPU_PAGES)) == NULL)
 		return -GYRE_ENOMEM;
-	if (!frame_alloc(&creator->quota, &frame))
+	if (!frame_alloc_run(&creator->quota, 2, &frame))
 		return -GYRE_ENOMEM;
 	vcpu->cpuid = frame_virtual(frame);
+	vcpu->lapic.page = frame_virtual(hpa(frame.value + PAGE_SIZE));
 	if (!frame_alloc_run(&creator->quota, fpu_state_frames(), &frame))
 		return -GYRE_ENOMEM;
 	vcpu->fpu = frame_virtual(frame);
@@ -117,7 +118,7 @@ static void release(struct vcpu *vcpu)
 	if (vcpu->fpu != NULL)
 		frame_free_run(&vcpu->process->quota, frame_physical(vcpu->fpu), fpu_state_frames());
 	if (vcpu->cpuid != NULL)
-		frame_free(&vcpu->process->quota, frame_physical(vcpu->cpuid));
+		frame_free_run(&vcpu->process->quota, frame_physical(vcpu->cpuid), 2);
 	vcpu->fpu = NULL;
 	vcpu->cpuid = NULL;
 }
@@ -132,7 +133,7 @@ static int join_vm(struct vm *vm, struct vcpu *vcpu)
 	if (error == 0 && vm->bus.count == VLAPIC_BUS_MAX)
 		error = -GYRE_ENOMEM;
 	if (error == 0) {
-		vlapic_init(&vcpu->lapic, &vm->bus, vcpu->number, vm->bus.count == 0);
+		vlapic_init(&vcpu->lapic, vcpu->lapic.page, &vm->bus, vcpu->number, vm->bus.count == 0);
 		vm->bus.member[vm->bus.count++] = &vcpu->lapic;
 		list_push_back(&vm->vcpus, &vcpu->in_vm);
 	}

@@ -17,13 +17,26 @@ bool vlapic_post(struct vlapic *lapic, uint32_t vector, bool level)
 	if (!vlapic_accepts(lapic) || vector < 16 || vector > 255)
 		return false;
 	if (level)
-		__atomic_fetch_or(&lapic->tmr[n], bit, __ATOMIC_SEQ_CST);
-	else if ((__atomic_load_n(&lapic->tmr[n], __ATOMIC_RELAXED) & bit) != 0)
-		__atomic_fetch_and(&lapic->tmr[n], ~bit, __ATOMIC_SEQ_CST);
-	__atomic_fetch_or(&lapic->irr[n], bit, __ATOMIC_SEQ_CST);
-	__atomic_fetch_or(&lapic->irr_words, 1u << n, __ATOMIC_SEQ_CST);
+		__atomic_fetch_or(&lapic->level[n], bit, __ATOMIC_SEQ_CST);
+	else if ((__atomic_load_n(&lapic->level[n], __ATOMIC_RELAXED) & bit) != 0)
+		__atomic_fetch_and(&lapic->level[n], ~bit, __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&lapic->posted[n], bit, __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&lapic->posted_words, 1u << n, __ATOMIC_SEQ_CST);
 	vlapic_notify(lapic);
 	return true;
+}
+
+void vlapic_merge(struct vlapic *lapic)
+{
+	/* A poster sets its bit first and the summary second: one that comes between is found by the next. */
+	uint32_t words = __atomic_exchange_n(&lapic->posted_words, 0, __ATOMIC_SEQ_CST);
+	for (; words != 0; words &= words - 1) {
+		uint32_t n = (uint32_t)__builtin_ctz(words), *tmr = vlapic_word(lapic, APIC_TMR, n * 32);
+		uint32_t vectors = __atomic_exchange_n(&lapic->posted[n], 0, __ATOMIC_SEQ_CST);
+		*vlapic_word(lapic, APIC_IRR, n * 32) |= vectors;
+		*tmr = (*tmr & ~vectors) | (__atomic_load_n(&lapic->level[n], __ATOMIC_RELAXED) & vectors);
+	}
+	lapic->rvi = vlapic_highest(lapic, APIC_IRR);
 }
 
 void vlapic_signal(struct vlapic *lapic, uint32_t signal)
@@ -43,9 +56,7 @@ static void deliver(struct vlapic *to, enum apic_delivery mode, uint32_t vector,
 		__atomic_store_n(&to->sipi_vector, vector, __ATOMIC_SEQ_CST);
 		vlapic_signal(to, VLAPIC_SIGNAL_SIPI);
 		break;
-	case APIC_SMI: /* there is no SMM */
-	case APIC_DELIVERY_RESERVED:
-	case APIC_EXTINT: break; /* not by message */
+	default: break; /* SMI: there is no SMM. ExtINT: not by message */
 	}
 }
 
@@ -53,62 +64,63 @@ static bool matches_logical(const struct vlapic *to, uint32_t destination)
 {
 	if (vlapic_x2apic(to))
 		return to->id >> 4 == destination >> 16 && (1u << (to->id & 15) & destination) != 0;
-	if (to->dfr >> 28 == 0xf) /* flat */
-		return (to->ldr >> 24 & destination & 0xff) != 0;
-	if (to->dfr >> 28 == 0) /* clusters of four; 15 is all of them */
-		return ((destination >> 4 & 15) == 15 || to->ldr >> 28 == (destination >> 4 & 15)) &&
-		       (to->ldr >> 24 & destination & 15) != 0;
-	return false;
+	uint32_t format = VREG(to, APIC_DFR) >> 28, ldr = VREG(to, APIC_LDR) >> 24;
+	if (format == 0xf) /* flat */
+		return (ldr & destination & 0xff) != 0;
+	/* clusters of four; 15 is all of them */
+	return format == 0 && (destination >> 4 == 15 || ldr >> 4 == destination >> 4) && (ldr & destination & 15) != 0;
 }
 
-/* `broadcast` is the physical destination that means everyone: all ones, as wide as the sender's field. */
-static bool matches(const struct vlapic *to, bool logical, uint32_t destination, uint32_t broadcast)
+/* All ones are everyone, logical or not; BROADCAST() widens them from the eight bits of an xAPIC's field. */
+#define EVERYONE	       0xffffffffu
+#define BROADCAST(destination) ((destination) == 0xff ? EVERYONE : (destination))
+
+static bool matches(const struct vlapic *to, bool logical, uint32_t destination)
 {
 	if (!vlapic_hardware_enabled(to))
 		return false;
-	if (destination == broadcast)
-		return true; /* logical, too: every bit of every cluster */
+	if (destination == EVERYONE)
+		return true;
 	return logical ? matches_logical(to, destination) : to->id == destination;
 }
 
-/* One of those addressed: the lowest priority, equals in turn. */
-static struct vlapic *lowest_priority(struct vlapic_bus *bus, bool logical, uint32_t destination, uint32_t broadcast)
+/* To all that are addressed but one, or to the one of them that has the lowest priority, equals in turn. How many took it. */
+static uint32_t send(struct vlapic_bus *bus, enum apic_delivery mode, uint32_t vector, bool level, bool logical,
+	uint32_t destination, const struct vlapic *except)
 {
 	struct vlapic *best = 0;
-	uint32_t best_index = 0;
+	uint32_t taken = 0, first = bus->rotate;
 	for (uint32_t i = 0; i < bus->count; i++) {
-		uint32_t index = (bus->rotate + i) % bus->count;
+		uint32_t index = (first + i) % bus->count;
 		struct vlapic *to = bus->member[index];
-		if (!matches(to, logical, destination, broadcast) || !vlapic_accepts(to))
+		if (to == except || !matches(to, logical, destination))
 			continue;
-		if (best == 0 || vlapic_ppr(to) < vlapic_ppr(best)) {
+		if (mode != APIC_LOWEST) {
+			deliver(to, mode, vector, level);
+			taken++;
+		} else if (vlapic_accepts(to) && (best == 0 || VREG(to, APIC_PPR) < VREG(best, APIC_PPR))) {
 			best = to;
-			best_index = index;
+			bus->rotate = index + 1;
 		}
 	}
 	if (best != 0)
-		bus->rotate = best_index + 1;
-	return best;
+		deliver(best, mode, vector, level);
+	return taken + (best != 0);
 }
 
-/* How many took it. */
-static uint32_t send(struct vlapic_bus *bus, enum apic_delivery mode, uint32_t vector, bool level, bool logical,
-	uint32_t destination, uint32_t broadcast)
+/* Nothing has to be posted for it: this is the owner. */
+void vlapic_self_ipi(struct vlapic *lapic, uint32_t vector)
 {
-	uint32_t taken = 0;
-	if (mode == APIC_LOWEST) {
-		struct vlapic *to = lowest_priority(bus, logical, destination, broadcast);
-		if (to != 0)
-			deliver(to, mode, vector, level);
-		return to != 0;
-	}
-	for (uint32_t i = 0; i < bus->count; i++) {
-		if (!matches(bus->member[i], logical, destination, broadcast))
-			continue;
-		deliver(bus->member[i], mode, vector, level);
-		taken++;
-	}
-	return taken;
+	uint32_t bit = 1u << vector % 32;
+	if (vector < 16)
+		vlapic_error(lapic, ESR_SEND_ILLEGAL);
+	if (vector < 16 || !vlapic_accepts(lapic))
+		return;
+	*vlapic_word(lapic, APIC_IRR, vector) |= bit;
+	*vlapic_word(lapic, APIC_TMR, vector) &= ~bit;
+	if (vector > lapic->rvi)
+		lapic->rvi = vector;
+	vlapic_notify(lapic);
 }
 
 void vlapic_ipi(struct vlapic *from, uint32_t icr, uint32_t destination)
@@ -124,21 +136,16 @@ void vlapic_ipi(struct vlapic *from, uint32_t icr, uint32_t destination)
 	if (mode == APIC_INIT && (icr & 0xc000) == 0x8000)
 		return;
 	/* Sent by the ICR, everything is edge-triggered: SDM vol. 3, "Interrupt Command Register", trigger mode. */
-	if (shorthand == 0) {
-		send(from->bus, mode, vector, false, logical, destination, vlapic_x2apic(from) ? 0xffffffff : 0xff);
-		return;
-	}
-	if (shorthand == 1) {
-		/* To itself only a fixed interrupt is valid. */
-		if (mode == APIC_FIXED)
-			vlapic_post(from, vector, false);
-		return;
-	}
-	for (uint32_t i = 0; i < from->bus->count; i++) {
-		struct vlapic *to = from->bus->member[i];
-		if ((to != from || (shorthand == 2 && mode == APIC_FIXED)) && vlapic_hardware_enabled(to))
-			deliver(to, mode, vector, false);
-	}
+	if (shorthand == 1 && mode == APIC_FIXED) /* nothing else is valid */
+		vlapic_self_ipi(from, vector);
+	else if (shorthand == 0)
+		send(from->bus, mode, vector, false, logical,
+			vlapic_x2apic(from) ? destination : BROADCAST(destination >> 24), 0);
+	else if (
+		shorthand !=
+		1) /* All, but itself by what a processor can't send to itself. The lowest priority of all is no choice that there is. */
+		send(from->bus, mode == APIC_LOWEST ? APIC_FIXED : mode, vector, false, false, EVERYONE,
+			shorthand == 2 && mode == APIC_FIXED ? 0 : from);
 }
 
 int vlapic_bus_message(struct vlapic_bus *bus, uint64_t address, uint32_t data)
@@ -155,13 +162,14 @@ int vlapic_bus_message(struct vlapic_bus *bus, uint64_t address, uint32_t data)
 		return -GYRE_ENOENT;
 	if (mode == APIC_STARTUP || mode == APIC_DELIVERY_RESERVED)
 		return -GYRE_ENOENT;
-	return send(bus, mode, vector, (data & 0x8000) != 0, logical, destination, 0xff) != 0 ? 0 : -GYRE_ENOENT;
+	return send(bus, mode, vector, (data & 0x8000) != 0, logical, BROADCAST(destination), 0) != 0 ? 0
+												      : -GYRE_ENOENT;
 }
 
 /* The line of the PICs at LINT0, where it is not ExtINT: SDM vol. 3, "Local Vector Table". */
 void vlapic_lint0(struct vlapic *lapic, uint32_t level)
 {
-	uint32_t lvt = lapic->lvt[3];
+	uint32_t lvt = VREG(lapic, APIC_LVT_LINT0);
 	bool rises = level != 0 && lapic->lint0_line == 0;
 	lapic->lint0_line = level != 0;
 	if ((lvt & APIC_LVT_MASKED) != 0 || !vlapic_hardware_enabled(lapic))
@@ -174,7 +182,7 @@ void vlapic_lint0(struct vlapic *lapic, uint32_t level)
 				vlapic_post(lapic, lvt & 0xff, false);
 		} else if (level != 0 && (lvt & APIC_LVT_REMOTE) == 0) {
 			if (vlapic_post(lapic, lvt & 0xff, true))
-				lapic->lvt[3] |= APIC_LVT_REMOTE;
+				VREG(lapic, APIC_LVT_LINT0) |= APIC_LVT_REMOTE;
 		}
 	}
 }

@@ -6,18 +6,28 @@
  */
 #include "core/virt/vlapic.h"
 
-#define LVT_INDEX(offset) (((offset)-APIC_LVT_TIMER) / 16)
-
-/* Bits that a guest can write in each LVT entry: timer, thermal, performance, LINT0, LINT1, error. */
-static const uint32_t lvt_writable[VLAPIC_LVTS] = {0x700ff, 0x107ff, 0x107ff, 0x1a7ff, 0x1a7ff, 0x100ff};
-
-#define ESR_SEND_ILLEGAL   0x20u
 #define ESR_ILLEGAL_ACCESS 0x80u
+#define LVT_READ_ONLY	   0x5000u /* delivery status, always idle, and remote IRR */
+
+/* clang-format off */
+const uint32_t vlapic_holds[64] = {
+	[APIC_TPR / 16] = 0xff, [APIC_LDR / 16] = 0xff000000, /* DFR, SVR: */ 0xf0000000, 0x3ff,
+	[APIC_ISR / 16 ... APIC_IRR / 16 + 7] = 0xffffffff,
+	[APIC_ICR / 16] = 0xccfff, 0xff000000, /* LVT: timer, thermal, performance, LINT0, LINT1, error: */
+	[APIC_LVT_TIMER / 16] = 0x750ff, 0x157ff, 0x157ff, 0x1f7ff, 0x1f7ff, 0x150ff,
+	[APIC_TIMER_INITIAL / 16] = 0xffffffff, [APIC_TIMER_DIVIDE / 16] = 0xb, [APIC_SELF_IPI / 16] = 0xff,
+};
+/* clang-format on */
+
+static bool is_lvt(uint32_t offset)
+{
+	return offset >= APIC_LVT_TIMER && offset <= APIC_LVT_ERROR;
+}
 
 /* Vectors 0 to 15 are illegal to send and to receive; SDM vol. 3, "Error Handling". */
 void vlapic_error(struct vlapic *lapic, uint32_t bit)
 {
-	uint32_t lvt = lapic->lvt[LVT_INDEX(APIC_LVT_ERROR)];
+	uint32_t lvt = VREG(lapic, APIC_LVT_ERROR);
 	bool is_new = (lapic->esr_pending & bit) == 0;
 	lapic->esr_pending |= bit;
 	/* An illegal vector in the entry itself would come back here for ever. */
@@ -25,219 +35,154 @@ void vlapic_error(struct vlapic *lapic, uint32_t bit)
 		vlapic_post(lapic, lvt & 0xff, false);
 }
 
+void vlapic_ended(struct vlapic *lapic, uint32_t vector)
+{
+	bool level = (*vlapic_word(lapic, APIC_TMR, vector) >> vector % 32 & 1) != 0;
+	if (level) {
+		lapic->eoi_vector = vector;
+		VREG(lapic, APIC_LVT_LINT0) &= ~APIC_LVT_REMOTE; /* where it is a level's */
+	}
+	if (level || vlapic_requests(lapic))
+		vlapic_notify(lapic); /* what waited behind it may be taken now */
+}
+
 void vlapic_eoi(struct vlapic *lapic)
 {
-	int vector = vlapic_highest(lapic->isr, lapic->isr_words);
-	uint32_t n, bit;
-	if (vector < 0)
+	uint32_t vector = lapic->svi;
+	if (vector == 0)
 		return;
-	n = (uint32_t)vector / 32;
-	bit = 1u << vector % 32;
-	lapic->isr[n] &= ~bit;
-	if (lapic->isr[n] == 0)
-		lapic->isr_words &= ~(1u << n);
-	if ((__atomic_load_n(&lapic->tmr[n], __ATOMIC_RELAXED) & bit) != 0) {
-		lapic->eoi_vector = (uint32_t)vector;
-		lapic->lvt[3] &= ~APIC_LVT_REMOTE; /* LINT0, where it is a level's */
-		vlapic_notify(lapic);
-	} else if (lapic->irr_words != 0) {
-		vlapic_notify(lapic); /* what waited behind it may be taken now */
-	}
+	*vlapic_word(lapic, APIC_ISR, vector) &= ~(1u << vector % 32);
+	lapic->svi = vlapic_highest(lapic, APIC_ISR);
+	vlapic_priority(lapic);
+	vlapic_ended(lapic, vector);
 }
 
-static void tpr_write(struct vlapic *lapic, uint32_t value)
+void vlapic_tpr_set(struct vlapic *lapic, uint32_t tpr)
 {
-	lapic->tpr = value & 0xff;
-	if (lapic->irr_words != 0)
+	VREG(lapic, APIC_TPR) = tpr;
+	vlapic_priority(lapic);
+	if (vlapic_requests(lapic))
 		vlapic_notify(lapic);
 }
 
-static void svr_write(struct vlapic *lapic, uint32_t value)
+static void lvt_write(struct vlapic *lapic, uint32_t offset, uint32_t value)
 {
-	lapic->svr = value & 0x3ff;
-	if ((value & APIC_SVR_ENABLE) == 0)
-		for (int i = 0; i < VLAPIC_LVTS; i++)
-			lapic->lvt[i] |= APIC_LVT_MASKED;
-}
-
-static void lvt_write(struct vlapic *lapic, uint32_t index, uint32_t value)
-{
-	uint32_t old = lapic->lvt[index];
+	uint32_t old = VREG(lapic, offset);
 	/* Remote IRR belongs to the hardware. Software-disabled, the mask can't be cleared. */
-	value = (value & lvt_writable[index]) | (old & APIC_LVT_REMOTE);
-	if ((lapic->svr & APIC_SVR_ENABLE) == 0)
+	value = (value & ~LVT_READ_ONLY) | (old & APIC_LVT_REMOTE);
+	if ((VREG(lapic, APIC_SVR) & APIC_SVR_ENABLE) == 0)
 		value |= APIC_LVT_MASKED;
-	lapic->lvt[index] = value;
-	if (index == LVT_INDEX(APIC_LVT_TIMER))
+	VREG(lapic, offset) = value;
+	if (offset == APIC_LVT_TIMER)
 		vlapic_timer_mode_changed(lapic, old);
-	if (index == LVT_INDEX(APIC_LVT_LINT0))
+	if (offset == APIC_LVT_LINT0)
 		vlapic_notify(lapic); /* a line that is up may come through now */
 }
 
-static uint32_t x2apic_ldr(const struct vlapic *lapic)
+/* The count goes on from where it is, at the new rate. */
+static __attribute__((noinline)) void divide_write(struct vlapic *lapic, uint32_t value)
 {
-	return (lapic->id >> 4) << 16 | 1u << (lapic->id & 15);
+	uint32_t left = vlapic_timer_count(lapic), initial = VREG(lapic, APIC_TIMER_INITIAL);
+	VREG(lapic, APIC_TIMER_DIVIDE) = value;
+	if (!lapic->timer_armed || APIC_TIMER_MODE(VREG(lapic, APIC_LVT_TIMER)) == APIC_TIMER_DEADLINE)
+		return;
+	VREG(lapic, APIC_TIMER_INITIAL) = left;
+	vlapic_timer_start(lapic);
+	VREG(lapic, APIC_TIMER_INITIAL) = initial;
 }
 
-/* Those that read the same both ways. False: no such register. */
-static bool register_read(struct vlapic *lapic, uint32_t offset, uint32_t *value)
+static bool among(uint64_t registers, uint32_t offset)
+{
+	return (offset & ~0x3f0u) == 0 && (registers >> offset / 16 & 1) != 0;
+}
+
+/* A register that can be read: a load, but for the time. */
+static uint32_t load(struct vlapic *lapic, uint32_t offset)
+{
+	if (lapic->posted_words != 0)
+		vlapic_merge(lapic);
+	return offset == APIC_TIMER_CURRENT ? vlapic_timer_count(lapic) : VREG(lapic, offset);
+}
+
+/* One that can be written, value being what it holds. All of it ends in tail calls: no frame. */
+static void store(struct vlapic *lapic, uint32_t offset, uint32_t value)
 {
 	switch (offset) {
-	case APIC_VERSION: *value = APIC_VERSION_VALUE; return true;
-	case APIC_TPR: *value = lapic->tpr; return true;
-	case APIC_PPR: *value = vlapic_ppr(lapic); return true;
-	case APIC_SVR: *value = lapic->svr; return true;
-	case APIC_ESR: *value = lapic->esr; return true;
-	case APIC_ICR: *value = lapic->icr; return true;
-	case APIC_TIMER_INITIAL: *value = lapic->timer_initial; return true;
-	case APIC_TIMER_CURRENT: *value = vlapic_timer_count(lapic); return true;
-	case APIC_TIMER_DIVIDE: *value = lapic->timer_divide; return true;
+	case APIC_TPR: vlapic_tpr_set(lapic, value); return;
+	case APIC_EOI: vlapic_eoi(lapic); return;
+	case APIC_SELF_IPI: vlapic_self_ipi(lapic, value); return;
+	case APIC_ICR:
+		VREG(lapic, APIC_ICR) = value;
+		vlapic_ipi(lapic, value, VREG(lapic, APIC_ICR_HIGH));
+		return;
+	case APIC_ESR:
+		VREG(lapic, APIC_ESR) = lapic->esr_pending;
+		lapic->esr_pending = 0;
+		return;
+	case APIC_TIMER_INITIAL:
+		if (APIC_TIMER_MODE(VREG(lapic, APIC_LVT_TIMER)) == APIC_TIMER_DEADLINE)
+			return;
+		VREG(lapic, APIC_TIMER_INITIAL) = value;
+		vlapic_timer_start(lapic);
+		return;
+	case APIC_TIMER_DIVIDE: divide_write(lapic, value); return;
+	case APIC_DFR: value |= 0x0fffffff; break;
+	case APIC_SVR:
+		for (uint32_t lvt = APIC_LVT_TIMER; lvt <= APIC_LVT_ERROR && (value & APIC_SVR_ENABLE) == 0; lvt += 16)
+			VREG(lapic, lvt) |= APIC_LVT_MASKED;
 	}
-	if (offset >= APIC_LVT_TIMER && offset <= APIC_LVT_ERROR) {
-		*value = lapic->lvt[LVT_INDEX(offset)];
-		return true;
-	}
-	if (offset >= APIC_ISR && offset < APIC_ISR + 0x180) {
-		uint32_t n = (offset - APIC_ISR) / 16;
-		const uint32_t *set = n < 8 ? lapic->isr : n < 16 ? lapic->tmr : lapic->irr;
-		*value = __atomic_load_n(&set[n % 8], __ATOMIC_RELAXED);
-		return true;
-	}
-	return false;
+	if (is_lvt(offset))
+		lvt_write(lapic, offset, value);
+	else
+		VREG(lapic, offset) = value;
 }
 
+/* A register is 32 bits at a multiple of 16; SDM leaves other accesses undefined. */
 uint32_t vlapic_mmio_read(struct vlapic *lapic, uint32_t offset)
 {
-	uint32_t value = 0;
-	/* A register is 32 bits at a multiple of 16; SDM leaves other accesses undefined. */
-	switch (offset) {
-	case APIC_ID: return lapic->id << 24;
-	case APIC_LDR: return lapic->ldr;
-	case APIC_DFR: return lapic->dfr;
-	case APIC_ICR_HIGH: return lapic->icr_high;
-	case APIC_APR:
-		return vlapic_ppr(lapic); /* arbitration went with the APIC bus: the priority that a message compares */
-	case APIC_RRD: return 0;
-	}
-	if ((offset & 15) == 0 && !register_read(lapic, offset, &value))
+	if (among(VLAPIC_READABLE | VLAPIC_READABLE_PAGE, offset))
+		/* Arbitration went with the APIC bus: the priority that a message compares. */
+		return load(lapic, offset == APIC_APR ? APIC_PPR : offset);
+	if ((offset & 15) == 0)
 		vlapic_error(lapic, ESR_ILLEGAL_ACCESS);
-	return value;
-}
-
-/* Those that are written the same both ways, value being legal. False: no such register. */
-static bool register_write(struct vlapic *lapic, uint32_t offset, uint32_t value)
-{
-	switch (offset) {
-	case APIC_TPR: tpr_write(lapic, value); return true;
-	case APIC_EOI: vlapic_eoi(lapic); return true;
-	case APIC_SVR: svr_write(lapic, value); return true;
-	case APIC_ESR:
-		lapic->esr = lapic->esr_pending;
-		lapic->esr_pending = 0;
-		return true;
-	case APIC_TIMER_INITIAL:
-		if (APIC_TIMER_MODE(lapic->lvt[0]) != APIC_TIMER_DEADLINE) {
-			lapic->timer_initial = value;
-			vlapic_timer_start(lapic);
-		}
-		return true;
-	case APIC_TIMER_DIVIDE: {
-		uint32_t left = vlapic_timer_count(lapic);
-		lapic->timer_divide = value & 0xb;
-		if (lapic->timer_armed && APIC_TIMER_MODE(lapic->lvt[0]) != APIC_TIMER_DEADLINE) {
-			/* The count goes on from where it is, at the new rate. */
-			uint32_t initial = lapic->timer_initial;
-			lapic->timer_initial = left;
-			vlapic_timer_start(lapic);
-			lapic->timer_initial = initial;
-		}
-		return true;
-	}
-	}
-	if (offset >= APIC_LVT_TIMER && offset <= APIC_LVT_ERROR) {
-		lvt_write(lapic, LVT_INDEX(offset), value);
-		return true;
-	}
-	return false;
+	return 0;
 }
 
 void vlapic_mmio_write(struct vlapic *lapic, uint32_t offset, uint32_t value)
 {
-	switch (offset) {
-	case APIC_LDR: lapic->ldr = value & 0xff000000; return;
-	case APIC_DFR: lapic->dfr = value | 0x0fffffff; return;
-	case APIC_ICR_HIGH: lapic->icr_high = value & 0xff000000; return;
-	case APIC_ICR:
-		lapic->icr = value & 0xccfff & ~0x1000u; /* "delivery status": always idle */
-		vlapic_ipi(lapic, lapic->icr, lapic->icr_high >> 24);
-		return;
-	}
-	if ((offset & 15) == 0 && !register_write(lapic, offset, value))
+	if (among(VLAPIC_WRITABLE | VLAPIC_WRITABLE_PAGE, offset))
+		store(lapic, offset, value & vlapic_holds[offset / 16]);
+	else if ((offset & 15) == 0)
 		vlapic_error(lapic, ESR_ILLEGAL_ACCESS);
 }
 
+/* As a processor that virtualizes it reads it: eight bytes, of which only the ICR has more than four. */
 int vlapic_msr_read(struct vlapic *lapic, uint32_t index, uint64_t *value)
 {
-	uint32_t offset = (index & 0xff) << 4, low = 0;
-	if (!vlapic_x2apic(lapic) || index > 0x8ff)
+	uint32_t offset = (index & 0xff) << 4;
+	if (!vlapic_x2apic(lapic) || !among(VLAPIC_READABLE, offset))
 		return -1;
-	switch (offset) {
-	case APIC_ID: *value = lapic->id; return 0;
-	case APIC_LDR: *value = x2apic_ldr(lapic); return 0;
-	case APIC_ICR: *value = (uint64_t)lapic->icr_high << 32 | lapic->icr; return 0;
-	case APIC_EOI: return -1; /* write-only */
-	}
-	if (!register_read(lapic, offset, &low))
-		return -1;
-	*value = low;
-	return 0;
-}
-
-/* The bits that may be 1 in an x2APIC write of this register; 0 for registers that can't be written, and for those written with 0 only. */
-static uint32_t msr_writable(uint32_t offset)
-{
-	switch (offset) {
-	case APIC_TPR: return 0xff;
-	case APIC_SVR: return 0x3ff;
-	case APIC_TIMER_INITIAL: return 0xffffffff;
-	case APIC_TIMER_DIVIDE: return 0xb;
-	}
-	if (offset >= APIC_LVT_TIMER && offset <= APIC_LVT_ERROR)
-		return lvt_writable[LVT_INDEX(offset)] |
-		       0x5000; /* delivery status and remote IRR: read-only, not reserved */
+	*value = load(lapic, offset) | (uint64_t)VREG(lapic, offset + 4) << 32;
 	return 0;
 }
 
 int vlapic_msr_write(struct vlapic *lapic, uint32_t index, uint64_t value)
 {
-	uint32_t offset = (index & 0xff) << 4;
-	if (!vlapic_x2apic(lapic) || index > 0x8ff)
+	uint32_t offset = (index & 0xff) << 4, holds = vlapic_holds[index & 63];
+	if (!vlapic_x2apic(lapic))
 		return -1;
-	switch (offset) {
-	case APIC_EOI:
-		if (value != 0)
-			return -1;
+	if (offset == APIC_EOI && value == 0) { /* every interrupt's second exit */
 		vlapic_eoi(lapic);
 		return 0;
-	case APIC_ICR:
-		if ((value & 0xfff33000) != 0)
-			return -1;
-		lapic->icr = (uint32_t)value;
-		lapic->icr_high = (uint32_t)(value >> 32);
-		vlapic_ipi(lapic, lapic->icr, lapic->icr_high);
-		return 0;
-	case APIC_SELF_IPI:
-		if ((value & ~0xffull) != 0)
-			return -1;
-		if (value < 16)
-			vlapic_error(lapic, ESR_SEND_ILLEGAL);
-		else
-			vlapic_post(lapic, (uint32_t)value, false);
-		return 0;
 	}
-	if ((value & ~(uint64_t)msr_writable(offset)) != 0)
+	if (!among(VLAPIC_WRITABLE | VLAPIC_WRITABLE_MSR, offset) || ((uint32_t)value & ~holds) != 0)
 		return -1;
-	return register_write(lapic, offset, (uint32_t)value) ? 0 : -1;
+	if (offset == APIC_ICR)
+		VREG(lapic, APIC_ICR_HIGH) = VREG(lapic, APIC_ICR + 4) = (uint32_t)(value >> 32);
+	else if (value >> 32 != 0)
+		return -1;
+	store(lapic, offset, (uint32_t)value & holds);
+	return 0;
 }
 
 /* MSR 0x1b. SDM vol. 3, "x2APIC State Transitions": of the four states of (EN, EXTD) one is invalid, and some ways between the others are. */
@@ -254,11 +199,12 @@ int vlapic_base_write(struct vlapic *lapic, uint64_t value, uint32_t physical_bi
 	/* BSP is the hardware's: written or not, it says what this processor is. */
 	value = (value & ~APIC_BASE_BSP) | (lapic->base & APIC_BASE_BSP);
 	lapic->base = value;
-	if (from != to && to == 0)
+	if (from != to && to == 0) {
 		vlapic_reset(lapic);
-	if (from != to && to == mode) {
-		lapic->icr_high = 0;
-		lapic->dfr = 0xffffffff;
+	} else if (from != to) {
+		VREG(lapic, APIC_ICR_HIGH) = 0;
+		VREG(lapic, APIC_DFR) = 0xffffffff;
+		vlapic_identity(lapic);
 	}
 	vlapic_notify(lapic);
 	return 0;

@@ -10,12 +10,12 @@
 
 static uint32_t mode_of(const struct vlapic *lapic)
 {
-	return APIC_TIMER_MODE(lapic->lvt[0]);
+	return APIC_TIMER_MODE(VREG(lapic, APIC_LVT_TIMER));
 }
 
 uint32_t vlapic_timer_divisor(const struct vlapic *lapic)
 {
-	uint32_t code = (lapic->timer_divide & 3) | (lapic->timer_divide >> 1 & 4);
+	uint32_t divide = VREG(lapic, APIC_TIMER_DIVIDE), code = (divide & 3) | (divide >> 1 & 4);
 	return code == 7 ? 1 : 2u << code;
 }
 
@@ -36,7 +36,7 @@ static uint64_t ticks_of(const struct vlapic *lapic, uint32_t count)
 
 static void fire(struct vlapic *lapic)
 {
-	uint32_t lvt = lapic->lvt[0];
+	uint32_t lvt = VREG(lapic, APIC_LVT_TIMER);
 	if ((lvt & APIC_LVT_MASKED) != 0)
 		return;
 	if ((lvt & 0xff) < 16)
@@ -54,13 +54,13 @@ void vlapic_timer_stop(struct vlapic *lapic)
 
 void vlapic_timer_start(struct vlapic *lapic)
 {
-	if (mode_of(lapic) >= APIC_TIMER_DEADLINE || lapic->timer_initial == 0) {
+	if (mode_of(lapic) >= APIC_TIMER_DEADLINE || VREG(lapic, APIC_TIMER_INITIAL) == 0) {
 		vlapic_timer_stop(lapic);
 		return;
 	}
 	lapic->timer_start = vlapic_host_tsc();
 	lapic->timer_armed = true;
-	vlapic_timer_set(lapic, add_saturating(lapic->timer_start, ticks_of(lapic, lapic->timer_initial)));
+	vlapic_timer_set(lapic, add_saturating(lapic->timer_start, ticks_of(lapic, VREG(lapic, APIC_TIMER_INITIAL))));
 }
 
 /* Of a saved timer: it began so long ago that `left` ticks of the undivided timer are left. */
@@ -70,7 +70,7 @@ void vlapic_timer_resume(struct vlapic *lapic, uint64_t left)
 	vlapic_timer_start(lapic);
 	if (!lapic->timer_armed)
 		return;
-	whole = ticks_of(lapic, lapic->timer_initial);
+	whole = ticks_of(lapic, VREG(lapic, APIC_TIMER_INITIAL));
 	lapic->timer_start -= rest < whole ? whole - rest : 0;
 	vlapic_timer_set(lapic, add_saturating(lapic->timer_start, whole));
 }
@@ -82,9 +82,9 @@ uint32_t vlapic_timer_count(const struct vlapic *lapic)
 		return 0;
 	elapsed = vlapic_host_tsc() - lapic->timer_start;
 	if (mode_of(lapic) == APIC_TIMER_PERIODIC)
-		elapsed %= ticks_of(lapic, lapic->timer_initial);
+		elapsed %= ticks_of(lapic, VREG(lapic, APIC_TIMER_INITIAL));
 	counted = muldiv(elapsed, lapic->timer_khz, (uint64_t)lapic->tsc_khz * vlapic_timer_divisor(lapic));
-	return counted >= lapic->timer_initial ? 0 : lapic->timer_initial - (uint32_t)counted;
+	return counted >= VREG(lapic, APIC_TIMER_INITIAL) ? 0 : VREG(lapic, APIC_TIMER_INITIAL) - (uint32_t)counted;
 }
 
 /* Between one-shot and periodic the count goes on; to and from TSC-deadline mode disarms. */
@@ -96,10 +96,11 @@ void vlapic_timer_mode_changed(struct vlapic *lapic, uint32_t old_lvt)
 	if (old >= APIC_TIMER_DEADLINE || now >= APIC_TIMER_DEADLINE) {
 		vlapic_timer_stop(lapic);
 		lapic->timer_deadline = 0;
-		lapic->timer_initial = 0;
+		VREG(lapic, APIC_TIMER_INITIAL) = 0;
 	} else if (lapic->timer_armed) {
 		/* The shortest period may apply now, or no longer. */
-		vlapic_timer_set(lapic, add_saturating(lapic->timer_start, ticks_of(lapic, lapic->timer_initial)));
+		vlapic_timer_set(
+			lapic, add_saturating(lapic->timer_start, ticks_of(lapic, VREG(lapic, APIC_TIMER_INITIAL))));
 	}
 }
 
@@ -143,7 +144,7 @@ void vlapic_timer_fired(struct vlapic *lapic)
 		deadline_arm(lapic);
 		return;
 	}
-	period = ticks_of(lapic, lapic->timer_initial);
+	period = ticks_of(lapic, VREG(lapic, APIC_TIMER_INITIAL));
 	due = add_saturating(lapic->timer_start, period);
 	if (now < due) {
 		vlapic_timer_set(lapic, due);

@@ -141,7 +141,7 @@ static void init_and_sipi_are_exits_of_the_target(void **state)
 	vlapic_signal(lapic, VLAPIC_SIGNAL_SIPI);
 	assert_int_equal(exit_of(closed), GYRE_EXIT_INIT);
 	assert_int_equal(vcpu()->activity, VCPU_WAITS_FOR_SIPI);
-	assert_int_equal(lapic->svr, 0xff);
+	assert_int_equal(VREG(lapic, APIC_SVR), 0xff);
 	assert_int_equal(exit_of(closed), GYRE_EXIT_SIPI);
 	assert_int_equal(vcpu()->page->d0, 0x9a);
 	struct inject inject;

@@ -66,7 +66,7 @@ int virt_set_up(void **state)
 	vcpu->counters = calloc(1, 4096);
 	vcpu->state = calloc(1, 4096);
 	vcpu->cpuid = calloc(1, 4096);
-	vlapic_init(&vcpu->lapic, &virt->vm.bus, 0, true);
+	vlapic_init(&vcpu->lapic, calloc(1, 4096), &virt->vm.bus, 0, true);
 	virt->vm.bus.member[0] = &vcpu->lapic;
 	virt->vm.bus.count = 1;
 	vlapic_mmio_write(&vcpu->lapic, APIC_SVR, 0x1ff);
@@ -98,6 +98,7 @@ int virt_tear_down(void **state)
 	struct vcpu *vcpu = &virt->v.vcpu;
 	free(vcpu->page);
 	free(vcpu->counters);
+	free(vcpu->lapic.page);
 	free(vcpu->state);
 	free(vcpu->cpuid);
 	free(virt->v.vmcb);

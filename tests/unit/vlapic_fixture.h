@@ -15,6 +15,7 @@
 struct machine {
 	struct vlapic_bus bus;
 	struct vlapic lapic[CPUS];
+	uint32_t page[CPUS + 1][1024]; /* one more for a test's own */
 };
 
 static uint64_t clock_now, timer_at;
@@ -24,7 +25,7 @@ static unsigned notified;
 void vlapic_notify(struct vlapic *lapic)
 {
 	(void)lapic;
-	notified++;
+	__atomic_fetch_add(&notified, 1, __ATOMIC_RELAXED);
 }
 
 void vlapic_timer_set(struct vlapic *lapic, uint64_t host_tsc)
@@ -45,7 +46,7 @@ static inline int set_up(void **state)
 	timer_at = VLAPIC_TSC_NEVER;
 	notified = 0;
 	for (unsigned i = 0; i < CPUS; i++) {
-		vlapic_init(&machine->lapic[i], &machine->bus, i, i == 0);
+		vlapic_init(&machine->lapic[i], machine->page[i], &machine->bus, i, i == 0);
 		machine->lapic[i].timer_khz = KHZ;
 		machine->lapic[i].tsc_khz = KHZ;
 		machine->bus.member[i] = &machine->lapic[i];

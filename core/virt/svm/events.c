@@ -12,9 +12,7 @@
 void svm_tpr_from_guest(struct svm_vcpu *v)
 {
 	v->tpr_seen = v->vmcb->v_tpr_;
-	v->vcpu.lapic.tpr = (v->tpr_seen & 15) << 4;
-	if (v->vcpu.lapic.irr_words != 0)
-		vcpu_hazard_set(&v->vcpu, VCPU_HAZARD_EVENTS);
+	vlapic_tpr_set(&v->vcpu.lapic, (v->tpr_seen & 15) << 4);
 }
 
 /* The address that is pushed is that behind the instruction. Remembered, for the case that its delivery is interrupted. */
@@ -129,10 +127,10 @@ enum vcpu_next svm_events(struct svm_vcpu *v)
 	if (vcpu->single)
 		svm_step_begin(v, false);
 	/* The local APIC's TPR is what CR8 shows; while it holds something back, its lowering must be seen. */
-	if (vcpu->lapic.tpr >> 4 != v->tpr_seen) {
-		v->tpr_seen = vcpu->lapic.tpr >> 4;
+	if (VREG(&vcpu->lapic, APIC_TPR) >> 4 != v->tpr_seen) {
+		v->tpr_seen = VREG(&vcpu->lapic, APIC_TPR) >> 4;
 		vmcb_set_v_tpr(vmcb, (uint8_t)v->tpr_seen);
 	}
-	vmcb_intercept_cr_writes(vmcb, CR8_BIT, vcpu->lapic.irr_words != 0 && vlapic_held_by_tpr(&vcpu->lapic) >= 0);
+	vmcb_intercept_cr_writes(vmcb, CR8_BIT, vlapic_held_by_tpr(&vcpu->lapic) >= 0);
 	return VCPU_AGAIN;
 }

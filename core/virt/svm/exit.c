@@ -71,7 +71,7 @@ static bool guest_open(const struct svm_vcpu *v)
 	const struct vmcb *vmcb = v->vmcb;
 	return (vmcb->rflags & RFLAGS_IF) != 0 && vmcb->interrupt_shadow == 0 &&
 	       (vmcb->intercept_misc1_ & (VMCB_I1_VINTR | VMCB_I1_IRET)) == 0 && vmcb->v_tpr_ == v->tpr_seen &&
-	       v->vcpu.lapic.tpr >> 4 == v->tpr_seen && (vmcb->intercept_cr_write_ & 0x100) == 0;
+	       VREG(&v->vcpu.lapic, APIC_TPR) >> 4 == v->tpr_seen && (vmcb->intercept_cr_write_ & 0x100) == 0;
 }
 
 static __attribute__((noinline)) uint32_t finish_slow(struct svm_vcpu *v)

@@ -173,10 +173,10 @@ void svm_state_set(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint3
 	}
 	/* CR8 and the local APIC's TPR are one register: the APIC's, where that is set too, has all its bits. */
 	if ((groups & GYRE_STATE_APIC) != 0) {
-		v->tpr_seen = vcpu->lapic.tpr >> 4;
+		v->tpr_seen = VREG(&vcpu->lapic, APIC_TPR) >> 4;
 		vmcb_set_v_tpr(vmcb, (uint8_t)v->tpr_seen);
 	} else if ((groups & GYRE_STATE_CONTROL) != 0) {
-		vcpu->lapic.tpr = (uint32_t)state->cr8 << 4;
+		vlapic_tpr_set(&vcpu->lapic, (uint32_t)state->cr8 << 4);
 	}
 	if ((groups & GYRE_STATE_MSRS) != 0) {
 		EACH_MSR(MSR_SET)

@@ -149,7 +149,7 @@ static enum vcpu_next put_control(struct vmx_vcpu *v, uint32_t number, uint64_t 
 
 static enum vcpu_next get_control(struct vmx_vcpu *v, uint32_t number, uint32_t gpr)
 {
-	uint64_t value = number == 8 ? v->vcpu.lapic.tpr >> 4 : vmx_control(v).cr3;
+	uint64_t value = number == 8 ? VREG(&v->vcpu.lapic, APIC_TPR) >> 4 : vmx_control(v).cr3;
 	if (gpr == GYRE_RSP)
 		vmx_write(VMCS_RSP, value);
 	else

@@ -73,7 +73,7 @@ static void control_get(struct vmx_vcpu *v, struct gyre_vcpu_state *state)
 	state->cr2 = v->cr2;
 	state->cr3 = now.cr3;
 	state->cr4 = now.cr4;
-	state->cr8 = v->vcpu.lapic.tpr >> 4;
+	state->cr8 = VREG(&v->vcpu.lapic, APIC_TPR) >> 4;
 	state->efer = now.efer;
 	for (unsigned int i = 0; i < 4; i++)
 		state->pdpte[i] = vmx_pae_paging(&now) ? vmx_read(VMCS_PDPTE + 2 * i) : 0;
@@ -174,7 +174,7 @@ void vmx_state_set(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint3
 		control_set(v, state);
 	/* CR8 and the local APIC's TPR are one register: the APIC's, where that is set too, has all its bits. */
 	if ((groups & (GYRE_STATE_CONTROL | GYRE_STATE_APIC)) == GYRE_STATE_CONTROL)
-		vcpu->lapic.tpr = (uint32_t)state->cr8 << 4;
+		vlapic_tpr_set(&vcpu->lapic, (uint32_t)state->cr8 << 4);
 	if ((groups & GYRE_STATE_MSRS) != 0)
 		msrs_set(v, state);
 	if ((groups & GYRE_STATE_DEBUG) != 0) {

@@ -193,9 +193,7 @@ static void loop(void)
 			continue;
 		if ((bits & 1ull << ROOT_EVENT_UART) != 0)
 			output_interrupt();
-		for (uint32_t i = 0; i < root.config.header->vms; i++)
-			if (vms[i].state == VM_RUNNING)
-				vm_channel_pump(&vms[i], 0);
+		vm_channels_pump(vms, root.config.header->vms);
 		output_core_log(OUTPUT_ROOM);
 		reports_take();
 		invariants_check();
@@ -245,6 +243,8 @@ void native_main(void *argument)
 	if (error == 0 && (root.config.header->flags & GYRE_CONFIG_EMULATED) == 0)
 		output_no_frames();
 	root.emulated = output_has_frames();
+	if (root.emulated && error == 0)
+		output_quick();
 	output_core_log(OUTPUT_ALL);
 	output_frame(GYRE_FRAME_READY, GYRE_FRAME_MACHINE, NULL, 0, NULL, 0);
 	power_init();

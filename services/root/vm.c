@@ -306,7 +306,7 @@ void vm_end(struct vm *vm, uint32_t reason, int32_t code, const char *text)
 	text_clean(end.text, text, sizeof(end.text)); /* it may lie in the channel */
 	vm->state = VM_ENDED;
 	vm->code = code;
-	vm_channel_pump(vm, 1);
+	vm_channel_drain(vm);
 	vm_destroy(vm);
 	if (!output_has_frames())
 		root_log("%s has ended with %d: %s", vm->entry->name, code, end.text);

@@ -61,8 +61,10 @@ struct elf_image;
 int vm_image_check(struct elf_image *image, uint64_t *address, uint64_t *pages, struct config_fault *fault);
 int vm_image_load(struct vm *vm, const struct elf_image *image, struct config_fault *fault);
 
-/* vm_channel.c: packets of the monitor go out as frames, as far as there is room; input goes in. */
-void vm_channel_pump(struct vm *vm, int wait);
+/* vm_channel.c: packets of the monitors go out as frames, as far as there is room, one of each VM in turn; the last ones of a VM that ends, all of them;
+ * input goes in. */
+void vm_channels_pump(struct vm *vm, uint32_t count);
+void vm_channel_drain(struct vm *vm);
 void vm_input(struct vm *vm, const uint8_t *data, size_t bytes);
 
 #define VM_FAULT(fault, number, ...)                                                                                   \

@@ -52,7 +52,7 @@ static void packet_out(const struct vm *vm, const struct gyre_packet *packet, co
 	}
 }
 
-/* One packet: 1, 0 if there is none or no room for it, or -GYRE_EPROTO. */
+/* One packet: 1, 0 if there is none, -GYRE_EAGAIN if there is no room for it, or -GYRE_EPROTO. */
 static int packet_take(struct vm *vm, int wait)
 {
 	static uint8_t data[GYRE_FRAME_DATA]; /* the main thread alone comes here */
@@ -68,24 +68,39 @@ static int packet_take(struct vm *vm, int wait)
 		return -GYRE_EPROTO;
 	/* A LOG may grow by a newline, COUNTERS by the figures. */
 	if (!wait && !output_spare(packet.length + sizeof(struct gyre_root_figures)))
-		return 0;
+		return -GYRE_EAGAIN;
 	ring_peek(&vm->to_root, sizeof(packet), data, packet.length);
 	ring_take(&vm->to_root, sizeof(packet) + packet.length);
 	packet_out(vm, &packet, data);
 	return 1;
 }
 
-void vm_channel_pump(struct vm *vm, int wait)
+void vm_channels_pump(struct vm *vm, uint32_t count)
 {
-	int taken = 0, result;
-	if (vm->channel == NULL)
-		return;
-	while ((result = packet_take(vm, wait)) > 0)
-		taken = 1;
-	if (result < 0 && vm->state == VM_RUNNING)
-		vm_end(vm, GYRE_END_MONITOR, GYRE_STATUS_FAILED, "its monitor broke the channel to root");
-	else if (taken && vm->event != 0)
-		event_signal(vm->event, 1ull << GYRE_CHANNEL_ROOM);
+	static uint32_t first; /* whose turn it is */
+	uint64_t taken = 0;    /* VMs that gave something in this call */
+	uint32_t idle = 0;     /* turns in a row without a packet */
+	_Static_assert(GYRE_CONFIG_VMS <= 64, "a bit for each");
+	for (first %= count; idle < count; first = (first + 1) % count) {
+		struct vm *one = &vm[first];
+		int result = one->state == VM_RUNNING && one->channel != NULL ? packet_take(one, 0) : 0;
+		if (result == -GYRE_EAGAIN)
+			break; /* it goes on with this one */
+		idle = result > 0 ? 0 : idle + 1;
+		if (result > 0)
+			taken |= 1ull << first;
+		else if (result < 0)
+			vm_end(one, GYRE_END_MONITOR, GYRE_STATUS_FAILED, "its monitor broke the channel to root");
+	}
+	for (uint32_t i = 0; i < count; i++)
+		if ((taken & 1ull << i) != 0 && vm[i].event != 0)
+			event_signal(vm[i].event, 1ull << GYRE_CHANNEL_ROOM);
+}
+
+void vm_channel_drain(struct vm *vm)
+{
+	while (vm->channel != NULL && packet_take(vm, 1) > 0)
+		;
 }
 
 void vm_input(struct vm *vm, const uint8_t *data, size_t bytes)

@@ -97,3 +97,40 @@ def gyre_module(build):
     command = Gyre(build)
     yield command
     command.close()
+
+
+@pytest.fixture
+def fake(gyre, tmp_path, monkeypatch):
+    """fake(script, words) runs `gyre emulate` with two VMs on a machine that does what the script says."""
+    for name in ("gyre-core.elf", "root.elf", "monitor.elf", "kernel"):
+        (tmp_path / name).write_bytes(b"something")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    machine = pathlib.Path(__file__).with_name("fake_machine.py")
+    monkeypatch.setenv("GYRE_QEMU", str(machine))
+    monkeypatch.setenv("GYRE_BOCHS", str(machine))
+
+    class Fake:
+        folder = tmp_path
+        words = ["emulate", "--machine", "amd", "--lib-dir", str(tmp_path)]
+        vms = ["--vm", "one", "--kernel", str(tmp_path / "kernel"), "--vm", "two", "--kernel", str(tmp_path / "kernel")]
+
+        def run(self, script, *words, **options):
+            monkeypatch.setenv("FAKE_SCRIPT", script)
+            result = gyre.run(*self.words, *words, *self.vms, **options)
+            assert not list(temporary.iterdir())
+            return result
+
+        def popen(self, script, *words, **options):
+            monkeypatch.setenv("FAKE_SCRIPT", script)
+            words = [gyre.program, *self.words, *words, *self.vms]
+            return subprocess.Popen(words, preexec_fn=signals_as_in_a_terminal, **options)
+
+        def spawn(self, script, *words):
+            monkeypatch.setenv("FAKE_SCRIPT", script)
+            child = pexpect.spawn(gyre.program, [*self.words, *words, *self.vms], timeout=20, encoding="utf-8")
+            gyre.children.append(child)
+            return child
+
+    return Fake()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command beside its machine: consoles, frames, ends and exit codes, the person's terminal. The machine is fake_qemu.py, so that it can
+"""The command beside its machine: consoles, frames, ends and exit codes, the person's terminal. The machine is fake_machine.py, so that it can
 also be slow, silent or wrong."""
 
 import json
@@ -14,44 +14,6 @@ import time
 
 import pexpect
 import pytest
-from conftest import signals_as_in_a_terminal
-
-FAKE = pathlib.Path(__file__).with_name("fake_qemu.py")
-
-
-@pytest.fixture
-def fake(gyre, tmp_path, monkeypatch):
-    """fake(script, words) runs `gyre emulate` with two VMs on a machine that does what the script says."""
-    for name in ("gyre-core.elf", "root.elf", "monitor.elf", "kernel"):
-        (tmp_path / name).write_bytes(b"something")
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    monkeypatch.setenv("TMPDIR", str(temporary))
-    monkeypatch.setenv("GYRE_QEMU", str(FAKE))
-
-    class Fake:
-        folder = tmp_path
-        words = ["emulate", "--machine", "amd", "--lib-dir", str(tmp_path)]
-        vms = ["--vm", "one", "--kernel", str(tmp_path / "kernel"), "--vm", "two", "--kernel", str(tmp_path / "kernel")]
-
-        def run(self, script, *words, **options):
-            monkeypatch.setenv("FAKE_SCRIPT", script)
-            result = gyre.run(*self.words, *words, *self.vms, **options)
-            assert not list(temporary.iterdir())
-            return result
-
-        def popen(self, script, *words, **options):
-            monkeypatch.setenv("FAKE_SCRIPT", script)
-            words = [gyre.program, *self.words, *words, *self.vms]
-            return subprocess.Popen(words, preexec_fn=signals_as_in_a_terminal, **options)
-
-        def spawn(self, script, *words):
-            monkeypatch.setenv("FAKE_SCRIPT", script)
-            child = pexpect.spawn(gyre.program, [*self.words, *words, *self.vms], timeout=20, encoding="utf-8")
-            gyre.children.append(child)
-            return child
-
-    return Fake()
 
 
 def test_consoles_and_logs_go_where_they_belong(fake):

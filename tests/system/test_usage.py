@@ -38,8 +38,6 @@ def test_help_and_version(gyre):
         (["emulat"], "did you mean emulate"),
         (["run", "x.yaml"], "this version of Gyre has not got it yet"),
         (["emulate"], "--machine amd"),
-        (["emulate", "--machine", "intel"], "has not got it yet"),
-        (["emulate", "--machine", "intel-shadow"], "has not got it yet"),
         (["emulate", "--machine", "linux"], "has not got it yet"),
         (["emulate", "--machine", "vax"], "no such machine"),
         (["emulate", "--machine"], "needs a value"),
@@ -52,7 +50,7 @@ def test_help_and_version(gyre):
         (["emulate", "--host-cpus", "2"], "one CPU only"),
         (["emulate", "--host-cpus", "two"], "number of CPUs"),
         (["emulate", "--gdb", "1234"], "has not got it yet"),
-        (["emulate", "--cpu-model", "corei7_haswell_4770"], "Bochs"),
+        (["emulate", "--cpu-model", ""], "name a processor"),
         (["emulate", "--timeout", "soon"], "number of seconds"),
         (["emulate", "--timeout", "0"], "number of seconds"),
         (["emulate", "--host-memory", "512"], "no unit"),
@@ -121,10 +119,31 @@ def test_files_that_are_not_there_or_not_readable(gyre, kernel, tmp_path):
     assert not list(tmp_path.glob("x.iso*"))
 
 
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        (["amd", "--cpu-model", "corei7_haswell_4770"], ["Intel's", "--machine amd", "AMD's"]),
+        (["amd", "--cpu-model", "Haswell-noTSX"], ["Intel's", "--machine amd"]),
+        (["intel", "--cpu-model", "ryzen"], ["AMD's", "--machine intel", "Intel's"]),
+        (["intel", "--cpu-model", "EPYC-Rome,-svm"], ["AMD's", "--machine intel"]),
+        (["intel", "--cpu-model", "corei7_haswel"], ["no emulator has it", "corei7_haswell_4770", "corei7_skylake_x", "qemu-system-x86_64 -cpu help"]),
+        (["amd", "--cpu-model", "threadripper"], ["no emulator has it", "ryzen"]),
+        (["intel", "--machine-firmware", "uefi"], ["uefi", "BIOS only"]),
+        (["amd", "--cpu-model", "ryzen", "--machine-firmware", "uefi"], ["uefi", "BIOS only"]),
+        (["intel", "--host-memory", "2049M"], ["2049M", "2G", "Bochs"]),
+        (["amd", "--host-memory", "1025G"], ["1025G", "1T", "QEMU"]),
+    ],
+)
+def test_what_a_machine_has_not(gyre, kernel, words, says):
+    refused(gyre.run("emulate", "--machine", *words, "--vm", "a", "--kernel", kernel), USAGE, *says)
+
+
 def test_a_machine_that_no_computer_has(gyre, kernel):
     words = ["emulate", "--machine", "amd", "--vm", "a", "--kernel", kernel]
     refused(gyre.run(*words, "--memory", "256G"), LACKS, "--memory")
     refused(gyre.run(*words, "--host-memory", "8M"), LACKS, "16M")
+    words[words.index("amd")] = "intel"
+    refused(gyre.run(*words, "--memory", "2G"), LACKS, "--memory", "Bochs")
 
 
 # ---- descriptions ----

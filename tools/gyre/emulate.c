@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 static const char help[] =
-	"usage: gyre emulate --machine M [options] VM... [-- QEMU arguments]\n"
+	"usage: gyre emulate --machine M [options] VM... [-- MORE]\n"
 	"\n"
 	"Boots Gyre on an emulated machine with these VMs. Standard output and input are the first VM's serial "
 	"console; the other\n"
@@ -28,18 +28,25 @@ static const char help[] =
 	"\n"
 	"  --machine amd                 an AMD machine with SVM and nested paging, on QEMU\n"
 	"            amd-shadow          the same without nested paging, on which this version of Gyre refuses to run\n"
-	"  --cpu-model NAME              a processor of QEMU's in its place, exactly as given (EPYC,-svm)\n"
+	"            intel               an Intel machine with VT-x and EPT, on Bochs (2G of memory at most, BIOS, no "
+	"network)\n"
+	"            intel-shadow        the same without EPT, on which this version of Gyre refuses to run\n"
+	"  --cpu-model NAME              a processor in its place, of the same vendor: a model of QEMU's, exactly as "
+	"given\n"
+	"                                (EPYC,-svm), or one of Bochs's, which then runs the machine "
+	"(corei7_skylake_x, ryzen)\n"
 	"  --host-memory SIZE            the machine's memory; left out: what the VMs need and 256M\n"
 	"  --machine-firmware bios|uefi  left out: bios\n"
 	"  --timeout SECONDS             ends the machine after that long, with exit code 14\n"
 	"  --no-reboot                   a reset ends the VM, a triple fault with exit code 16\n"
 	"  --icount                      the machine's time counts instructions, its date is fixed and nothing is "
 	"random:\n"
-	"                                every run is the same\n"
+	"                                every run is the same (Bochs's time counts instructions in any case)\n"
 	"  --core-option KEY=VALUE       for the core's command line; may be repeated\n"
 	"  --trace FILE                  every exit of the VMs, to be read by gyre trace\n"
 	"  --counters FILE               how often each kind of exit came, as JSON\n"
 	"  --lib-dir FOLDER              where gyre-core.elf, root.elf and monitor.elf are, if not beside gyre\n"
+	"  -- MORE                       for QEMU arguments; for Bochs lines of its configuration, each in one word\n"
 	"\n"
 	"VM: NAME.yaml (gyre show --help has its keys), or inline:\n"
 	"  --vm NAME --kernel FILE [--append TEXT] [--initrd 'FILE [ARGUMENTS]']... [--memory SIZE] [--cpus N]\n"
@@ -52,7 +59,6 @@ static const char help[] =
 /* Below this neither firmware nor GRUB starts, and nobody would say so. */
 #define HOST_MEMORY_LEAST (16 * MIB)
 #define HOST_MEMORY_TIGHT (64 * MIB)
-#define HOST_MEMORY_MOST  (1024 * GIB)
 
 struct emulate {
 	struct iso iso;
@@ -65,27 +71,14 @@ struct emulate {
 
 static int set_machine(void *command, const char *value)
 {
-	static const char *const later[] = {"intel", "intel-shadow", "linux"};
-
-	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-		if (!strcmp(value, later[i]))
-			return fail(GYRE_STATUS_USAGE,
-				"--machine %s: this version of Gyre has not got it yet: amd is there", value);
-	if (strcmp(value, "amd") && strcmp(value, "amd-shadow"))
-		return fail(GYRE_STATUS_USAGE, "--machine %s: there is no such machine: write amd", value);
 	((struct emulate *)command)->machine = value;
-	return 0;
+	return machine_name_check(value);
 }
 
 static int set_cpu(void *command, const char *value)
 {
-	if (machine_is_bochs_model(value))
-		return fail(GYRE_STATUS_USAGE,
-			"--cpu-model %s is a model of Bochs, which this version of Gyre has not got yet: name one of "
-			"QEMU's",
-			value);
 	if (!*value || *value == ',')
-		return fail(GYRE_STATUS_USAGE, "--cpu-model: name a processor of QEMU's, as EPYC");
+		return fail(GYRE_STATUS_USAGE, "--cpu-model: name a processor, as EPYC or corei7_skylake_x");
 	((struct emulate *)command)->cpu = value;
 	return 0;
 }
@@ -111,9 +104,6 @@ static int set_host_memory(void *command, const char *value)
 		return fail(GYRE_STATUS_USAGE, "--host-memory: \"%s\" %s", value, wrong);
 	if (emulate->host_memory % MIB || !emulate->host_memory)
 		return fail(GYRE_STATUS_USAGE, "--host-memory %s: write whole MiB", value);
-	if (emulate->host_memory > HOST_MEMORY_MOST)
-		return fail(
-			GYRE_STATUS_USAGE, "--host-memory %s is more than the 1024G of the emulated machine", value);
 	return 0;
 }
 
@@ -201,14 +191,18 @@ static const struct option_spec options[] = {
 };
 
 /* The machine's memory, or an exit code in *status. */
-static uint64_t host_memory(const struct emulate *emulate, const struct description *description, int *status)
+static uint64_t host_memory(const struct emulate *emulate, const struct emulator *emulator,
+	const struct description *description, int *status)
 {
 	uint64_t need = HOST_MEMORY_REST + 2 * description_file_bytes(description);
 	struct sysinfo here;
 
 	*status = 0;
 	if (emulate->host_memory) {
-		if (emulate->host_memory < HOST_MEMORY_LEAST)
+		if (emulate->host_memory > emulator->memory_most)
+			*status = fail(GYRE_STATUS_USAGE, "--host-memory %s is more than the %s of a machine on %s",
+				size_text(emulate->host_memory), size_text(emulator->memory_most), emulator->name);
+		else if (emulate->host_memory < HOST_MEMORY_LEAST)
 			*status = fail(GYRE_STATUS_LACKS,
 				"--host-memory %s: the machine needs 16M at least to start Gyre",
 				size_text(emulate->host_memory));
@@ -222,6 +216,10 @@ static uint64_t host_memory(const struct emulate *emulate, const struct descript
 			"the VMs need a machine of %s, and this computer has %lluM of memory: give them less by "
 			"--memory",
 			size_text(need), (unsigned long long)((uint64_t)here.totalram * here.mem_unit / MIB));
+	else if (need > emulator->memory_most)
+		*status = fail(GYRE_STATUS_LACKS,
+			"the VMs need a machine of %s, and one on %s has %s at most: give them less by --memory",
+			size_text(need), emulator->name, size_text(emulator->memory_most));
 	return need;
 }
 
@@ -264,26 +262,50 @@ static int make_iso(struct emulate *emulate, int *iso)
 	return status;
 }
 
-static const char *cpu_of(const struct emulate *emulate)
+/* A firmware reads the image slowly, and an emulator too. */
+#define SILENCE_SECONDS 180.0
+static double silence(const struct emulator *emulator, int iso)
 {
-	if (emulate->cpu)
-		return emulate->cpu;
-	return strcmp(emulate->machine, "amd-shadow") ? "EPYC,+svm,+npt" : "EPYC,+svm,-npt";
+	struct stat about;
+
+	return SILENCE_SECONDS +
+	       (fstat(iso, &about) == 0 ? emulator->megabyte_seconds * (double)about.st_size / MIB : 0);
+}
+
+/* What was asked for as far as it depends on the machine. */
+static int choose_machine(struct emulate *emulate, struct machine_model *model, bool uefi)
+{
+	int status = machine_model(model, emulate->machine, emulate->cpu);
+
+	if (!status && uefi && !model->emulator->has_uefi)
+		status = fail(GYRE_STATUS_USAGE, "--machine-firmware uefi: a machine on %s has a BIOS only",
+			model->emulator->name);
+	if (!status && model->core_option)
+		status = iso_core_option(&emulate->iso, model->core_option);
+	return status;
 }
 
 static int run(struct emulate *emulate, const struct description *description)
 {
-	struct machine_config config = {.cpu = cpu_of(emulate), .icount = emulate->icount, .more = emulate->more};
+	struct machine_config config = {.icount = emulate->icount,
+		.more = emulate->more,
+		.terminal = isatty(STDIN_FILENO),
+		.patience = emulate->timeout};
 	struct session_config session = {
 		.description = description, .timeout = emulate->timeout, .counters = emulate->counters};
-	struct machine machine;
+	struct machine_model model;
 	int status, interrupted = 0;
 
 	config.uefi = session.uefi = emulate->firmware && !strcmp(emulate->firmware, "uefi");
-	config.memory = host_memory(emulate, description, &status);
+	status = choose_machine(emulate, &model, config.uefi);
+	if (status)
+		return status;
+	struct machine machine = {.emulator = model.emulator};
+	config.cpu = model.cpu;
+	config.memory = host_memory(emulate, model.emulator, description, &status);
 	session.tight = config.memory < HOST_MEMORY_TIGHT;
 	if (!status)
-		status = machine_check(config.uefi);
+		status = model.emulator->check(config.uefi);
 	if (status)
 		return status;
 	emulate->iso.bios = !config.uefi;
@@ -293,7 +315,9 @@ static int run(struct emulate *emulate, const struct description *description)
 	if (!status && emulate->trace)
 		status = trace_open(&session.trace, emulate->trace, description);
 	if (!status)
-		status = machine_start(&machine, &config);
+		session.silence = silence(model.emulator, config.iso);
+	if (!status)
+		status = model.emulator->start(&machine, &config);
 	if (status)
 		return status;
 	close(config.iso);
@@ -323,7 +347,7 @@ int command_emulate(char **argv)
 	if (status >= 0)
 		return status;
 	if (!emulate.machine)
-		return fail(GYRE_STATUS_USAGE, "emulate: name the machine: --machine amd");
+		return fail(GYRE_STATUS_USAGE, "emulate: name the machine: --machine amd or intel");
 	if (!description.vms)
 		return fail(GYRE_STATUS_USAGE, "emulate: name a VM: a file NAME.yaml, or --vm NAME --kernel FILE");
 	status = description_check(&description);

@@ -1,143 +1,100 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tools/gyre/machine.c: QEMU, its arguments, and what its complaints mean. */
+/* tools/gyre/machine.c: machines by name, and models of processors: whose they are and which emulator has them. */
 #include "tools/gyre/machine.h"
-#include "tools/gyre/process.h"
 #include "include/gyre/config.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#define QEMU_ARGUMENTS 256
-/* A burst of output must not wait for us: QEMU's UART gives up on a byte after some tries. */
-#define SOCKET_BYTES   (1024 * 1024)
+enum vendor { VENDOR_ANY, VENDOR_AMD, VENDOR_INTEL };
+static const char *const vendor_name[] = {"any vendor", "AMD", "Intel"};
 
-static const char *const ovmf_places[] = {
-	"/usr/share/ovmf/OVMF.fd", "/usr/share/OVMF/OVMF.fd", "/usr/share/qemu/OVMF.fd"};
-
-/* GYRE_QEMU names another program in QEMU's place. */
-static char *qemu_path(void)
-{
-	const char *other = getenv("GYRE_QEMU");
-
-	return program_path(other && *other ? other : "qemu-system-x86_64");
-}
-
-static const char *ovmf_path(void)
-{
-	for (size_t i = 0; i < sizeof(ovmf_places) / sizeof(ovmf_places[0]); i++)
-		if (file_exists(ovmf_places[i]))
-			return ovmf_places[i];
-	return NULL;
-}
-
-int machine_check(bool uefi)
-{
-	char *qemu = qemu_path();
-
-	if (!qemu)
-		return fail(GYRE_STATUS_FAILED,
-			"qemu-system-x86_64 is missing: install the Debian package qemu-system-x86 (apt-get install "
-			"qemu-system-x86)");
-	free(qemu);
-	if (uefi && !ovmf_path())
-		return fail(GYRE_STATUS_FAILED, "%s is missing: install the Debian package ovmf (apt-get install ovmf)",
-			ovmf_places[0]);
-	return 0;
-}
-
-static int socket_pair(int *ours, int *theirs)
-{
-	int ends[2], bytes = SOCKET_BYTES;
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-		return fail(GYRE_STATUS_FAILED, "socketpair: %s", strerror(errno));
-	for (int i = 0; i < 2; i++)
-		setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-	fcntl(ends[0], F_SETFL, O_NONBLOCK);
-	*ours = ends[0];
-	*theirs = ends[1];
-	return 0;
-}
-
-struct line {
-	char *word[QEMU_ARGUMENTS + 1];
-	unsigned words;
+struct named_machine {
+	const char *name;
+	enum vendor vendor;
+	const struct emulator *emulator;
+	const char *cpu, *core_option;
 };
+static const struct named_machine machines[] = {
+	{"amd", VENDOR_AMD, &emulator_qemu, "EPYC,+svm,+npt", NULL},
+	{"amd-shadow", VENDOR_AMD, &emulator_qemu, "EPYC,+svm,-npt", NULL},
+	{"intel", VENDOR_INTEL, &emulator_bochs, "corei7_haswell_4770", NULL},
+	{"intel-shadow", VENDOR_INTEL, &emulator_bochs, "corei7_haswell_4770", "ept=off"},
+};
+#define MACHINES (sizeof(machines) / sizeof(machines[0]))
 
-static void line_add(struct line *line, char *word)
-{
-	if (line->words < QEMU_ARGUMENTS)
-		line->word[line->words++] = word;
-}
+/* As `bochs-bin --help cpu` lists them (2.7). */
+static const struct {
+	const char *name;
+	enum vendor vendor;
+} bochs_models[] = {
+	{"bx_generic", VENDOR_INTEL},
+	{"pentium", VENDOR_INTEL},
+	{"pentium_mmx", VENDOR_INTEL},
+	{"amd_k6_2_chomper", VENDOR_AMD},
+	{"p2_klamath", VENDOR_INTEL},
+	{"p3_katmai", VENDOR_INTEL},
+	{"p4_willamette", VENDOR_INTEL},
+	{"core_duo_t2400_yonah", VENDOR_INTEL},
+	{"atom_n270", VENDOR_INTEL},
+	{"p4_prescott_celeron_336", VENDOR_INTEL},
+	{"athlon64_clawhammer", VENDOR_AMD},
+	{"athlon64_venice", VENDOR_AMD},
+	{"turion64_tyler", VENDOR_AMD},
+	{"phenom_8650_toliman", VENDOR_AMD},
+	{"core2_penryn_t9600", VENDOR_INTEL},
+	{"corei5_lynnfield_750", VENDOR_INTEL},
+	{"corei5_arrandale_m520", VENDOR_INTEL},
+	{"corei7_sandy_bridge_2600k", VENDOR_INTEL},
+	{"zambezi", VENDOR_AMD},
+	{"trinity_apu", VENDOR_AMD},
+	{"ryzen", VENDOR_AMD},
+	{"corei7_ivy_bridge_3770k", VENDOR_INTEL},
+	{"corei7_haswell_4770", VENDOR_INTEL},
+	{"broadwell_ult", VENDOR_INTEL},
+	{"corei7_skylake_x", VENDOR_INTEL},
+	{"corei3_cnl", VENDOR_INTEL},
+	{"corei7_icelake_u", VENDOR_INTEL},
+	{"tigerlake", VENDOR_INTEL},
+};
+#define BOCHS_MODELS (sizeof(bochs_models) / sizeof(bochs_models[0]))
 
-static void line_add_text(struct line *line, const char *words)
-{
-	char *copy = text_copy(words), *rest = copy;
-
-	for (char *word; (word = strsep(&rest, " "));)
-		line_add(line, text_copy(word));
-	free(copy);
-}
-
-static void qemu_line(struct line *line, const struct machine_config *config, int com1, int com2)
-{
-	line_add(line, qemu_path());
-	line_add_text(
-		line, "-name gyre -no-user-config -nodefaults -display none -machine q35 -accel tcg -smp 1 -no-reboot");
-	line_add(line, text_copy("-cpu"));
-	line_add(line, text_copy(config->cpu));
-	line_add(line, text_copy("-m"));
-	line_add(line, text_format("%lluM", (unsigned long long)(config->memory / MIB)));
-	if (config->uefi) {
-		line_add(line, text_copy("-bios"));
-		line_add(line, text_copy(ovmf_path()));
-	}
-	/* The same on every run: time by instructions, one date, RDRAND by a seed. */
-	if (config->icount)
-		line_add_text(line, "-icount shift=0,sleep=off -seed 1 -rtc base=2026-01-01T00:00:00,clock=vm");
-	/* The image has no name any more; QEMU opens it by the descriptor that it inherits. */
-	line_add(line, text_copy("-drive"));
-	line_add(line,
-		text_format("if=none,id=iso,media=cdrom,format=raw,readonly=on,file=/proc/self/fd/%d", config->iso));
-	line_add_text(line, "-device ide-cd,drive=iso,bootindex=0");
-	int com[2] = {com1, com2};
-	for (int i = 0; i < 2; i++) {
-		line_add(line, text_copy("-chardev"));
-		line_add(line, text_format("socket,id=com%d,fd=%d", i + 1, com[i]));
-		line_add(line, text_copy("-serial"));
-		line_add(line, text_format("chardev:com%d", i + 1));
-	}
-	for (char *const *word = config->more; word && *word; word++)
-		line_add(line, text_copy(*word));
-	line->word[line->words] = NULL;
-}
-
-int machine_start(struct machine *machine, const struct machine_config *config)
-{
-	struct line *line = allocate(sizeof(*line));
-	int com1, com2;
-	int status = socket_pair(&machine->com1, &com1);
-
-	if (!status)
-		status = socket_pair(&machine->com2, &com2);
-	if (status)
-		return status;
-	qemu_line(line, config, com1, com2);
-	int keep[] = {config->iso, com1, com2};
-	machine->process = child_start(line->word, keep, 3, &machine->output);
-	close(com1);
-	close(com2);
-	for (unsigned i = 0; i < line->words; i++)
-		free(line->word[i]);
-	free(line);
-	return machine->process < 0 ? GYRE_STATUS_FAILED : 0;
-}
+/* QEMU's, by how their names begin; qemu64, max and base take any vendor's string. QEMU itself refuses what it has not. */
+static const struct {
+	const char *begin;
+	enum vendor vendor;
+} qemu_models[] = {
+	{"EPYC", VENDOR_AMD},
+	{"Opteron", VENDOR_AMD},
+	{"phenom", VENDOR_AMD},
+	{"athlon", VENDOR_AMD},
+	{"Dhyana", VENDOR_AMD},
+	{"Broadwell", VENDOR_INTEL},
+	{"Cascadelake", VENDOR_INTEL},
+	{"Conroe", VENDOR_INTEL},
+	{"Cooperlake", VENDOR_INTEL},
+	{"Denverton", VENDOR_INTEL},
+	{"Haswell", VENDOR_INTEL},
+	{"Icelake", VENDOR_INTEL},
+	{"IvyBridge", VENDOR_INTEL},
+	{"KnightsMill", VENDOR_INTEL},
+	{"Nehalem", VENDOR_INTEL},
+	{"Penryn", VENDOR_INTEL},
+	{"SandyBridge", VENDOR_INTEL},
+	{"SapphireRapids", VENDOR_INTEL},
+	{"Skylake", VENDOR_INTEL},
+	{"Snowridge", VENDOR_INTEL},
+	{"Westmere", VENDOR_INTEL},
+	{"core2duo", VENDOR_INTEL},
+	{"coreduo", VENDOR_INTEL},
+	{"n270", VENDOR_INTEL},
+	{"kvm", VENDOR_INTEL},
+	{"486", VENDOR_INTEL},
+	{"pentium2", VENDOR_INTEL},
+	{"pentium3", VENDOR_INTEL},
+};
+#define QEMU_MODELS (sizeof(qemu_models) / sizeof(qemu_models[0]))
 
 void machine_kill(const struct machine *machine)
 {
@@ -145,31 +102,94 @@ void machine_kill(const struct machine *machine)
 	kill(-machine->process, SIGKILL);
 }
 
-int machine_failed(int result, const char *words)
+static const struct named_machine *find_machine(const char *name)
 {
-	if (strstr(words, "unable to find CPU model") || strstr(words, "Property '") ||
-		strstr(words, "invalid option") || strstr(words, "Expected key=value format"))
-		return fail(GYRE_STATUS_USAGE, "QEMU refuses what --cpu-model or the arguments behind -- ask for:\n%s",
-			words);
-	if (strstr(words, "cannot set up guest memory") || strstr(words, "Cannot allocate memory"))
-		return fail(GYRE_STATUS_LACKS, "this computer has not the memory for the emulated machine:\n%s", words);
-	if (result < 0)
-		return fail(GYRE_STATUS_FAILED, "QEMU died of signal %d (%s)%s%s", -result, strsignal(-result),
-			*words ? ":\n" : "", words);
-	return fail(GYRE_STATUS_FAILED, "QEMU failed with exit code %d%s%s", result, *words ? ":\n" : "", words);
+	for (size_t i = 0; i < MACHINES; i++)
+		if (!strcmp(name, machines[i].name))
+			return &machines[i];
+	return NULL;
 }
 
-bool machine_is_bochs_model(const char *name)
+int machine_name_check(const char *machine)
 {
-	static const char *const models[] = {"bx_generic", "pentium_mmx", "amd_k6_2_chomper", "p2_klamath", "p3_katmai",
-		"p4_willamette", "core_duo_t2400_yonah", "atom_n270", "p4_prescott_celeron_336", "athlon64_clawhammer",
-		"athlon64_venice", "turion64_tyler", "phenom_8650_toliman", "core2_penryn_t9600",
-		"corei5_lynnfield_750", "corei5_arrandale_m520", "zambezi", "trinity_apu", "ryzen",
-		"corei7_sandy_bridge_2600k", "corei7_ivy_bridge_3770k", "corei7_haswell_4770", "broadwell_ult",
-		"corei7_skylake_x", "corei3_cnl", "corei7_icelake_u", "tigerlake"};
+	if (!strcmp(machine, "linux"))
+		return fail(GYRE_STATUS_USAGE,
+			"--machine linux: this version of Gyre has not got it yet: amd and intel are there");
+	return find_machine(machine)
+		       ? 0
+		       : fail(GYRE_STATUS_USAGE, "--machine %s: there is no such machine: write amd or intel", machine);
+}
 
-	for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++)
-		if (!strcmp(name, models[i]))
+/* Bochs's models of a vendor, for people. */
+static char *bochs_list(enum vendor vendor)
+{
+	char *list = text_copy("");
+
+	for (size_t i = 0; i < BOCHS_MODELS; i++) {
+		if (bochs_models[i].vendor != vendor)
+			continue;
+		char *longer = text_format("%s%s%s", list, *list ? ", " : "", bochs_models[i].name);
+		free(list);
+		list = longer;
+	}
+	return list;
+}
+
+static enum vendor qemu_vendor(const char *cpu)
+{
+	for (size_t i = 0; i < QEMU_MODELS; i++)
+		if (!strncmp(cpu, qemu_models[i].begin, strlen(qemu_models[i].begin)))
+			return qemu_models[i].vendor;
+	return VENDOR_ANY;
+}
+
+/* QEMU's that carry no vendor: what follows the name are its properties. */
+static bool of_any_vendor(const char *cpu)
+{
+	static const char *const names[] = {"qemu64", "qemu32", "max", "base"};
+	size_t length = strcspn(cpu, ",");
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strlen(names[i]) == length && !strncmp(cpu, names[i], length))
 			return true;
 	return false;
+}
+
+static int wrong_vendor(const struct named_machine *named, const char *cpu, enum vendor vendor)
+{
+	return fail(GYRE_STATUS_USAGE, "--cpu-model %s is a processor of %s's, and --machine %s one of %s's", cpu,
+		vendor_name[vendor], named->name, vendor_name[named->vendor]);
+}
+
+static int unknown_model(const struct named_machine *named, const char *cpu)
+{
+	char *list = bochs_list(named->vendor);
+	int status = fail(GYRE_STATUS_USAGE,
+		"--cpu-model %s: no emulator has it. Bochs has for %s: %s; QEMU's are listed by: qemu-system-x86_64 "
+		"-cpu help",
+		cpu, named->name, list);
+
+	free(list);
+	return status;
+}
+
+int machine_model(struct machine_model *model, const char *machine, const char *cpu)
+{
+	const struct named_machine *named = find_machine(machine);
+
+	*model = (struct machine_model){named->emulator, named->cpu, named->core_option};
+	if (!cpu)
+		return 0;
+	model->cpu = cpu;
+	for (size_t i = 0; i < BOCHS_MODELS; i++) {
+		if (strcmp(cpu, bochs_models[i].name))
+			continue;
+		model->emulator = &emulator_bochs;
+		return bochs_models[i].vendor == named->vendor ? 0 : wrong_vendor(named, cpu, bochs_models[i].vendor);
+	}
+	enum vendor vendor = qemu_vendor(cpu);
+	model->emulator = &emulator_qemu;
+	if (vendor != VENDOR_ANY && vendor != named->vendor)
+		return wrong_vendor(named, cpu, vendor);
+	return vendor != VENDOR_ANY || of_any_vendor(cpu) ? 0 : unknown_model(named, cpu);
 }

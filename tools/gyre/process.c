@@ -111,15 +111,16 @@ void die_of_signal(int number)
 }
 
 /* In the child, until it is another program. */
-static _Noreturn void child_become(char *const *argv, const int *keep, size_t kept, int output, pid_t parent)
+static _Noreturn void child_become(char *const *argv, const int *keep, size_t kept, int input, int output, pid_t parent)
 {
-	int empty = open("/dev/null", O_RDONLY);
+	if (input < 0)
+		input = open("/dev/null", O_RDONLY);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(127);
 	setpgid(0, 0);
-	dup2(empty, 0);
+	dup2(input, 0);
 	dup2(output, 1);
 	dup2(output, 2);
 	for (size_t i = 0; i < kept; i++)
@@ -131,7 +132,7 @@ static _Noreturn void child_become(char *const *argv, const int *keep, size_t ke
 	_exit(127);
 }
 
-pid_t child_start(char *const *argv, const int *keep, size_t kept, int *output)
+pid_t child_start(char *const *argv, const int *keep, size_t kept, int input, int *output)
 {
 	int ends[2];
 	pid_t parent = getpid();
@@ -142,7 +143,7 @@ pid_t child_start(char *const *argv, const int *keep, size_t kept, int *output)
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	pid_t child = fork();
 	if (child == 0)
-		child_become(argv, keep, kept, ends[1], parent);
+		child_become(argv, keep, kept, input, ends[1], parent);
 	close(ends[1]);
 	if (child < 0) {
 		close(ends[0]);
@@ -162,7 +163,7 @@ int run_to_end(char *const *argv, struct tail *tail, int *interrupted)
 	char bytes[4096];
 	int output, status, number;
 	ssize_t got = 1;
-	pid_t child = child_start(argv, NULL, 0, &output);
+	pid_t child = child_start(argv, NULL, 0, -1, &output);
 
 	*interrupted = 0;
 	tail->length = 0;

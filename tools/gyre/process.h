@@ -26,9 +26,9 @@ int signals_next(void);
 bool signal_ends_us(int signal);
 _Noreturn void die_of_signal(int signal);
 
-/* Starts a program in a process group of its own that dies with us. Its standard input is empty, its output and errors go to *output (a
- * non-blocking pipe); `keep` are `kept` descriptors that it inherits under their numbers. -1: said why. */
-pid_t child_start(char *const *argv, const int *keep, size_t kept, int *output);
+/* Starts a program in a process group of its own that dies with us. Its standard input is `input`, or empty if that is -1; its output and errors
+ * go to *output (a non-blocking pipe); `keep` are `kept` descriptors that it inherits under their numbers. -1: said why. */
+pid_t child_start(char *const *argv, const int *keep, size_t kept, int input, int *output);
 /* 0 to 255: exited with it; -N: killed by signal N. */
 int child_result(int wait_status);
 

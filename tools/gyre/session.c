@@ -18,13 +18,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SILENCE_SECONDS 180.0 /* from the start to the first word of the core, firmware on a loaded computer included */
-#define STALL_SECONDS	2.0   /* a frame that stopped half way never ends: the core took the channel back */
-#define PANIC_SECONDS	1.0   /* after the last piece of a panic's text */
-#define OFF_SECONDS	5.0   /* from "the machine powers off" to QEMU's end */
-#define QUIT_SECONDS	1.5   /* root's time to end the VMs */
-#define IDLE_SECONDS	0.25  /* text without a line end is shown after this */
-#define INPUT_MOST	4096u /* typed and not yet taken by the machine */
+#define PANIC_SECONDS 1.0   /* after the last piece of a panic's text */
+#define OFF_SECONDS   5.0   /* from "the machine powers off" to the emulator's end */
+#define QUIT_SECONDS  1.5   /* root's time to end the VMs */
+#define IDLE_SECONDS  0.25  /* text without a line end is shown after this */
+#define INPUT_MOST    4096u /* typed and not yet taken by the machine */
 
 struct vm_view {
 	struct lines log, console;
@@ -32,22 +30,27 @@ struct vm_view {
 	struct gyre_frame_exit end;
 };
 
+/* Where frames come from. */
+struct channel {
+	struct frame_decoder decoder;
+	uint64_t gaps; /* known of */
+	double since;  /* when an unfinished frame last grew */
+};
+
 struct session {
 	const struct session_config *config;
-	const struct machine *machine;
+	struct machine *machine;
 	unsigned vms;
 	struct vm_view vm[GYRE_CONFIG_VMS];
 	struct lines core;
 	struct stream out, err;
 	struct stream to_com1, to_com2;
-	struct frame_decoder decoder;
+	struct channel port, between; /* COM2, and the emulator's own output */
 	uint8_t sequence;
-	uint64_t gaps;	      /* known of */
-	double decoder_since; /* when an unfinished frame last grew */
-	struct tail qemu, early, last_log, panic;
+	struct tail emulator, early, last_log, panic;
 	struct keys keys;
 	unsigned view;
-	bool input_open, output_tty, com1_open, com2_open, qemu_open;
+	bool input_open, output_tty, com1_open, com2_open, emulator_open;
 	bool heard, ready, machine_ended, panicked, quit, timed_out, silent, no_reader;
 	int32_t machine_code;
 	double started, panic_since, off_since, quit_since;
@@ -218,22 +221,24 @@ static void take_log(struct session *session, unsigned vm, const uint8_t *data, 
 }
 
 /* Who takes the channel over counts from 0 again; a panic comes from the core, whose count has been another since. */
-static void count_lost(struct session *session, const struct gyre_frame_header *header)
+static void count_lost(struct session *session, struct channel *channel)
 {
-	if (session->gaps == session->decoder.gaps)
+	const struct gyre_frame_header *header = &channel->decoder.header;
+
+	if (channel->gaps == channel->decoder.gaps)
 		return;
-	session->gaps = session->decoder.gaps;
+	channel->gaps = channel->decoder.gaps;
 	if (header->sequence != 0 && header->type != GYRE_FRAME_PANIC && !session->panicked)
 		say_line(session, "something that the machine said was lost (frames are missing)");
 }
 
-static void take_frame(struct session *session)
+static void take_frame(struct session *session, struct channel *channel)
 {
-	const struct gyre_frame_header *header = &session->decoder.header;
-	const uint8_t *data = frame_data(&session->decoder);
+	const struct gyre_frame_header *header = &channel->decoder.header;
+	const uint8_t *data = frame_data(&channel->decoder);
 
 	session->heard = true;
-	count_lost(session, header);
+	count_lost(session, channel);
 	switch (header->type) {
 	case GYRE_FRAME_LOG: take_log(session, header->vm, data, header->length); break;
 	case GYRE_FRAME_CONSOLE:
@@ -263,33 +268,65 @@ static void take_frame(struct session *session)
 	}
 }
 
-static void feed_frames(struct session *session, const uint8_t *bytes, size_t length)
+static bool is_unfinished(const struct channel *channel)
+{
+	return channel->decoder.have && !channel->decoder.complete;
+}
+
+static void feed_frames(struct session *session, struct channel *channel, const uint8_t *bytes, size_t length)
 {
 	/* Before the core's first frame it is GRUB and the firmware that speak. */
 	if (!session->heard)
 		tail_add(&session->early, (const char *)bytes, length);
 	while (length) {
 		int complete;
-		size_t taken = frame_decode(&session->decoder, bytes, length, &complete);
+		size_t taken = frame_decode(&channel->decoder, bytes, length, &complete);
 		if (complete)
-			take_frame(session);
+			take_frame(session, channel);
 		bytes += taken;
 		length -= taken;
 	}
-	session->decoder_since = seconds_now();
+	channel->since = seconds_now();
 }
 
 /* A frame that was broken off hides those behind it: its first byte is no start, look again. */
-static void unstick_frames(struct session *session)
+static void unstick_frames(struct session *session, struct channel *channel)
 {
-	static uint8_t rest[sizeof(session->decoder.bytes)];
-	size_t length = session->decoder.complete ? 0 : session->decoder.have;
+	static uint8_t rest[sizeof(channel->decoder.bytes)];
+	size_t length = is_unfinished(channel) ? channel->decoder.have : 0;
 
 	if (!length)
 		return;
-	memcpy(rest, session->decoder.bytes, length);
-	session->decoder.have = 0;
-	feed_frames(session, rest + 1, length - 1);
+	memcpy(rest, channel->decoder.bytes, length);
+	channel->decoder.have = 0;
+	feed_frames(session, channel, rest + 1, length - 1);
+}
+
+/* What the emulator says, and frames between its words: it begins none of them with a frame's first byte. */
+static void feed_emulator(struct session *session, const char *bytes, size_t length)
+{
+	struct channel *channel = &session->between;
+
+	while (length) {
+		const char *frame = memchr(bytes, GYRE_FRAME_MAGIC0, length);
+		size_t words = frame ? (size_t)(frame - bytes) : length, taken;
+		int complete;
+		if (!session->machine->emulator->output_has_frames)
+			words = length;
+		if (words && !is_unfinished(channel)) {
+			tail_add(&session->emulator, bytes, words);
+			if (session->machine->emulator->listen)
+				session->machine->emulator->listen(session->machine, bytes, words);
+			taken = words;
+		} else {
+			taken = frame_decode(&channel->decoder, bytes, length, &complete);
+			if (complete)
+				take_frame(session, channel);
+			channel->since = seconds_now();
+		}
+		bytes += taken;
+		length -= taken;
+	}
 }
 
 /* ---- the loop ------------------------------------------------------------------------------------------------------------- */
@@ -300,7 +337,7 @@ static bool read_com2(struct session *session)
 	ssize_t got;
 
 	while ((got = read(session->machine->com2, bytes, sizeof(bytes))) > 0)
-		feed_frames(session, bytes, (size_t)got);
+		feed_frames(session, &session->port, bytes, (size_t)got);
 	return got < 0 && (errno == EAGAIN || errno == EINTR);
 }
 
@@ -336,15 +373,17 @@ static void read_machine(struct session *session, bool com1_ready, bool com2_rea
 		session->com1_open = read_com1(session, false);
 }
 
-static void read_qemu(struct session *session)
+static void read_emulator(struct session *session)
 {
-	char bytes[4096];
+	char bytes[16384];
 	ssize_t got;
 
 	while ((got = read(session->machine->output, bytes, sizeof(bytes))) > 0)
-		tail_add(&session->qemu, bytes, (size_t)got);
+		feed_emulator(session, bytes, (size_t)got);
 	if (got == 0)
-		session->qemu_open = false;
+		session->emulator_open = false;
+	if (session->machine->stopped)
+		machine_kill(session->machine);
 }
 
 static void take_signals(struct session *session)
@@ -377,7 +416,7 @@ static double check_deadlines(struct session *session)
 		double since, after;
 	} deadline[] = {
 		{session->config->timeout > 0, &session->timed_out, session->started, session->config->timeout},
-		{!session->heard, &session->silent, session->started, SILENCE_SECONDS},
+		{!session->heard, &session->silent, session->started, session->config->silence},
 		{session->panicked, NULL, session->panic_since, PANIC_SECONDS},
 		{session->machine_ended, NULL, session->off_since, OFF_SECONDS},
 		{session->quit, NULL, session->quit_since, QUIT_SECONDS},
@@ -395,10 +434,14 @@ static double check_deadlines(struct session *session)
 		}
 		least = left < least ? left : least;
 	}
-	if (session->decoder.have && !session->decoder.complete) {
-		if (now - session->decoder_since > STALL_SECONDS)
-			unstick_frames(session);
-		least = least < STALL_SECONDS ? least : STALL_SECONDS;
+	struct channel *channels[] = {&session->port, &session->between};
+	for (size_t i = 0; i < 2; i++) {
+		double stall = session->machine->emulator->stall_seconds;
+		if (!is_unfinished(channels[i]))
+			continue;
+		if (now - channels[i]->since > stall)
+			unstick_frames(session, channels[i]);
+		least = least < stall ? least : stall;
 	}
 	return least;
 }
@@ -417,7 +460,7 @@ static void flush_idle(struct session *session, double seconds, double *wait)
 		*wait = seconds;
 }
 
-enum { POLL_SIGNALS, POLL_QEMU, POLL_COM1, POLL_COM2, POLL_STDIN, POLL_STDOUT, POLL_STDERR, POLL_COUNT };
+enum { POLL_SIGNALS, POLL_EMULATOR, POLL_COM1, POLL_COM2, POLL_STDIN, POLL_STDOUT, POLL_STDERR, POLL_COUNT };
 
 static void watch(struct pollfd *poll, int fd, bool in, bool out)
 {
@@ -433,7 +476,8 @@ static void step(struct session *session)
 
 	flush_idle(session, IDLE_SECONDS, &wait);
 	watch(&polls[POLL_SIGNALS], signals_fd(), true, false);
-	watch(&polls[POLL_QEMU], session->machine->output, session->qemu_open, false);
+	watch(&polls[POLL_EMULATOR], session->machine->output,
+		session->emulator_open && stream_pending(&session->err) < STREAM_FULL, false);
 	watch(&polls[POLL_COM1], session->machine->com1,
 		session->com1_open && stream_pending(&session->out) < STREAM_FULL,
 		session->com1_open && session->ready && stream_pending(&session->to_com1));
@@ -446,10 +490,11 @@ static void step(struct session *session)
 	if (poll(polls, POLL_COUNT, (int)(wait * 1000) + 1) < 0)
 		return;
 
-	if (polls[POLL_QEMU].revents)
-		read_qemu(session);
 	read_machine(session, polls[POLL_COM1].revents & (POLLIN | POLLHUP | POLLERR),
 		polls[POLL_COM2].revents & (POLLIN | POLLHUP | POLLERR));
+	/* What root said on COM2, it said before it took the other way. */
+	if (polls[POLL_EMULATOR].revents)
+		read_emulator(session);
 	if (polls[POLL_COM1].revents & POLLOUT)
 		stream_write(&session->to_com1);
 	if (polls[POLL_COM2].revents & POLLOUT)
@@ -467,16 +512,17 @@ static void step(struct session *session)
 	take_signals(session);
 }
 
-/* What was on the way when QEMU ended. */
+/* What was on the way when the emulator ended. */
 static void drain(struct session *session)
 {
 	double none = 0;
 
-	read_qemu(session);
 	read_com2(session);
-	for (unsigned i = 0; i < sizeof(session->decoder.bytes) && session->decoder.have && !session->decoder.complete;
-		i++)
-		unstick_frames(session);
+	read_emulator(session);
+	struct channel *channels[] = {&session->port, &session->between};
+	for (unsigned i = 0; i < 2; i++)
+		for (unsigned tries = sizeof(session->port.decoder.bytes); tries && is_unfinished(channels[i]); tries--)
+			unstick_frames(session, channels[i]);
 	read_com1(session, true);
 	flush_idle(session, 0, &none);
 	if (!session->interrupted)
@@ -509,6 +555,8 @@ static int end_status(struct session *session)
 			GYRE_STATUS_LACKS, "the machine has too little memory for Gyre: give it more by --host-memory");
 	if (session->panicked)
 		return fail(GYRE_STATUS_CORE, "the core stopped");
+	if (session->machine->stopped)
+		return fail(GYRE_STATUS_CORE, "the core stopped: a triple fault shut the processor down");
 	if (session->no_reader)
 		return fail(GYRE_STATUS_FAILED, "nobody reads standard output any more: the machine was switched off");
 	if (session->timed_out)
@@ -519,17 +567,18 @@ static int end_status(struct session *session)
 	if (session->silent)
 		return fail(GYRE_STATUS_FAILED,
 			"nothing was heard of Gyre's core for %g seconds: the machine was switched off\n%s",
-			SILENCE_SECONDS, tail_text(&session->early));
+			session->config->silence, tail_text(&session->early));
 	if (session->vm[0].ended)
 		return session->vm[0].end.code & 255;
 	if (session->machine_ended)
 		return session->machine_code & 255;
-	if (session->result)
-		return machine_failed(session->result, tail_text(&session->qemu));
-	return silent_end(session);
+	int status = session->result
+			     ? session->machine->emulator->failed(session->result, tail_text(&session->emulator))
+			     : -1;
+	return status >= 0 ? status : silent_end(session);
 }
 
-int session_run(const struct session_config *config, const struct machine *machine, int *interrupted)
+int session_run(const struct session_config *config, struct machine *machine, int *interrupted)
 {
 	static const char *const own_names[] = {"core: ", "root: ", NULL};
 	struct session *session = allocate(sizeof(*session));
@@ -547,9 +596,10 @@ int session_run(const struct session_config *config, const struct machine *machi
 		session->vm[i].log = (struct lines){.name = name, .out = &session->err};
 		session->vm[i].console = (struct lines){.name = name, .out = &session->err};
 	}
-	frame_decoder_init(&session->decoder);
+	frame_decoder_init(&session->port.decoder);
+	frame_decoder_init(&session->between.decoder);
 	session->started = seconds_now();
-	session->com1_open = session->com2_open = session->qemu_open = true;
+	session->com1_open = session->com2_open = session->emulator_open = true;
 	session->output_tty = isatty(STDOUT_FILENO);
 	/* A terminal that another job has is not read: that would stop us. */
 	session->input_open = terminal_raw() || !isatty(STDIN_FILENO);

@@ -13,14 +13,15 @@
 
 struct session_config {
 	const struct description *description;
-	double timeout;	      /* seconds; 0: none */
-	bool tight;	      /* so little memory that a machine which says nothing has lacked it */
-	bool uefi;	      /* firmware that talks on the serial ports before Gyre has them */
-	FILE *trace;	      /* or NULL; its header is written */
+	double timeout; /* seconds; 0: none */
+	double silence; /* seconds from the start to the first word of the core, firmware on a loaded computer included */
+	bool tight;	/* so little memory that a machine which says nothing has lacked it */
+	bool uefi;	/* firmware that talks on the serial ports before Gyre has them */
+	FILE *trace;	/* or NULL; its header is written */
 	const char *counters; /* a file, or NULL */
 };
 
 /* Until the machine has ended, which it has when this returns. The command's exit code; a signal that ended it is in *interrupted. */
-int session_run(const struct session_config *config, const struct machine *machine, int *interrupted);
+int session_run(const struct session_config *config, struct machine *machine, int *interrupted);
 
 #endif

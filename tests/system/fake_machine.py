@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A machine that is none: stands in QEMU's place (GYRE_QEMU) and does what the script in FAKE_SCRIPT says, at the other end of the two serial
-ports. So the command's side of consoles, frames and ends is tested in milliseconds, wrong machines included."""
+"""A machine that is none: stands in QEMU's place (GYRE_QEMU) or Bochs's (GYRE_BOCHS) and does what the script in FAKE_SCRIPT says, at the other end of
+the two serial ports. So the command's side of consoles, frames and ends is tested in milliseconds, wrong machines included."""
 
 import os
+import pathlib
 import re
 import socket
 import struct
@@ -16,9 +17,15 @@ MACHINE = 0xFF
 
 class Machine:
     def __init__(self, argv):
-        self.argv, self.sequence = argv, 0
-        numbers = re.findall(r"socket,id=com\d,fd=(\d+)", " ".join(argv))
-        self.com1, self.com2 = (socket.socket(fileno=int(number)) for number in numbers)
+        self.argv, self.sequence, self.settings = argv, 0, ""
+        if "-f" in argv:  # Bochs: the ports are where its configuration says
+            self.settings = pathlib.Path(argv[argv.index("-f") + 1]).read_text()
+            if "FAKE_ALONE" in os.environ:
+                return
+            self.com1, self.com2 = (socket.create_connection(("127.0.0.1", int(n))) for n in re.findall(r"dev=127.0.0.1:(\d+)", self.settings))
+        else:
+            numbers = re.findall(r"socket,id=com\d,fd=(\d+)", " ".join(argv))
+            self.com1, self.com2 = (socket.socket(fileno=int(number)) for number in numbers)
         for port in (self.com1, self.com2):
             port.setblocking(True)
 
@@ -33,6 +40,27 @@ class Machine:
     def frame(self, kind, vm=MACHINE, data=b""):
         data = data.encode() if isinstance(data, str) else data
         self.com2.sendall(self.header(kind, vm, len(data)) + data)
+
+    def words(self, *parts):
+        """On the emulator's own output: texts as they are, and frames, each as a tuple."""
+        for part in parts:
+            if isinstance(part, tuple):
+                kind, vm, data = part
+                part = self.header(kind, vm, len(data)) + data.encode()
+            sys.stdout.buffer.write(part.encode() if isinstance(part, str) else part)
+        sys.stdout.buffer.flush()
+
+    def prompt(self, number, state="0x00000000"):
+        """As Bochs's debugger stops: what it is told, and the answer to what it is asked."""
+        told = []
+        while not told or told[-1] not in ("c", ""):
+            self.words("Next at t=0\n(0) [0x0000fffffff0] f000:fff0 (unk. ctxt): jmpf 0xf000:e05b ; ea5be000f0\n", f"<bochs:{number}> ")
+            told.append(sys.stdin.readline().strip())
+            self.words(told[-1] + "\n")
+            if told[-1].startswith("show"):
+                self.words(f"show param name: <cpu0.activity_state>\nactivity_state = {state}\n")
+            number += 1
+        return told
 
     def say(self, text):
         self.com1.sendall(text.encode() if isinstance(text, str) else text)

@@ -199,6 +199,13 @@ struct vmx_vcpu *vmx_reach(struct vmx_vcpu *v)
 	return before;
 }
 
+/* After a refused entry: whether the VMCS was launched before it, nobody says. Now it is not. */
+void vmx_not_launched(struct vmx_vcpu *v)
+{
+	let_go(&vmx_cpus[cpu_current()->index]);
+	vmx_reach(v);
+}
+
 /* What the processor finds of the host after an exit. */
 void vmx_host_state(struct cpu *cpu, struct vmx_vcpu *v)
 {

@@ -132,9 +132,9 @@ static enum vcpu_next instruction(struct vmx_vcpu *v, uint32_t number)
 /* SDM vol. 3, "VM-Entry Failures During or After Loading Guest State". Which rule was broken, the monitor finds out from what vmx_dump() gives it. */
 static enum vcpu_next failed(struct vmx_vcpu *v, uint32_t reason, uint64_t code)
 {
-	v->launched = false;
 	vmx_dump(&v->vcpu); /* with the event that was to be injected */
 	vmx_event_back(v);
+	vmx_not_launched(v);
 	log_warn("vcpu %u: entry refused: reason 0x%x, code %lu", v->vcpu.number, reason, code);
 	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_FAILED, 0, reason,
 		(reason & 0xffff) == REASON_BAD_STATE ? GYRE_FAILED_STATE : GYRE_FAILED_CORE, code);
@@ -201,7 +201,7 @@ enum vcpu_next vmx_exit_slow(struct vmx_vcpu *v)
 	case REASON_ENTRY_FAILED | REASON_ENTRY_MACHINE_CHECK: {
 		const struct regs none = {0};
 		machine_check(&none);
-		v->launched = false;
+		vmx_not_launched(v);
 		return VCPU_AGAIN;
 	}
 	case REASON_ENTRY_FAILED | REASON_BAD_STATE:

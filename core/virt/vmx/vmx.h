@@ -106,6 +106,7 @@ static inline void vmx_return(struct vmx_vcpu *before)
 		vmx_reach(before);
 }
 void vmx_host_state(struct cpu *cpu, struct vmx_vcpu *v);
+void vmx_not_launched(struct vmx_vcpu *v);
 
 /* ---- entry.S: IF is clear before and after ---- */
 #define VMX_ENTER(name)                                                                                                \

@@ -169,16 +169,14 @@ int64_t aspace_map(struct aspace *aspace, const struct map_request *request)
 	return result;
 }
 
-/* Unmaps, flushes, and only then lets the emptied tables go. Pages done, or -GYRE_ENOMEM. */
-static int64_t unmap_flush(struct aspace *aspace, uint64_t page, uint64_t pages, struct pagetable_unmap *unmap)
+/* Flushes what was unmapped of these pages, and only then lets the emptied tables go. */
+static void unmap_finish(struct aspace *aspace, struct pagetable_unmap *unmap, uint64_t page, uint64_t pages)
 {
-	int64_t done = pagetable_unmap(&aspace->table, page, pages, unmap);
 	if (unmap->whole)
 		aspace->ops->flush(aspace, 0, ALL_PAGES);
-	else if (unmap->changed && done > 0)
-		aspace->ops->flush(aspace, page, (uint64_t)done);
+	else if (unmap->changed)
+		aspace->ops->flush(aspace, page, pages);
 	pagetable_unmap_free(&aspace->table, unmap);
-	return done;
 }
 
 int64_t aspace_unmap(struct aspace *aspace, uint64_t page, uint64_t pages)
@@ -189,9 +187,11 @@ int64_t aspace_unmap(struct aspace *aspace, uint64_t page, uint64_t pages)
 	struct pagetable_unmap unmap = {.budget = UNMAP_STEPS};
 	struct memory_locked forest = memory_lock();
 	struct aspace_locked locked = aspace_lock(aspace);
-	int64_t done = unmap_flush(aspace, page, pages, &unmap);
-	if (done > 0)
+	int64_t done = pagetable_unmap(&aspace->table, page, pages, &unmap);
+	if (done > 0) {
+		unmap_finish(aspace, &unmap, page, (uint64_t)done);
 		records_trim(locked, page, page + (uint64_t)done);
+	}
 	aspace_unlock(&locked);
 	memory_unlock(&forest);
 	return done;
@@ -199,41 +199,31 @@ int64_t aspace_unmap(struct aspace *aspace, uint64_t page, uint64_t pages)
 
 /* ---- revocation ---- */
 
-struct expect_context {
-	struct memory_locked forest;
-	const struct mapping *record;
-};
-
-static uint64_t expect_record(void *context, uint64_t page, uint64_t most, uint64_t *frame)
-{
-	const struct expect_context *expect = context;
-	const struct mapping *record = expect->record;
-	uint32_t rights = 0;
-	return memory_frames(
-		expect->forest, record->memory, record->offset + (page - record->first_page), most, frame, &rights);
-}
+#define FRAMES_STEPS 24 /* several looks into a tree */
 
 int mapping_clear(
 	struct memory_locked forest, struct mapping *record, uint64_t page, uint64_t end, unsigned int *budget)
 {
 	struct aspace *aspace = record->aspace;
-	struct expect_context context = {forest, record};
-	struct pagetable_unmap unmap = {.expect = expect_record, .context = &context, .must = true, .budget = *budget};
+	struct pagetable_unmap unmap = {.only = true, .must = true, .budget = *budget};
 	struct aspace_locked locked = aspace_lock(aspace);
 	bool all = page == record->first_page && end == record->first_page + record->pages;
-	if (record->cursor > page)
-		page = record->cursor;
-	uint64_t done = 0;
-	if (page < end) {
-		done = (uint64_t)unmap_flush(aspace, page, end - page, &unmap); /* `must`: no error */
-		*budget = unmap.budget;
+	uint64_t first = record->cursor > page ? record->cursor : page;
+	page = first;
+	while (page < end && budget_take(&unmap.budget, FRAMES_STEPS)) {
+		uint32_t rights = 0;
+		uint64_t frame, offset = record->offset + (page - record->first_page);
+		uint64_t n = memory_frames(forest, record->memory, offset, end - page, &frame, &rights);
+		unmap.frame = frame - page;
+		page += frame == PAGETABLE_NO_FRAME ? n : (uint64_t)pagetable_unmap(&aspace->table, page, n, &unmap);
 	}
-	record->cursor = page + done;
-	int result = page + done < end ? -GYRE_EAGAIN : 0;
-	if (result == 0 && all)
+	unmap_finish(aspace, &unmap, first, page - first);
+	*budget = unmap.budget;
+	record->cursor = page;
+	if (page >= end && all)
 		record_free(aspace, record);
 	aspace_unlock(&locked);
-	return result;
+	return page < end ? -GYRE_EAGAIN : 0;
 }
 
 bool aspace_end(struct aspace *aspace, unsigned int *budget)
@@ -250,10 +240,11 @@ bool aspace_end(struct aspace *aspace, unsigned int *budget)
 	}
 	if (*budget > 0 && aspace->table.tables > 0) {
 		struct pagetable_unmap unmap = {.budget = *budget};
-		aspace->cursor += (uint64_t)unmap_flush(
-			aspace, aspace->cursor, aspace->ops->end_page - aspace->cursor, &unmap);
+		uint64_t page = aspace->cursor, end = aspace->ops->end_page;
+		aspace->cursor += (uint64_t)pagetable_unmap(&aspace->table, page, end - page, &unmap);
+		unmap_finish(aspace, &unmap, page, aspace->cursor - page);
 		*budget = unmap.budget;
-		if (aspace->cursor == aspace->ops->end_page)
+		if (aspace->cursor == end)
 			pagetable_end(&aspace->table);
 	}
 	bool ended = aspace->table.tables == 0 && list_empty(&aspace->records);

@@ -156,39 +156,25 @@ bool pagetable_split(struct pagetable *table, struct path *path, unsigned int le
 	return true;
 }
 
-/* What is expected, remembered over the pages of a run. */
-struct expected {
-	uint64_t page, end, frame;
-};
-
-static void expected_at(struct expected *run, struct pagetable_unmap *unmap, uint64_t page, uint64_t most)
+static bool is_wanted(const struct pagetable *table, const struct pagetable_unmap *unmap, uint64_t page, uint64_t leaf,
+	unsigned int level)
 {
-	if (page < run->end)
-		return;
-	run->page = page;
-	run->end = page + unmap->expect(unmap->context, page, most, &run->frame);
-	budget_take(&unmap->budget, 24); /* several looks into a tree */
+	return !unmap->only || pagetable_frame(table, leaf, level, page) == unmap->frame + page;
 }
 
 /* Leaves of the last level in one table. Pages done. */
-static uint64_t unmap_small(struct pagetable *table, struct path *path, uint64_t page, uint64_t pages,
-	struct pagetable_unmap *unmap, struct expected *run)
+static uint64_t unmap_small(
+	struct pagetable *table, struct path *path, uint64_t page, uint64_t pages, struct pagetable_unmap *unmap)
 {
 	uint64_t *entry = path->at[0];
 	unsigned int room = 512 - entry_index(page, 0), cleared = 0, n = 0;
 	if (pages > room)
 		pages = room;
 	for (; n < pages && unmap->budget > 0; n++, budget_take(&unmap->budget, 1)) {
-		if (!entry_present(table->format, entry[n]))
-			continue;
-		if (unmap->expect != NULL) {
-			expected_at(run, unmap, page + n, pages - n);
-			if (run->frame == PAGETABLE_NO_FRAME ||
-				leaf_frame(table->format, entry[n], 0) != run->frame + (page + n - run->page))
-				continue;
+		if (entry_present(table->format, entry[n]) && is_wanted(table, unmap, page + n, entry[n], 0)) {
+			entry[n] = 0;
+			cleared++;
 		}
-		entry[n] = 0;
-		cleared++;
 	}
 	if (cleared > 0) {
 		unmap->changed = true;
@@ -199,19 +185,13 @@ static uint64_t unmap_small(struct pagetable *table, struct path *path, uint64_t
 
 /* A large leaf, or part of it. Pages done; 0: it was split, look again. */
 static int64_t unmap_large(struct pagetable *table, struct path *path, unsigned int level, uint64_t page,
-	uint64_t pages, struct pagetable_unmap *unmap, struct expected *run)
+	uint64_t pages, struct pagetable_unmap *unmap)
 {
-	uint64_t size = pagetable_level_pages(level), offset = page & (size - 1), part = size - offset;
+	uint64_t size = pagetable_level_pages(level), part = size - (page & (size - 1));
 	if (part > pages)
 		part = pages;
-	if (unmap->expect != NULL) {
-		expected_at(run, unmap, page, part);
-		if (part > run->end - page)
-			part = run->end - page;
-		uint64_t frame = leaf_frame(table->format, *path->at[level], level) + offset;
-		if (run->frame == PAGETABLE_NO_FRAME || frame != run->frame + (page - run->page))
-			return (int64_t)part;
-	}
+	if (!is_wanted(table, unmap, page, *path->at[level], level))
+		return (int64_t)part;
 	if (part < size) {
 		if (pagetable_split(table, path, level)) {
 			unmap->changed = true;
@@ -228,8 +208,7 @@ static int64_t unmap_large(struct pagetable *table, struct path *path, unsigned 
 	return (int64_t)part;
 }
 
-static int64_t unmap_some(
-	struct pagetable *table, uint64_t page, uint64_t pages, struct pagetable_unmap *unmap, struct expected *run)
+static int64_t unmap_some(struct pagetable *table, uint64_t page, uint64_t pages, struct pagetable_unmap *unmap)
 {
 	struct path path;
 	unsigned int level = path_walk(table, page, 0, &path);
@@ -239,24 +218,21 @@ static int64_t unmap_some(
 		return (int64_t)(rest < pages ? rest : pages);
 	}
 	if (level > 0)
-		return unmap_large(table, &path, level, page, pages, unmap, run);
-	if (unmap->expect == NULL && entry_index(page, 0) == 0 &&
-		pages >= 512) { /* the whole table, whatever is in it */
-		unsigned int count = entry_count(*path.at[1]);
+		return unmap_large(table, &path, level, page, pages, unmap);
+	if (!unmap->only && entry_index(page, 0) == 0 && pages >= 512) { /* the whole table, whatever is in it */
 		budget_take(&unmap->budget, 8);
 		unmap->changed = true;
-		path_release(table, &path, 0, count, &unmap->freed);
+		path_release(table, &path, 0, entry_count(*path.at[1]), &unmap->freed);
 		return 512;
 	}
-	return (int64_t)unmap_small(table, &path, page, pages, unmap, run);
+	return (int64_t)unmap_small(table, &path, page, pages, unmap);
 }
 
 int64_t pagetable_unmap(struct pagetable *table, uint64_t page, uint64_t pages, struct pagetable_unmap *unmap)
 {
-	struct expected run = {0};
 	uint64_t done = 0;
 	while (done < pages && unmap->budget > 0) {
-		int64_t n = unmap_some(table, page + done, pages - done, unmap, &run);
+		int64_t n = unmap_some(table, page + done, pages - done, unmap);
 		if (n < 0)
 			return done > 0 ? (int64_t)done : n;
 		done += (uint64_t)n;

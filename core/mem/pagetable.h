@@ -70,17 +70,12 @@ struct pagetable_map {
 };
 int64_t pagetable_map(struct pagetable *table, struct pagetable_map *map);
 
-/*
- * What is expected to be mapped from this page on: how many pages in a row (1 to most) have frames in a row from *frame, or PAGETABLE_NO_FRAME. Leaves
- * of other frames are left alone.
- */
-typedef uint64_t (*pagetable_expect)(void *context, uint64_t page, uint64_t most, uint64_t *frame);
 #define PAGETABLE_NO_FRAME UINT64_MAX
 
 struct pagetable_unmap {
-	pagetable_expect expect; /* NULL: all goes */
-	void *context;
-	bool must; /* a large page that can't be split for want of a frame goes as a whole; else -GYRE_ENOMEM */
+	bool only;	/* only leaves of frames in a row: page p's is `frame` + p; leaves of others are left alone */
+	bool must;	/* a large page that can't be split for want of a frame goes as a whole; else -GYRE_ENOMEM */
+	uint64_t frame; /* may wrap around */
 	unsigned int budget; /* entries and steps; counted down */
 	/* out */
 	bool changed;	/* something was unmapped: flush */

@@ -8,8 +8,6 @@
 #define CALL_ENTRY(name, number) [number] = call_##name,
 static int64_t (*const call_table[GYRE_CALL_COUNT])(struct call *call) = {GYRE_CALLS(CALL_ENTRY)};
 
-#define CALL_NUMBER_CHECK(name, number) _Static_assert((number) < GYRE_CALL_COUNT, #name);
-GYRE_CALLS(CALL_NUMBER_CHECK)
 _Static_assert(GYRE_CALL_vcpu_run == CALL_VCPU_RUN, "core/x86/entry.S has a way of its own for it");
 
 #define KEEP (GYRE_RIGHT_COPY | GYRE_RIGHT_MANAGE)

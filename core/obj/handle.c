@@ -30,19 +30,6 @@ int handle_find(
 
 /* ---- making ---- */
 
-static struct handle *frame_add(struct process *process, uint32_t index)
-{
-	hpa_t frame;
-	if (!frame_alloc(&process->quota, &frame))
-		return NULL;
-	struct handle *entries = frame_virtual(frame);
-	struct handle_frame_header *header = (struct handle_frame_header *)entries;
-	header->process = process;
-	header->index = index;
-	process->handles.frame[index] = entries;
-	return entries;
-}
-
 /* A free entry, from the hint on in the first frame with room. */
 static struct handle *entry_take(struct process *process)
 {
@@ -50,9 +37,15 @@ static struct handle *entry_take(struct process *process)
 	if (table->full == UINT32_MAX)
 		return NULL;
 	uint32_t index = (uint32_t)__builtin_ctz(~table->full);
+	if (table->frame[index] == NULL) {
+		hpa_t frame;
+		if (!frame_alloc(&process->quota, &frame))
+			return NULL;
+		table->frame[index] = frame_virtual(frame);
+		*(struct handle_frame_header *)table->frame[index] = (struct handle_frame_header){
+			.process = process, .index = index};
+	}
 	struct handle *entries = table->frame[index];
-	if (entries == NULL && (entries = frame_add(process, index)) == NULL)
-		return NULL;
 	struct handle_frame_header *header = (struct handle_frame_header *)entries;
 	uint32_t slot = table->hint / HANDLE_PER_FRAME == index ? table->hint % HANDLE_PER_FRAME : 1;
 	while (slot == 0 || entries[slot].object != NULL)

@@ -13,7 +13,7 @@ $(GEN)/core/x86/font.c: tools/build/font.py $(B)/debs/console-setup-linux.stamp 
 	$(Q)$(PYTHON) tools/build/font.py $(CORE_FONT) $@
 
 # No frame pointer on the way into a guest and out of it: each exit begins on an empty stack, so a backtrace has nothing to follow.
-$(foreach f,core/virt/run.c core/virt/vlapic_regs.c core/virt/svm/exit.c core/virt/svm/run.c core/virt/svm/page.c,$(eval CFLAGS_$(f) := -fomit-frame-pointer))
+$(foreach f,core/virt/run.c core/virt/vlapic_regs.c core/virt/svm/exit.c core/virt/svm/run.c core/virt/svm/page.c core/virt/vmx/exit.c core/virt/vmx/run.c,$(eval CFLAGS_$(f) := -fomit-frame-pointer))
 
 # A core that checks itself (machine_check), counts calls and measures how long interrupts are off (tests/core): make TEST_CORE=1 B=...
 ifeq ($(TEST_CORE),1)

@@ -6,14 +6,14 @@
 #include "core/x86/trap.h"
 #include "gyre/trace.h"
 
-const struct cpuid_slot *answer_cpuid_slow(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
+void answer_cpuid_slow(struct vcpu *vcpu, uint64_t *rax)
 {
 	const uint32_t osxsave = 1u << 27;
 	struct cpuid_table *table = vcpu->cpuid;
 	/* What of leaf 0xd depends on XCR0, which the processor has as the guest set it, if it can have set it. */
-	if (leaf == 0xd && cpu_features.xsave && (table->slot[table->leaf_1].ecx & osxsave) != 0)
+	if ((uint32_t)*rax == 0xd && cpu_features.xsave && (table->slot[table->leaf_1].ecx & osxsave) != 0)
 		cpuid_table_xcr0(table, cpuid(0xd, 0).ebx);
-	return cpuid_table_search(table, leaf, subleaf);
+	answer_cpuid(vcpu, rax, cpuid_table_search(table, (uint32_t)*rax, (uint32_t)vcpu->page->gpr[GYRE_RCX]));
 }
 
 uint32_t answer_halt(struct vcpu *vcpu, bool interrupts)

@@ -12,21 +12,19 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-/* Not by the index: a leaf with subleaves, or out of its range. */
-const struct cpuid_slot *answer_cpuid_slow(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf);
-
-ALWAYS_INLINE void answer_cpuid(struct vcpu *vcpu, uint64_t *rax)
+/* From cpuid_table_index(). */
+ALWAYS_INLINE void answer_cpuid(struct vcpu *vcpu, uint64_t *rax, const struct cpuid_slot *slot)
 {
 	uint64_t *gpr = vcpu->page->gpr;
-	const struct cpuid_slot *slot = cpuid_table_index(vcpu->cpuid, (uint32_t)*rax);
-	if (slot == 0)
-		slot = answer_cpuid_slow(vcpu, (uint32_t)*rax, (uint32_t)gpr[GYRE_RCX]);
 	*rax = slot->eax;
 	gpr[GYRE_RBX] = slot->ebx;
 	gpr[GYRE_RCX] = slot->ecx;
 	gpr[GYRE_RDX] = slot->edx;
 	COUNT(vcpu, CORE_CPUID);
 }
+
+/* Not by the index: a leaf with subleaves, or out of its range. */
+void answer_cpuid_slow(struct vcpu *vcpu, uint64_t *rax);
 
 /* ANSWER_MONITOR: not one that is the same with every vendor. */
 ALWAYS_INLINE enum msr_answer answer_msr_write(struct vcpu *vcpu, uint32_t index, uint64_t value)

@@ -120,7 +120,11 @@ void svm_skip_special(struct svm_vcpu *v)
 
 static HANDLER exit_cpuid(struct svm_vcpu *v, struct vmcb *vmcb)
 {
-	answer_cpuid(&v->vcpu, &vmcb->rax);
+	const struct cpuid_slot *slot = cpuid_table_index(v->vcpu.cpuid, (uint32_t)vmcb->rax);
+	if (__builtin_expect(slot != 0, 1))
+		answer_cpuid(&v->vcpu, &vmcb->rax, slot);
+	else
+		answer_cpuid_slow(&v->vcpu, &vmcb->rax);
 	return finish_done(v, vmcb, length_of(v, vmcb, 0xa20f, 0xffff, 2, &FETCH_CPUID));
 }
 

@@ -70,9 +70,21 @@ static inline uint32_t finish(struct vmx_vcpu *v)
 	return VCPU_AGAIN;
 }
 
-static inline uint32_t finish_done(struct vmx_vcpu *v, uint64_t length)
+static __attribute__((noinline)) uint32_t finish_done_special(struct vmx_vcpu *v, uint64_t length)
 {
 	vmx_skip(v, length);
+	return finish(v);
+}
+
+/* After an instruction that is done: vmx_skip(), of which the usual case is here, and no call is left on it. */
+static inline uint32_t finish_done(struct vmx_vcpu *v, uint64_t length)
+{
+	uint64_t old = vmx_read(VMCS_RIP), rip = old + length;
+	uint64_t special = (vmx_read(VMCS_RFLAGS) & (RFLAGS_TF | RFLAGS_RF)) |
+			   (vmx_read(VMCS_INTERRUPTIBILITY) & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)) | (rip ^ old) >> 32;
+	if (__builtin_expect(special != 0, 0))
+		return finish_done_special(v, length);
+	vmx_write(VMCS_RIP, rip);
 	return finish(v);
 }
 
@@ -82,9 +94,19 @@ uint32_t vmx_done(struct vmx_vcpu *v, uint64_t length)
 	return VCPU_AGAIN;
 }
 
+HANDLER exit_cpuid_slow(struct vmx_vcpu *v)
+{
+	answer_cpuid_slow(&v->vcpu, &v->vcpu.page->gpr[GYRE_RAX]);
+	return finish_done(v, vmx_read(VMCS_LENGTH));
+}
+
 HANDLER exit_cpuid(struct vmx_vcpu *v)
 {
-	answer_cpuid(&v->vcpu, &v->vcpu.page->gpr[GYRE_RAX]);
+	uint64_t *rax = &v->vcpu.page->gpr[GYRE_RAX];
+	const struct cpuid_slot *slot = cpuid_table_index(v->vcpu.cpuid, (uint32_t)*rax);
+	if (__builtin_expect(slot == 0, 0))
+		return exit_cpuid_slow(v);
+	answer_cpuid(&v->vcpu, rax, slot);
 	return finish_done(v, vmx_read(VMCS_LENGTH));
 }
 

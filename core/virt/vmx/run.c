@@ -39,14 +39,16 @@ static inline __attribute__((always_inline)) void host_back(struct cpu *cpu, str
 }
 
 /* ---- the page ---- */
-/* SDM vol. 3, "Exit Qualification for I/O Instructions": bits 2:0 size - 1, 3 IN, 4 string, 5 REP, 31:16 the port. */
-static inline uint32_t port_of(uint64_t qualification)
+/* SDM vol. 3, "Exit Qualification for I/O Instructions": bits 2:0 size - 1, 3 IN, 4 string, 5 REP, 31:16 the port. The page's form, by bits 5:0. */
+#define PORT(q) (((q) >> 3 & 1) | ((q) >> 2 & 0xc) | (((q)&7) + 1) << 4)
+#define PORT_8(q)                                                                                                      \
+	PORT(q), PORT((q) + 1), PORT((q) + 2), PORT((q) + 3), PORT((q) + 4), PORT((q) + 5), PORT((q) + 6), PORT((q) + 7)
+#define PORT_32(q) PORT_8(q), PORT_8((q) + 8), PORT_8((q) + 16), PORT_8((q) + 24)
+_Static_assert(PORT(8) == (GYRE_IO_IN | 0x10) && PORT(0x33) == (GYRE_IO_STRING | GYRE_IO_REP | 0x40), "in the page");
+static inline __attribute__((always_inline)) uint32_t port_of(uint64_t qualification)
 {
-	uint32_t q = (uint32_t)qualification;
-	_Static_assert(
-		GYRE_IO_IN == 1 && GYRE_IO_STRING == 0x10 >> 2 && GYRE_IO_REP == 0x20 >> 2 && GYRE_IO_SIZE(0x70) == 7,
-		"shifted into place");
-	return (q & 0xffff0000) | (q >> 3 & 1) | (q >> 2 & 0xc) | ((q & 7) + 1) << 4;
+	static const uint8_t port[64] = {PORT_32(0), PORT_32(32)};
+	return ((uint32_t)qualification & 0xffff0000) | port[qualification & 63];
 }
 
 static inline __attribute__((always_inline)) void fill_registers(struct vmx_vcpu *v, struct gyre_vcpu_page *page)

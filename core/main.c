@@ -3,7 +3,6 @@
  * core/main.c: the order in which the core comes up. core/boot/start.S calls core_main; root_start never returns.
  */
 #include "core/boot/boot.h"
-#include "core/mem/frame.h"
 #include "core/obj/root.h"
 #include "core/sched/sched.h"
 #include "core/virt/virt.h"
@@ -57,8 +56,6 @@ static _Noreturn void core_main_on_stack(void)
 	ioapic_init();
 	timer_calibrate();
 	timer_init(cpu);
-	uint64_t free_from = paging_finish();
-	frame_pool_init(hpa(free_from), boot_info.pool.end - free_from);
 	sched_init(cpu);
 	virt_init(cpu);
 	log_root_reads();

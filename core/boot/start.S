@@ -3,8 +3,8 @@
  * core/boot/start.S: from GRUB to C.
  *
  * The loader enters in 32-bit protected mode without paging (Multiboot2 specification, "I386 machine state"): EAX is a magic number, EBX points to the
- * information. Here the processor gets into long mode on tables that map the first 4 GiB twice over: where they are, and the first of them at
- * IMAGE_BASE. They are writable and executable throughout, and last until core/x86/paging.c has made the real ones.
+ * information. Here the processor gets into long mode on tables that map the first 4 GiB twice over: where they are and at DIRECT_MAP_BASE, and
+ * the first of them at IMAGE_BASE. They are writable and executable throughout, and last until core/x86/paging.c has made the real ones.
  */
 #include "core/x86/address.h"
 #include "core/x86/cpu.h"
@@ -135,12 +135,14 @@ boot_stack:
 	.skip CPU_STACK_BYTES
 boot_stack_end:
 
-/* The first 4 GiB in pages of 2 MiB, where they are and (the first of them) at IMAGE_BASE. */
+/* The first 4 GiB in pages of 2 MiB, where they are, at DIRECT_MAP_BASE and (the first of them) at IMAGE_BASE. */
 	.data
 	.balign 4096
 boot_pml4:
 	.quad PHYSICAL(boot_pdpt_low) + PTE_TABLE
-	.fill 510, 8, 0
+	.fill 255, 8, 0
+	.quad PHYSICAL(boot_pdpt_low) + PTE_TABLE
+	.fill 254, 8, 0
 	.quad PHYSICAL(boot_pdpt_high) + PTE_TABLE
 boot_pdpt_high:
 	.fill 510, 8, 0

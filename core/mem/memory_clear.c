@@ -5,7 +5,7 @@
 #include "core/mem/memory.h"
 #include "core/sched/sched.h"
 #include "core/x86/entry.h"
-#include "core/x86/window.h"
+#include "core/x86/paging.h"
 #include "gyre/calls.h"
 
 #define STRETCH 8 /* pages: 4,096 stores of a REP STOS */

@@ -45,7 +45,8 @@ void process_aspace_prepare(struct process *process);
 extern const struct aspace_ops process_aspace_ops;
 
 extern struct process *root_process;
-extern struct quota home_quota; /* of the tree of root's RAM: pages that come home must find a place */
-#define POOL_RESERVE 8		/* frames that nobody's quota has: room for a search for frames in a row */
+extern struct quota
+	home_quota; /* the core's: its page tables and stacks, and the tree of root's RAM, where pages that come home must find a place */
+#define POOL_RESERVE 8 /* frames that nobody's quota has: room for a search for frames in a row */
 
 #endif

@@ -9,7 +9,7 @@
 #include "core/x86/cpu_features.h"
 #include "core/x86/entry.h"
 #include "core/x86/log.h"
-#include "core/x86/window.h"
+#include "core/x86/paging.h"
 #include "gyre/boot.h"
 #include "lib/string.h"
 
@@ -183,7 +183,8 @@ void root_start(struct cpu *cpu, const struct boot_info *boot)
 	pagetable_process_setup(cpu_features.pages_1g, cpu_features.nx);
 	uint64_t home = home_frames(boot);
 	need(frame_pool_free() >= home + POOL_RESERVE + 64);
-	quota_init(&home_quota, home);
+	home_quota.given = quota_used(&home_quota) + home;
+	home_quota.free = home;
 	need(process_init_root(&root, frame_pool_free() - home - POOL_RESERVE) == 0);
 	tell(&told.info, boot);
 	map_whole(memory_of_image(&told, sizeof(told)), ROOT_INFO_ADDRESS, GYRE_RIGHT_READ);

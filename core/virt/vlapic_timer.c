@@ -6,7 +6,7 @@
  * and vlapic_timer_fired() looks again whether it is: a deadline that was moved or disarmed meanwhile does nothing.
  */
 #include "core/virt/vlapic.h"
-#include "core/x86/muldiv.h"
+#include "core/x86/timer.h"
 
 static uint32_t mode_of(const struct vlapic *lapic)
 {

@@ -5,7 +5,7 @@
  */
 #include "core/x86/acpi.h"
 #include "core/x86/log.h"
-#include "core/x86/window.h"
+#include "core/x86/paging.h"
 #include "lib/string.h"
 
 #define RSDP_BYTES_1 20

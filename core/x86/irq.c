@@ -83,7 +83,7 @@ static void ioapic_add(const struct madt_entry *entry)
 	struct ioapic *ioapic = &ioapics[ioapic_count];
 	if (ioapic_count == IOAPICS_MAX)
 		return;
-	ioapic->page = mmio_map(hpa(entry->ioapic.address), PAGE_SIZE, CORE_UNCACHED);
+	ioapic->page = mmio_map(hpa(entry->ioapic.address), PAGE_SIZE, MEMORY_UNCACHED);
 	ioapic->gsi_base = entry->ioapic.gsi_base;
 	uint32_t version = ioapic->page ? reg_read(ioapic, REGISTER_VERSION) : UINT32_MAX;
 	ioapic->pins = (version >> 16 & 0xff) + 1;
@@ -144,7 +144,7 @@ void interrupt_dispatch(struct cpu *cpu, uint32_t vector)
 		deadline_interrupt(cpu);
 	else if (vector == VECTOR_WAKE)
 		hazard_set(cpu, HAZARD_RESCHEDULE);
-	else if (vector < VECTOR_TIMER)
+	else if (vector - VECTOR_FREE < LINES)
 		line_interrupt(cpu, &lines[vector - VECTOR_FREE]);
 	lapic_write(LAPIC_EOI, 0);
 }

@@ -104,7 +104,7 @@ static void enable(void)
 	x2apic = (base & APIC_BASE_X2APIC) || cpu_features.x2apic;
 	if (x2apic)
 		msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
-	else if (page == NULL && (page = mmio_map(hpa(base & APIC_BASE_ADDRESS), PAGE_SIZE, CORE_UNCACHED)) == NULL)
+	else if (page == NULL && (page = mmio_map(hpa(base & APIC_BASE_ADDRESS), PAGE_SIZE, MEMORY_UNCACHED)) == NULL)
 		panic("the local APIC at 0x%lx cannot be mapped", base & APIC_BASE_ADDRESS);
 }
 

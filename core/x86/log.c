@@ -4,7 +4,6 @@
  */
 #include "core/x86/log.h"
 #include "core/boot/boot.h"
-#include "core/x86/console.h"
 #include "core/x86/spinlock.h"
 #include "gyre/frame.h"
 #include "lib/format.h"

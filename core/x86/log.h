@@ -28,6 +28,7 @@ void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The ring works from the first instruction; this adds the consoles. `framebuffer` may be absent. */
 struct boot_info;
+struct boot_framebuffer;
 void log_init(const struct boot_info *boot);
 
 /* Root runs, and sends what is in the ring on: a panic's frame then has only what came after that. */
@@ -47,5 +48,21 @@ _Noreturn void panic_regs(const struct regs *regs, const char *format, ...) __at
 		if (__builtin_expect(!(condition), 0))                                                                 \
 			panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #condition);                          \
 	} while (0)
+
+/* ---- where text goes besides the ring. Nothing here waits longer than a stuck port is worth ---- */
+
+#define SERIAL_COM1 0x3f8
+#define SERIAL_COM2 0x2f8
+
+/* core/x86/serial.c. False: no UART is there. */
+bool serial_init(uint16_t port);
+void serial_write(uint16_t port, uint8_t byte);
+
+/* core/x86/screen.c */
+void screen_init(const struct boot_framebuffer *framebuffer);
+void screen_write(char c);
+
+/* tools/build/font.py makes it: 256 glyphs of 16 rows, the leftmost pixel is the highest bit. */
+extern const uint8_t console_font[256][16];
 
 #endif

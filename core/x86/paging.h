@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/x86/paging.h: the core's own half of the page tables. Processes' and guests' tables are core/mem's.
+ * core/x86/paging.h: the core's own half of the page tables, and windows to other memory. Processes' and guests' tables are core/mem's.
  */
 #ifndef CORE_X86_PAGING_H
 #define CORE_X86_PAGING_H
 
 #include "core/boot/boot.h"
-#include "core/x86/address.h"
+#include "core/mem/pagetable.h"
+#include "core/x86/cpu.h"
 
 /* APM vol. 2, "Long-Mode Page Translation" */
 #define PTE_PRESENT  0x1ul
@@ -21,27 +22,29 @@
 #define PTE_NX	     0x8000000000000000ul
 #define PTE_ADDRESS  0x000ffffffffff000ul
 
-/* How device memory is cached: by CORE_PAT, these bits of an entry of any level choose the type. */
-enum core_cache { CORE_WRITE_COMBINING = PTE_PWT, CORE_UNCACHED = PTE_PCD | PTE_PWT };
-
 /* The top-level table that boot made: entries 256 to 511 are to be copied into each process's table. In the pool. */
 extern uint64_t *core_pml4;
 extern hpa_t core_pml4_physical;
-/* The page directory of all processors' windows (window.h), an entry each. */
-extern uint64_t *core_windows;
 
 /*
- * Boot, in this order: init leaves the boot tables for the real ones, which take their frames from the start of the pool; finish says where the rest of
- * the pool begins. In between, stacks are made.
+ * At boot only: what lacks memory is a panic. paging_init() sets up the pool of frames, which the boot tables map as the real ones do, and leaves them for
+ * those.
  */
 void paging_init(const struct boot_range *pool);
-uint64_t paging_finish(void);
-
 /* The upper end of a new stack for this processor, with its guard and its last word set. */
-struct cpu;
 uint64_t stack_make(struct cpu *cpu);
+/* Maps device registers for good. NULL: the range makes no sense. */
+void *mmio_map(hpa_t address, size_t bytes, enum memory_cache cache);
 
-/* Maps device registers for good. At boot, and later while the few frames set aside last; NULL when they are gone or the range makes no sense. */
-void *mmio_map(hpa_t address, size_t bytes, enum core_cache cache);
+/*
+ * Looking for a moment at physical memory that is not the core's own. The core has no map of all memory: to scrub memory, to read firmware's tables and
+ * boot modules, a processor opens its window for as long as that takes. It is private to the processor, so closing it needs no other's help.
+ */
+/* Of any length and alignment, within the processor's physical addresses. */
+void physical_read(struct cpu *cpu, void *to, hpa_t from, size_t bytes);
+/* Whole words. */
+void physical_clear(struct cpu *cpu, hpa_t from, size_t bytes);
+/* False where a firmware table cannot lie: only what the memory map lists is read, since reading a device's registers could do anything. */
+bool firmware_read(void *to, uint64_t physical, size_t bytes);
 
 #endif

@@ -4,7 +4,7 @@
  * scrolls, since reading a framebuffer is slow: after the last line writing goes on at the top, with the line below the newest kept empty.
  */
 #include "core/boot/boot.h"
-#include "core/x86/console.h"
+#include "core/x86/log.h"
 #include "core/x86/paging.h"
 
 #define GLYPH_WIDTH   8
@@ -64,13 +64,13 @@ void screen_init(const struct boot_framebuffer *from)
 	if (from->text) {
 		screen.columns = VGA_COLUMNS;
 		screen.lines = VGA_LINES;
-		screen.text = mmio_map(hpa(VGA_TEXT), VGA_COLUMNS * VGA_LINES * 2, CORE_UNCACHED);
+		screen.text = mmio_map(hpa(VGA_TEXT), VGA_COLUMNS * VGA_LINES * 2, MEMORY_UNCACHED);
 	} else if (from->address.value != 0) {
 		screen.columns = from->width / GLYPH_WIDTH < COLUMNS_MAX ? from->width / GLYPH_WIDTH : COLUMNS_MAX;
 		screen.lines = from->height / GLYPH_HEIGHT;
 		screen.pitch = from->pitch;
 		screen.pixel_bytes = from->pixel_bytes;
-		screen.pixels = mmio_map(from->address, (size_t)from->pitch * from->height, CORE_WRITE_COMBINING);
+		screen.pixels = mmio_map(from->address, (size_t)from->pitch * from->height, MEMORY_WRITE_COMBINING);
 	}
 	if (screen.text || screen.pixels)
 		for (uint32_t line = 0; line < screen.lines; line++)

@@ -2,7 +2,7 @@
 /*
  * core/x86/serial.c: a 16550 that is only written to, by polling. National Semiconductor, PC16550D data sheet.
  */
-#include "core/x86/console.h"
+#include "core/x86/log.h"
 #include "core/x86/io.h"
 
 #define UART_DATA	 0

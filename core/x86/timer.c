@@ -11,7 +11,6 @@
 #include "core/x86/lapic.h"
 #include "core/x86/log.h"
 #include "core/x86/msr.h"
-#include "core/x86/muldiv.h"
 #include "core/x86/paging.h"
 
 #define LVT_MASKED	 0x10000
@@ -47,68 +46,47 @@ static uint64_t tsc_hz, lapic_hz;
 static uint64_t lapic_per_tsc, tsc_per_ns; /* fixed point, 32 bits of fraction */
 static bool deadline_mode;
 
-/* ---- the clocks of known rate against which the TSC is measured ---- */
+/* ---- the clocks of known rate against which the TSC is measured, best first ---- */
 
-struct clock {
-	const char *name;
-	bool (*start)(struct clock *clock); /* false: not here */
-	uint64_t (*read)(void);
-	uint64_t hz, mask; /* counts up, modulo mask + 1 */
-};
-
+enum clock { CLOCK_HPET, CLOCK_PM_TIMER, CLOCK_PIT, CLOCKS };
+static const char *const clock_names[] = {"HPET", "PM timer", "PIT"};
+static const uint64_t clock_masks[] = {0xffffffff, 0xffffff, 0xffff};
 static volatile uint8_t *hpet;
 
-static bool hpet_start(struct clock *clock)
+/* Its rate; 0: it is not here. */
+static uint64_t clock_start(enum clock clock)
 {
-	if (acpi_info.hpet == 0 || (hpet = mmio_map(hpa(acpi_info.hpet), PAGE_SIZE, CORE_UNCACHED)) == NULL)
-		return false;
-	uint32_t period = mmio_read32(hpet + HPET_PERIOD);
-	if (period == 0 || period > HPET_PERIOD_MAX)
-		return false;
-	mmio_write32(hpet + HPET_CONFIG, mmio_read32(hpet + HPET_CONFIG) | HPET_ENABLE);
-	clock->hz = FEMTOSECONDS / period;
-	return true;
+	uint32_t period;
+	switch (clock) {
+	case CLOCK_HPET:
+		if (acpi_info.hpet == 0 || (hpet = mmio_map(hpa(acpi_info.hpet), PAGE_SIZE, MEMORY_UNCACHED)) == NULL)
+			return 0;
+		period = mmio_read32(hpet + HPET_PERIOD);
+		mmio_write32(hpet + HPET_CONFIG, mmio_read32(hpet + HPET_CONFIG) | HPET_ENABLE);
+		return period == 0 || period > HPET_PERIOD_MAX ? 0 : FEMTOSECONDS / period;
+	case CLOCK_PM_TIMER: return acpi_info.pm_timer != 0 ? PM_TIMER_HZ : 0;
+	default:
+		if (!acpi_info.pit)
+			return 0;
+		io_write8(PORT_GATE, (io_read8(PORT_GATE) & ~GATE_SPEAKER) | GATE_COUNT);
+		io_write8(PIT_CONTROL, PIT_MODE);
+		io_write8(PIT_COUNT2, 0xff);
+		io_write8(PIT_COUNT2, 0xff);
+		return PIT_HZ;
+	}
 }
 
-static uint64_t hpet_read(void)
+/* Counts up, modulo its mask + 1. */
+static uint64_t clock_read(enum clock clock)
 {
-	return mmio_read32(hpet + HPET_COUNTER);
-}
-
-static bool pm_timer_start(struct clock *clock)
-{
-	(void)clock;
-	return acpi_info.pm_timer != 0;
-}
-
-static uint64_t pm_timer_read(void)
-{
-	return io_read32(acpi_info.pm_timer) & 0xffffff;
-}
-
-static bool pit_start(struct clock *clock)
-{
-	(void)clock;
-	if (!acpi_info.pit)
-		return false;
-	io_write8(PORT_GATE, (io_read8(PORT_GATE) & ~GATE_SPEAKER) | GATE_COUNT);
-	io_write8(PIT_CONTROL, PIT_MODE);
-	io_write8(PIT_COUNT2, 0xff);
-	io_write8(PIT_COUNT2, 0xff);
-	return true;
-}
-
-static uint64_t pit_read(void)
-{
+	if (clock == CLOCK_HPET)
+		return mmio_read32(hpet + HPET_COUNTER);
+	if (clock == CLOCK_PM_TIMER)
+		return io_read32(acpi_info.pm_timer);
 	io_write8(PIT_CONTROL, PIT_LATCH);
 	uint32_t low = io_read8(PIT_COUNT2);
-	return ~(low | (uint32_t)io_read8(PIT_COUNT2) << 8) & 0xffff;
+	return ~(low | (uint32_t)io_read8(PIT_COUNT2) << 8);
 }
-
-/* Best first. */
-static struct clock clocks[] = {{"HPET", hpet_start, hpet_read, 0, 0xffffffff},
-	{"PM timer", pm_timer_start, pm_timer_read, PM_TIMER_HZ, 0xffffff},
-	{"PIT", pit_start, pit_read, PIT_HZ, 0xffff}};
 
 /* ---- measuring ---- */
 
@@ -117,13 +95,13 @@ struct sample {
 };
 
 /* All three at once, as nearly as several tries get: what comes between the readings (an SMI, another virtual machine) makes them worthless. */
-static struct sample sample_take(const struct clock *clock)
+static struct sample sample_take(enum clock clock)
 {
 	struct sample best = {0, 0, 0};
 	uint64_t best_width = UINT64_MAX;
 	for (unsigned i = 0; i < SAMPLES; i++) {
 		uint64_t before = tsc_read();
-		uint64_t count = clock->read();
+		uint64_t count = clock_read(clock);
 		uint64_t lapic = lapic_read(LAPIC_TIMER_CURRENT);
 		uint64_t width = tsc_read() - before;
 		if (width < best_width) {
@@ -135,23 +113,23 @@ static struct sample sample_take(const struct clock *clock)
 }
 
 /* False: the clock does not run. */
-static bool measure(const struct clock *clock)
+static bool measure(enum clock clock, uint64_t hz)
 {
-	uint64_t wanted = clock->hz * MEASURE_MS / 1000;
+	uint64_t wanted = hz * MEASURE_MS / 1000;
 	lapic_write(LAPIC_TIMER_DIVIDE, DIVIDE_BY_1);
 	lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
 	lapic_write(LAPIC_TIMER_INITIAL, UINT32_MAX);
 	struct sample start = sample_take(clock);
-	while (((clock->read() - start.clock) & clock->mask) < wanted) {
+	while (((clock_read(clock) - start.clock) & clock_masks[clock]) < wanted) {
 		if (tsc_read() - start.tsc > STUCK_TICKS)
 			return false;
 		cpu_pause();
 	}
 	struct sample end = sample_take(clock);
 	lapic_write(LAPIC_TIMER_INITIAL, 0);
-	uint64_t elapsed = (end.clock - start.clock) & clock->mask;
-	tsc_hz = muldiv(end.tsc - start.tsc, clock->hz, elapsed);
-	lapic_hz = muldiv(start.lapic - end.lapic, clock->hz, elapsed);
+	uint64_t elapsed = (end.clock - start.clock) & clock_masks[clock];
+	tsc_hz = muldiv(end.tsc - start.tsc, hz, elapsed);
+	lapic_hz = muldiv(start.lapic - end.lapic, hz, elapsed);
 	return tsc_hz >= 1000000;
 }
 
@@ -173,11 +151,11 @@ uint64_t tsc_choose(uint64_t measured, const struct cpuid_result *stated)
 
 void timer_calibrate(void)
 {
-	struct clock *clock = NULL;
-	for (unsigned i = 0; i < sizeof(clocks) / sizeof(clocks[0]) && clock == NULL; i++)
-		if (clocks[i].start(&clocks[i]) && measure(&clocks[i]))
-			clock = &clocks[i];
-	if (clock == NULL)
+	enum clock clock = 0;
+	for (uint64_t hz; clock < CLOCKS; clock++)
+		if ((hz = clock_start(clock)) != 0 && measure(clock, hz))
+			break;
+	if (clock == CLOCKS)
 		panic("no clock to measure time by: neither HPET nor PM timer nor PIT runs");
 	tsc_hz = tsc_choose(tsc_hz, &cpu_features.tsc_stated);
 	tsc_khz = (tsc_hz + 500) / 1000;
@@ -187,7 +165,7 @@ void timer_calibrate(void)
 	deadline_mode = cpu_features.tsc_deadline;
 	if (!deadline_mode && lapic_per_tsc == 0)
 		panic("the local APIC's timer does not run");
-	log_info("TSC %u.%03u MHz by %s%s; timer: %s", tsc_khz / 1000, tsc_khz % 1000, clock->name,
+	log_info("TSC %u.%03u MHz by %s%s; timer: %s", tsc_khz / 1000, tsc_khz % 1000, clock_names[clock],
 		cpu_features.tsc_invariant ? "" : ", not announced as invariant",
 		deadline_mode ? "TSC deadline" : "one-shot");
 }

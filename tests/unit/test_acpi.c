@@ -14,7 +14,7 @@
 
 #include "core/x86/acpi.h"
 #include "core/x86/log.h"
-#include "core/x86/window.h"
+#include "core/x86/paging.h"
 
 #define MEMORY_BYTES 0x200000
 #define RSDP_AT	     0xf0040

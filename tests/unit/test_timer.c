@@ -57,7 +57,7 @@ void lapic_write(enum lapic_register reg, uint32_t value)
 	(void)value;
 }
 
-void *mmio_map(hpa_t address, size_t bytes, enum core_cache cache)
+void *mmio_map(hpa_t address, size_t bytes, enum memory_cache cache)
 {
 	(void)address;
 	(void)bytes;

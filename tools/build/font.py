@@ -59,7 +59,7 @@ def main():
         sys.exit(f"{source}: glyphs are {height} pixels high, not {HEIGHT}")
     unknown = glyphs[table.get(ord("?"), 0)]
     with open(target, "w", encoding="ascii") as out:
-        out.write(f'/* Made by tools/build/font.py from {source.rsplit("/", 1)[-1]} */\n#include "core/x86/console.h"\n\n')
+        out.write(f'/* Made by tools/build/font.py from {source.rsplit("/", 1)[-1]} */\n#include "core/x86/log.h"\n\n')
         out.write("const uint8_t console_font[256][16] = {\n")
         for code in range(256):
             blank = code == 0x20 or code < 0x20 or 0x7F <= code < 0xA0

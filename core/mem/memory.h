@@ -89,6 +89,13 @@ int64_t memory_clear(struct cpu *cpu, struct memory *memory, uint64_t offset, ui
 int memory_revoke(struct memory *memory, unsigned int *budget);
 int memory_end(struct object *object, unsigned int *budget);
 
+/*
+ * Clears all mappings of these pages in the object's own records and in those of all windows below it, and breaks the shares made of them: 0, or
+ * -GYRE_EAGAIN: the same again. Until memory_walk_end() nobody maps or derives these pages. A walk over other pages gives up one that was under way.
+ */
+int memory_walk(struct memory_locked locked, struct memory *base, uint64_t first, uint64_t pages, unsigned int *budget);
+void memory_walk_end(struct memory *base);
+
 /* The page that it shows is a hole from now on. */
 void memory_share_drop(struct memory_locked locked, struct memory_share *share);
 

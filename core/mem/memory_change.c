@@ -4,7 +4,6 @@
  * what a step needs is prepared before it changes anything.
  */
 #include "core/mem/memory.h"
-#include "core/mem/memory_walk.h"
 #include "core/obj/process.h"
 #include "gyre/errors.h"
 

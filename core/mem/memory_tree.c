@@ -176,18 +176,13 @@ void tree_empty(struct memory_tree *tree, uint64_t offset, unsigned int level)
 	release(tree, at, level);
 }
 
-bool tree_next(const struct memory_tree *tree, uint64_t *offset, unsigned int *level, unsigned int *budget)
+bool tree_next(struct memory_tree *tree, uint64_t *offset, unsigned int *level, unsigned int *budget)
 {
+	uint64_t *at[LEVELS_MAX];
 	uint64_t end = tree_level_pages(tree->level);
-	while (*offset<end && * budget> 0) {
-		uint64_t entry = tree->root;
-		*level = tree->level;
-		while ((entry & TABLE) != 0) {
-			(*level)--;
-			entry = table_of(entry)[index_at(*offset, *level)];
-		}
-		(*budget)--;
-		if (entry != 0)
+	while (*offset < end && budget_take(budget, 1)) {
+		*level = walk(tree, *offset, 0, at);
+		if (*at[*level] != 0)
 			return true;
 		*offset = (*offset | (tree_level_pages(*level) - 1)) + 1;
 	}

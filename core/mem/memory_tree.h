@@ -43,7 +43,7 @@ void tree_show(struct memory_tree *tree, uint64_t offset, struct memory_share *s
 void tree_empty(struct memory_tree *tree, uint64_t offset, unsigned int level);
 
 /* The first entry from `offset` on that is not empty: its offset and level; false: none. Looks at *budget entries at most; then *offset is where to go on. */
-bool tree_next(const struct memory_tree *tree, uint64_t *offset, unsigned int *level, unsigned int *budget);
+bool tree_next(struct memory_tree *tree, uint64_t *offset, unsigned int *level, unsigned int *budget);
 /* The largest level of which both are multiples and that pages hold. */
 unsigned int tree_level_fit(uint64_t a, uint64_t b, uint64_t pages);
 

@@ -30,8 +30,7 @@ struct event *event_create(struct process *owner)
 
 static void messages_send(struct cpu *cpu, struct event *event, uint64_t bits)
 {
-	for (struct list *link = event->sources.next; link != &event->sources; link = link->next) {
-		struct event_message *message = container_of(link, struct event_message, source.link);
+	LIST_EACH (struct event_message, message, &event->sources, source.link) {
 		if ((bits >> message->source.bit & 1) != 0)
 			vm_message(cpu, message->vm, message->address, message->data);
 	}
@@ -199,20 +198,16 @@ void event_message_end(struct event_message *message)
 
 int event_kick_bind(struct event *event, struct vcpu *vcpu, struct list *vcpu_events)
 {
-	int error = 0;
 	spin_lock(&event->object.lock);
-	if (vcpu == NULL) {
-		event->kicks = NULL;
-		list_remove(&event->kick_link);
-	} else if (event->kicks != NULL && event->kicks != vcpu) {
-		error = -GYRE_EBUSY;
-	} else {
+	bool busy = vcpu != NULL && event->kicks != NULL && event->kicks != vcpu;
+	if (!busy) {
 		event->kicks = vcpu;
 		list_remove(&event->kick_link);
-		list_push_back(vcpu_events, &event->kick_link);
+		if (vcpu != NULL)
+			list_push_back(vcpu_events, &event->kick_link);
 	}
 	spin_unlock(&event->object.lock);
-	return error;
+	return busy ? -GYRE_EBUSY : 0;
 }
 
 int event_timer_set(struct cpu *cpu, struct event *event, uint64_t bit, uint64_t deadline)

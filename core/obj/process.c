@@ -45,11 +45,7 @@ int process_create(struct process *creator, uint64_t quota_frames, struct proces
 	process_lists(process);
 	process->depth = creator->depth + 1;
 	quota_init(&process->quota, 0);
-	if (!quota_give(&creator->quota, &process->quota, quota_frames)) {
-		object_discard(&process->object);
-		return -GYRE_ENOMEM;
-	}
-	if (process_space(process) < 0) {
+	if (!quota_give(&creator->quota, &process->quota, quota_frames) || process_space(process) < 0) {
 		quota_return(&process->quota, &creator->quota);
 		object_discard(&process->object);
 		return -GYRE_ENOMEM;

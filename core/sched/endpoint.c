@@ -5,6 +5,7 @@
  */
 #include "core/sched/endpoint.h"
 #include "core/obj/call.h"
+#include "core/x86/trap.h"
 
 #define COLD __attribute__((noinline, cold))
 
@@ -75,6 +76,16 @@ COLD static int64_t handle_pass(struct process *from, uint64_t number, struct pr
 	return error < 0 ? error : handle_create(to, handle->object, handle->rights, handle->badge);
 }
 
+/* It waits for a server no more. */
+void endpoint_unqueue(struct cpu *cpu, struct thread *caller)
+{
+	struct endpoint_cpu *queue = &caller->endpoint->cpu[cpu->index];
+	list_remove(&caller->queue_link);
+	caller->endpoint = NULL;
+	if (list_empty(&queue->queue))
+		queue->most = 0;
+}
+
 /* A call ends without an answer. */
 static void call_return(struct cpu *cpu, struct thread *caller, int64_t error)
 {
@@ -87,7 +98,8 @@ static void call_return(struct cpu *cpu, struct thread *caller, int64_t error)
 void endpoint_call_failed(struct cpu *cpu, struct thread *caller)
 {
 	caller->server = NULL;
-	caller->endpoint = NULL;
+	if (caller->endpoint != NULL)
+		endpoint_unqueue(cpu, caller);
 	if (caller->call_kind == CALL_FAULT) {
 		caller->call_kind = CALL_NONE;
 		caller->state = THREAD_STOPPED;
@@ -175,20 +187,28 @@ void endpoint_call(struct cpu *cpu, struct thread *caller)
 	}
 }
 
-bool endpoint_fault(struct cpu *cpu, struct thread *thread, struct endpoint *endpoint, struct thread *handler)
+void fault_report(struct cpu *cpu, struct thread *thread, uint64_t trap, uint64_t error, uint64_t address)
 {
+	struct endpoint *endpoint = thread->fault_endpoint;
+	struct thread *handler = endpoint == NULL ? NULL : endpoint->cpu[cpu->index].handler;
+	thread->fault[0] = GYRE_FAULT_MESSAGE | trap;
+	thread->fault[1] = error;
+	thread->fault[2] = address;
+	thread->fault[3] = thread->regs.rip;
 	thread->call_kind = CALL_FAULT;
 	thread->call_badge = thread->fault_badge;
-	if (handler->state == THREAD_RECEIVING) {
-		call_begin(thread, handler);
-		fault_give(thread, handler);
-		thread_switch_to(cpu, handler);
-		return true;
+	if (handler != NULL && thread->depth < CALL_DEPTH) {
+		if (handler->state == THREAD_RECEIVING) {
+			call_begin(thread, handler);
+			fault_give(thread, handler);
+			thread_switch_to(cpu, handler);
+			return;
+		}
+		if (call_queue(cpu, thread, endpoint, handler) == 0)
+			return;
 	}
-	if (call_queue(cpu, thread, endpoint, handler) == 0)
-		return true;
 	thread->call_kind = CALL_NONE;
-	return false;
+	thread_crash(cpu, thread, trap_name(trap));
 }
 
 /* ---- replying ---- */
@@ -242,12 +262,9 @@ COLD static void reply_slow(struct cpu *cpu, struct thread *server)
 static bool take_queued(struct cpu *cpu, struct thread *server, struct endpoint_cpu *queue)
 {
 	for (unsigned int i = 0; i < 16 && !list_empty(&queue->queue); i++) {
-		struct thread *caller = container_of(queue->queue.next, struct thread, queue_link);
+		struct thread *caller = list_first(&queue->queue, struct thread, queue_link);
 		int64_t number = 0;
-		list_remove(&caller->queue_link);
-		if (list_empty(&queue->queue))
-			queue->most = 0;
-		caller->endpoint = NULL;
+		endpoint_unqueue(cpu, caller);
 		if (caller->call_kind == CALL_MESSAGE && caller->regs.r9 != 0)
 			number = handle_pass(caller->process, caller->regs.r9, server->process);
 		if (number < 0) {

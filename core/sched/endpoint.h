@@ -37,9 +37,6 @@ void endpoint_reply_wait(struct cpu *cpu, struct thread *server);
 /* A thread has faulted: calls its fault endpoint, or ends it. */
 void fault_report(struct cpu *cpu, struct thread *thread, uint64_t trap, uint64_t error, uint64_t address);
 
-/* The call of a fault, for fault_report: false: it can't be made. */
-bool endpoint_fault(struct cpu *cpu, struct thread *thread, struct endpoint *endpoint, struct thread *handler);
-
 /* A thread ends or is unbound: calls that it makes or serves end with -GYRE_EDEAD. Bounded. */
 void endpoint_thread_gone(struct cpu *cpu, struct thread *thread);
 /* The thread is no handler any more. */
@@ -48,6 +45,7 @@ void endpoint_unserve(struct cpu *cpu, struct thread *server);
 void endpoint_call_failed(struct cpu *cpu, struct thread *caller);
 /* HAZARD_WORK: tells callers whose handler is gone, ends threads whose fault nobody answers. A bounded part; sets the hazard again while there is more. */
 void endpoint_work(struct cpu *cpu);
+void endpoint_unqueue(struct cpu *cpu, struct thread *caller);
 /* What a context inherits follows anew from the queues of all servers that run on it. */
 void context_refresh(struct cpu *cpu, struct sched_context *context);
 /* A thread that was RECEIVING when it was stopped goes on: it takes the next caller, if one waits. */

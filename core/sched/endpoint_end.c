@@ -62,13 +62,8 @@ static void server_gone(struct cpu *cpu, struct thread *server)
 
 void endpoint_thread_gone(struct cpu *cpu, struct thread *thread)
 {
-	if (thread->state == THREAD_QUEUED) {
-		struct endpoint_cpu *queue = &thread->endpoint->cpu[cpu->index];
-		list_remove(&thread->queue_link);
-		thread->endpoint = NULL;
-		if (list_empty(&queue->queue))
-			queue->most = 0;
-	}
+	if (thread->state == THREAD_QUEUED)
+		endpoint_unqueue(cpu, thread);
 	list_remove(&thread->queue_link); /* of sched.failed */
 	if (thread->state == THREAD_CALLING)
 		client_gone(cpu, thread);
@@ -85,19 +80,15 @@ void endpoint_work(struct cpu *cpu)
 	struct sched_cpu *sched = &cpu->sched;
 	for (unsigned int i = 0; i < WORK_STEPS; i++) {
 		if (!list_empty(&sched->failed)) {
-			struct thread *thread = container_of(sched->failed.next, struct thread, queue_link);
+			struct thread *thread = list_first(&sched->failed, struct thread, queue_link);
 			list_remove(&thread->queue_link);
 			thread_crash(cpu, thread, "nobody answers its fault");
 		} else if (!list_empty(&sched->work)) {
-			struct endpoint_cpu *queue = container_of(sched->work.next, struct endpoint_cpu, work);
-			if (queue->handler != NULL || list_empty(&queue->queue)) {
-				queue->most = 0;
+			struct endpoint_cpu *queue = list_first(&sched->work, struct endpoint_cpu, work);
+			if (queue->handler != NULL || list_empty(&queue->queue))
 				list_remove(&queue->work);
-				continue;
-			}
-			struct thread *caller = container_of(queue->queue.next, struct thread, queue_link);
-			list_remove(&caller->queue_link);
-			endpoint_call_failed(cpu, caller);
+			else
+				endpoint_call_failed(cpu, list_first(&queue->queue, struct thread, queue_link));
 		} else {
 			return;
 		}
@@ -134,9 +125,7 @@ int endpoint_end(struct object *object, unsigned int *budget)
 		while (!list_empty(&queue->queue)) {
 			if (!budget_take(budget, 4))
 				return -GYRE_EAGAIN;
-			struct thread *caller = container_of(queue->queue.next, struct thread, queue_link);
-			list_remove(&caller->queue_link);
-			endpoint_call_failed(cpu, caller);
+			endpoint_call_failed(cpu, list_first(&queue->queue, struct thread, queue_link));
 		}
 		list_remove(&queue->work);
 	}

@@ -31,11 +31,15 @@ static bool is_runnable(const struct sched_context *context)
 	       (!context->throttled || context->helped);
 }
 
+static bool is_queued(const struct sched_context *context)
+{
+	return !list_empty(&context->link);
+}
+
 static void queue_remove(struct sched_cpu *sched, struct sched_context *context)
 {
 	struct list *queue = &sched->queue[context->queued_at];
 	list_remove(&context->link);
-	context->queued = false;
 	if (list_empty(queue))
 		sched->ready &= ~(1ul << context->queued_at);
 }
@@ -44,7 +48,6 @@ static void queue_insert(struct sched_cpu *sched, struct sched_context *context,
 {
 	struct list *queue = &sched->queue[context->effective];
 	context->queued_at = context->effective;
-	context->queued = true;
 	sched->ready |= 1ul << context->effective;
 	if (front)
 		list_push_front(queue, &context->link);
@@ -62,9 +65,9 @@ void sched_update(struct cpu *cpu, struct sched_context *context)
 		if (!runnable || (sched->ready >> context->effective) > 1)
 			hazard_set(cpu, HAZARD_RESCHEDULE);
 	} else {
-		if (context->queued && (!runnable || context->queued_at != context->effective))
+		if (is_queued(context) && (!runnable || context->queued_at != context->effective))
 			queue_remove(sched, context);
-		if (runnable && !context->queued)
+		if (runnable && !is_queued(context))
 			queue_insert(sched, context, false);
 		if (runnable && (sched->current == NULL || context->effective >= sched->current->effective))
 			hazard_set(cpu, HAZARD_RESCHEDULE);
@@ -105,6 +108,13 @@ static void replenish(struct cpu *cpu, struct deadline *deadline)
 	sched_update(cpu, context);
 }
 
+/* Its budget begins to run with a period of its own. */
+static void period_begin(struct cpu *cpu, struct sched_context *context)
+{
+	if (context->period != 0 && !deadline_is_set(&context->replenish))
+		deadline_set(cpu, &context->replenish, cpu->sched.since + context->period);
+}
+
 static void sched_account(struct cpu *cpu)
 {
 	struct sched_context *context = cpu->sched.current;
@@ -117,8 +127,7 @@ static void sched_account(struct cpu *cpu)
 	if (context->period != 0) {
 		context->budget_left -= (int64_t)ran;
 		context->throttled = context->budget_left <= 0;
-		if (!deadline_is_set(&context->replenish))
-			deadline_set(cpu, &context->replenish, now + context->period);
+		period_begin(cpu, context);
 	}
 }
 
@@ -127,19 +136,11 @@ static void slice_arm(struct cpu *cpu, struct sched_context *context)
 {
 	struct sched_cpu *sched = &cpu->sched;
 	uint64_t end = DEADLINE_NEVER;
-	if (context != NULL && (sched->ready >> context->effective & 1) != 0)
+	if ((sched->ready >> context->effective & 1) != 0)
 		end = sched->since + (uint64_t)context->slice_left;
-	if (context != NULL && context->period != 0 && context->budget_left > 0 &&
-		sched->since + (uint64_t)context->budget_left < end)
+	if (context->period != 0 && context->budget_left > 0 && sched->since + (uint64_t)context->budget_left < end)
 		end = sched->since + (uint64_t)context->budget_left;
 	deadline_set(cpu, &sched->slice, end);
-}
-
-/* Its budget begins to run with a period of its own. */
-static void period_begin(struct cpu *cpu, struct sched_context *context)
-{
-	if (context != NULL && context->period != 0 && !deadline_is_set(&context->replenish))
-		deadline_set(cpu, &context->replenish, cpu->sched.since + context->period);
 }
 
 struct thread *sched_choose(struct cpu *cpu)
@@ -158,14 +159,18 @@ struct thread *sched_choose(struct cpu *cpu)
 	struct sched_context *next = NULL;
 	if (sched->ready != 0) {
 		unsigned int priority = 63u - (unsigned int)__builtin_clzl(sched->ready);
-		next = container_of(sched->queue[priority].next, struct sched_context, link);
+		next = list_first(&sched->queue[priority], struct sched_context, link);
 		queue_remove(sched, next);
 	}
 	sched->current = next;
 	spin_unlock(&sched->lock);
+	if (next == NULL) {
+		deadline_cancel(&sched->slice);
+		return NULL;
+	}
 	period_begin(cpu, next);
 	slice_arm(cpu, next);
-	return next == NULL ? NULL : next->top;
+	return next->top;
 }
 
 void sched_pass(struct cpu *cpu)
@@ -208,13 +213,12 @@ void sched_priority_set(
 void sched_context_end(struct cpu *cpu, struct sched_context *context)
 {
 	struct sched_cpu *sched = &cpu->sched;
-	deadline_cancel(&context->replenish);
-	if (context->queued)
+	if (is_queued(context))
 		queue_remove(sched, context);
 	if (sched->current == context) {
 		sched_account(cpu);
-		deadline_cancel(&context->replenish);
 		sched->current = NULL;
 		hazard_set(cpu, HAZARD_RESCHEDULE);
 	}
+	deadline_cancel(&context->replenish);
 }

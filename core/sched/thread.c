@@ -9,7 +9,6 @@
 #include "core/virt/fpu.h"
 #include "core/virt/vm.h"
 #include "core/x86/log.h"
-#include "core/x86/trap.h"
 #include "gyre/calls.h"
 
 static uint32_t thread_numbers;
@@ -101,20 +100,6 @@ bool thread_is_still(const struct thread *thread)
 {
 	return thread->state == THREAD_STOPPED || thread->state == THREAD_ENDED ||
 	       ((thread->state == THREAD_CALLING || thread->state == THREAD_QUEUED) && thread->call_kind == CALL_FAULT);
-}
-
-/* ---- faults ---- */
-
-void fault_report(struct cpu *cpu, struct thread *thread, uint64_t trap, uint64_t error, uint64_t address)
-{
-	struct endpoint *endpoint = thread->fault_endpoint;
-	struct thread *handler = endpoint == NULL ? NULL : endpoint->cpu[cpu->index].handler;
-	thread->fault[0] = GYRE_FAULT_MESSAGE | trap;
-	thread->fault[1] = error;
-	thread->fault[2] = address;
-	thread->fault[3] = thread->regs.rip;
-	if (handler == NULL || thread->depth >= CALL_DEPTH || !endpoint_fault(cpu, thread, endpoint, handler))
-		thread_crash(cpu, thread, trap_name(trap));
 }
 
 void thread_crash(struct cpu *cpu, struct thread *thread, const char *why)

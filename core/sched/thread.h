@@ -32,11 +32,10 @@ enum thread_state {
 #define SCHED_SLICE_US 10000
 
 struct sched_context {
-	struct list link;   /* in a run queue */
+	struct list link;   /* in a run queue, or in none */
 	struct thread *top; /* who runs on it */
 	uint8_t priority;   /* its own */
 	uint8_t effective;  /* with what it inherited from callers that wait for a server that runs on it */
-	bool queued;	    /* in a run queue */
 	bool throttled;	    /* its budget is used up */
 	bool helped; /* callers wait for servers that run on it: it is not throttled meanwhile, and runs into debt */
 	uint8_t queued_at; /* priority of the queue that it is in */

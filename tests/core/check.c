@@ -173,7 +173,7 @@ static void check_queues(struct sums *sums, struct cpu *cpu)
 		for (struct list *link = queue->next; link != queue; link = link->next) {
 			struct sched_context *context = container_of(link, struct sched_context, link);
 			CHECK(sums,
-				link_ok(link) && context->queued && context->queued_at == priority &&
+				link_ok(link) && context->queued_at == priority &&
 					context->top->state == THREAD_RUNNING && context->top->context == context,
 				"a context in run queue %u does not belong there", priority);
 		}

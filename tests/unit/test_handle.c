@@ -3,7 +3,7 @@
  * tests/unit/test_handle.c: handles, events, devices, doorbells, processes and how they end.
  */
 /* unit-sources: tests/unit/core_fixture.c */
-/* unit-sources: core/mem/aspace.c core/mem/dirty.c core/mem/frame.c core/mem/memory.c core/mem/memory_change.c core/mem/memory_end.c core/mem/memory_tree.c core/mem/memory_walk.c core/mem/pagetable.c core/mem/pagetable_process.c core/mem/slab.c */
+/* unit-sources: core/mem/aspace.c core/mem/dirty.c core/mem/frame.c core/mem/memory.c core/mem/memory_change.c core/mem/memory_end.c core/mem/memory_tree.c core/mem/pagetable.c core/mem/pagetable_process.c core/mem/slab.c */
 /* unit-sources: tests/core/check.c tests/core/pagetable_check.c core/obj/device.c core/obj/event.c core/obj/handle.c core/obj/object.c core/obj/process.c core/obj/vm.c core/sched/deadline.c core/sched/endpoint.c core/sched/endpoint_end.c core/sched/sched.c core/sched/thread.c */
 #include "tests/unit/core_fixture.h"
 #include "core/obj/device.h"

@@ -232,6 +232,13 @@ static void what_depends_on_the_processor(void **state)
 	*slot(ENTRY_FIELD_QUALIFICATION) = 3;
 	check();
 	assert_true(named(ENTRY_RULE_BLOCK_STI_NMI, ENTRY_FIELD_INTERRUPTIBILITY) && verdict.faults == 1);
+	/* Without a word of why: if there is no other reason. */
+	*slot(ENTRY_FIELD_QUALIFICATION) = 0;
+	check();
+	assert_true(named(ENTRY_RULE_BLOCK_STI_NMI, ENTRY_FIELD_INTERRUPTIBILITY) && verdict.faults == 1);
+	*slot(ENTRY_FIELD_GUEST_CR4) = 0;
+	check();
+	assert_false(named(ENTRY_RULE_BLOCK_STI_NMI, ENTRY_FIELD_INTERRUPTIBILITY));
 }
 
 static void a_failed_vmrun_has_words_too(void **state)

@@ -21,10 +21,6 @@ enum tag_type {
 enum memory_type { MEMORY_RAM = 1, MEMORY_ACPI = 3, MEMORY_NVS = 4 };
 enum framebuffer_type { FRAMEBUFFER_DIRECT = 1, FRAMEBUFFER_TEXT = 2 };
 
-#define SCREEN_MIN 64 /* pixels, either way */
-#define SCREEN_MAX 16384
-#define PITCH_MAX  (1u << 18)
-
 /* As they lie, each at a multiple of 8 bytes. */
 struct tag {
 	uint32_t type, bytes; /* this header included */
@@ -114,8 +110,7 @@ static void parse_framebuffer(struct boot_info *info, const struct tag *tag)
 		.pixel_bytes = (tag->framebuffer.bits + 7) / 8,
 		.text = tag->framebuffer.type == FRAMEBUFFER_TEXT};
 	if (tag->framebuffer.type == FRAMEBUFFER_DIRECT && to->pixel_bytes >= 2 && to->pixel_bytes <= 4 &&
-		to->width >= SCREEN_MIN && to->width <= SCREEN_MAX && to->height >= SCREEN_MIN &&
-		to->height <= SCREEN_MAX && to->pitch >= to->width * to->pixel_bytes && to->pitch <= PITCH_MAX)
+		to->width <= to->pitch / to->pixel_bytes)
 		to->address = hpa(tag->framebuffer.address);
 }
 

@@ -48,16 +48,13 @@ boot_start:
 	/* Long mode and no-execute, or a last word. CPUID itself is there: a processor without it cannot have either. */
 	mov $0x80000000, %eax
 	cpuid
-	mov $PHYSICAL(boot_no_long_mode), %ebp
 	cmp $0x80000001, %eax
 	jb boot_refuse
 	mov $0x80000001, %eax
 	cpuid
-	bt $29, %edx
-	jnc boot_refuse
-	mov $PHYSICAL(boot_no_nx), %ebp
-	bt $20, %edx
-	jnc boot_refuse
+	not %edx
+	test $(1 << 29 | 1 << 20), %edx
+	jnz boot_refuse
 
 	mov $CR4_PAE, %eax
 	mov %eax, %cr4
@@ -73,8 +70,8 @@ boot_start:
 	lgdt PHYSICAL(boot_gdt_pointer)
 	ljmp $SELECTOR_CORE_CODE, $PHYSICAL(boot_long)
 
-boot_refuse: /* EBP: the message */
-	mov %ebp, %esi
+boot_refuse:
+	mov $PHYSICAL(boot_refusal), %esi
 	mov $0xb8000, %edi
 1:	lodsb
 	test %al, %al
@@ -117,10 +114,8 @@ stack_switch:
 	ud2
 
 	.section .rodata
-boot_no_long_mode:
-	.asciz "Gyre needs a 64-bit processor (long mode)."
-boot_no_nx:
-	.asciz "Gyre needs a processor with no-execute pages (NX); firmware setup may have turned it off."
+boot_refusal:
+	.asciz "Gyre needs a 64-bit processor (long mode) with no-execute pages (NX), which firmware setup may have turned off."
 	.balign 8
 boot_gdt:
 	.quad 0, 0x00209b0000000000, 0x0000930000000000

@@ -8,7 +8,7 @@
 
 struct memory *memory_ram;
 
-static struct spinlock forest = SPINLOCK_INIT;
+static struct spinlock forest;
 
 struct memory_locked memory_lock(void)
 {

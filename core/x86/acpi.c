@@ -110,12 +110,7 @@ static void hpet_read(const struct acpi_table *table)
 static void madt_read(const struct acpi_table *table)
 {
 	/* The least length of each type that is used. */
-	static const uint8_t least[] = {[MADT_CPU] = 8,
-		[MADT_IOAPIC] = 12,
-		[MADT_OVERRIDE] = 10,
-		[MADT_NMI] = 6,
-		[MADT_CPU_X2] = 16,
-		[MADT_NMI_X2] = 12};
+	static const uint8_t least[] = {[MADT_IOAPIC] = 12, [MADT_OVERRIDE] = 10};
 	struct acpi_table *madt = &acpi_info.madt;
 	uint32_t end = table->bytes < ACPI_MADT_MAX ? table->bytes : ACPI_MADT_MAX;
 	*madt = *table;

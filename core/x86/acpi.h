@@ -44,10 +44,6 @@ struct madt_entry {
 	uint8_t type, bytes;
 	union {
 		struct {
-			uint8_t uid, apic_id;
-			uint32_t flags;
-		} __attribute__((packed)) cpu;
-		struct {
 			uint8_t id, reserved;
 			uint32_t address, gsi_base;
 		} __attribute__((packed)) ioapic;
@@ -56,20 +52,6 @@ struct madt_entry {
 			uint32_t gsi;
 			uint16_t flags;
 		} __attribute__((packed)) override;
-		struct {
-			uint8_t uid;
-			uint16_t flags;
-			uint8_t lint;
-		} __attribute__((packed)) nmi;
-		struct {
-			uint16_t reserved;
-			uint32_t apic_id, flags, uid;
-		} __attribute__((packed)) cpu_x2;
-		struct {
-			uint16_t flags;
-			uint32_t uid;
-			uint8_t lint, reserved[3];
-		} __attribute__((packed)) nmi_x2;
 	};
 } __attribute__((packed));
 

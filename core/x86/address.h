@@ -2,7 +2,7 @@
 /*
  * core/x86/address.h: the kinds of address, and where things lie in the core's half of the address space.
  *
- * Each kind is a struct of one number, so that a guest-physical address does not compile where a host-physical one belongs. The upper half is the
+ * A physical address is a struct of one number, so that a page number or a pointer does not compile where one belongs. The upper half is the
  * same in every process: its top-level entries are copied from core_pml4 when a process is created, and never change after boot.
  */
 #ifndef CORE_X86_ADDRESS_H
@@ -32,18 +32,10 @@
 typedef struct {
 	uint64_t value;
 } hpa_t; /* physical, of the machine */
-typedef struct {
-	uint64_t value;
-} gpa_t; /* physical, as a guest sees it */
 
 static inline hpa_t hpa(uint64_t value)
 {
 	return (hpa_t){value};
-}
-
-static inline gpa_t gpa(uint64_t value)
-{
-	return (gpa_t){value};
 }
 
 /* For memory of the core's own pool only. */

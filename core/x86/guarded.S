@@ -12,7 +12,7 @@
 	.endm
 
 	.text
-/* int guarded_copy(void *to, const void *from, size_t bytes): user_copy.c has checked the range. */
+/* int guarded_copy(void *to, const void *from, size_t bytes): user_copy.h has checked the range. */
 	.globl guarded_copy
 guarded_copy:
 	mov %rdx, %rcx

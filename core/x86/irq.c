@@ -29,7 +29,7 @@
 #define PINS_MAX	 240
 
 /* Of lines and I/O APICs: an access to one of those is two. */
-static struct spinlock lock = SPINLOCK_INIT;
+static struct spinlock lock;
 
 /* ---- I/O APICs ---- */
 
@@ -58,24 +58,6 @@ static const struct ioapic *ioapic_of(uint32_t gsi, uint32_t count)
 		if (gsi < ioapics[i].gsi_base + ioapics[i].pins && ioapics[i].gsi_base < gsi + count)
 			return &ioapics[i];
 	return NULL;
-}
-
-/* Masked. */
-static void route(uint32_t gsi, uint32_t vector, bool level, bool low)
-{
-	const struct ioapic *ioapic = ioapic_of(gsi, 1);
-	uint32_t pin = gsi - ioapic->gsi_base;
-	reg_write(ioapic, REGISTER_PIN(pin), PIN_MASKED);
-	reg_write(ioapic, REGISTER_PIN(pin) + 1, boot_cpu.apic_id << 24);
-	reg_write(ioapic, REGISTER_PIN(pin), PIN_MASKED | vector | (level ? PIN_LEVEL : 0) | (low ? PIN_LOW : 0));
-}
-
-static void mask(uint32_t gsi, bool masked)
-{
-	const struct ioapic *ioapic = ioapic_of(gsi, 1);
-	uint32_t pin = gsi - ioapic->gsi_base;
-	uint32_t entry = reg_read(ioapic, REGISTER_PIN(pin));
-	reg_write(ioapic, REGISTER_PIN(pin), masked ? entry | PIN_MASKED : entry & ~(uint32_t)PIN_MASKED);
 }
 
 static void ioapic_add(const struct madt_entry *entry)
@@ -114,10 +96,18 @@ static struct line {
 	irq_handler handler; /* NULL: free */
 	void *context;
 	uint32_t gsi;
-	bool level;
+	uint32_t pin;	     /* as its pin's register has it, but for the mask */
 	bool unacknowledged; /* masked, or an edge line whose further edges are only remembered */
 	bool again;	     /* an edge came meanwhile */
 } lines[LINES];
+
+static void line_mask(const struct line *line, bool masked)
+{
+	const struct ioapic *ioapic = ioapic_of(line->gsi, 1);
+	uint32_t reg = REGISTER_PIN(line->gsi - ioapic->gsi_base);
+	reg_write(ioapic, reg + 1, boot_cpu.apic_id << 24);
+	reg_write(ioapic, reg, line->pin | (masked ? PIN_MASKED : 0));
+}
 
 static void line_interrupt(struct cpu *cpu, struct line *line)
 {
@@ -126,8 +116,8 @@ static void line_interrupt(struct cpu *cpu, struct line *line)
 	irq_handler handler = first ? line->handler : NULL;
 	if (line->handler != NULL) {
 		/* The second edge, too: a line that flaps must not hold the machine up. */
-		if (line->level || !first)
-			mask(line->gsi, true);
+		if ((line->pin & PIN_LEVEL) || !first)
+			line_mask(line, true);
 		line->again = !first;
 		line->unacknowledged = true;
 	}
@@ -173,8 +163,10 @@ int irq_claim(struct irq_mode mode, irq_handler handler, void *context)
 			taken |= lines[i].gsi == mode.gsi;
 	}
 	if (!taken && number >= 0) {
-		lines[number] = (struct line){handler, context, mode.gsi, mode.level, .unacknowledged = true};
-		route(mode.gsi, VECTOR_FREE + (uint32_t)number, mode.level, mode.low);
+		uint32_t pin = VECTOR_FREE + (uint32_t)number;
+		pin |= (mode.level ? PIN_LEVEL : 0) | (mode.low ? PIN_LOW : 0);
+		lines[number] = (struct line){handler, context, mode.gsi, pin, .unacknowledged = true};
+		line_mask(&lines[number], true);
 	}
 	spin_unlock(&lock);
 	return taken ? -GYRE_EBUSY : number;
@@ -183,7 +175,7 @@ int irq_claim(struct irq_mode mode, irq_handler handler, void *context)
 void irq_release(int number)
 {
 	spin_lock(&lock);
-	mask(lines[number].gsi, true);
+	line_mask(&lines[number], true);
 	lines[number].handler = NULL;
 	spin_unlock(&lock);
 }
@@ -198,7 +190,7 @@ void irq_ack(int number)
 			handler = line->handler; /* stays unacknowledged */
 		line->unacknowledged = line->again;
 		line->again = false;
-		mask(line->gsi, false);
+		line_mask(line, false);
 	}
 	spin_unlock(&lock);
 	if (handler)

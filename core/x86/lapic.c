@@ -3,7 +3,6 @@
  * core/x86/lapic.c: see lapic.h. SDM vol. 3, "Advanced Programmable Interrupt Controller"; APM vol. 2, the same.
  */
 #include "core/x86/lapic.h"
-#include "core/x86/acpi.h"
 #include "core/x86/cpu.h"
 #include "core/x86/cpu_features.h"
 #include "core/x86/io.h"
@@ -17,8 +16,6 @@
 #define APIC_BASE_ADDRESS 0x000ffffffffff000ul
 #define SPURIOUS_ENABLE	  0x100
 #define LVT_NMI		  0x400
-#define LVT_LOW		  0x2000
-#define LVT_LEVEL	  0x8000
 #define LVT_MASKED	  0x10000
 #define ICR_PENDING	  0x1000
 #define ICR_ASSERT	  0x4000
@@ -67,34 +64,6 @@ static void finish_old_interrupts(void)
 	}
 }
 
-/* LINT1 is the NMI button and chip set errors on a PC, unless the MADT knows better. */
-static void local_nmis(struct cpu *cpu)
-{
-	uint32_t uid = UINT32_MAX, lint[2] = {LVT_MASKED, LVT_MASKED};
-	bool listed = false;
-	for (const struct madt_entry *entry = madt_next(NULL); entry != NULL; entry = madt_next(entry)) {
-		if (entry->type == MADT_CPU && entry->cpu.apic_id == cpu->apic_id)
-			uid = entry->cpu.uid;
-		else if (entry->type == MADT_CPU_X2 && entry->cpu_x2.apic_id == cpu->apic_id)
-			uid = entry->cpu_x2.uid;
-	}
-	for (const struct madt_entry *entry = madt_next(NULL); entry != NULL; entry = madt_next(entry)) {
-		bool x2 = entry->type == MADT_NMI_X2;
-		if (!x2 && entry->type != MADT_NMI)
-			continue;
-		uint32_t flags = x2 ? entry->nmi_x2.flags : entry->nmi.flags;
-		uint32_t pin = x2 ? entry->nmi_x2.lint : entry->nmi.lint;
-		bool mine = x2 ? entry->nmi_x2.uid == UINT32_MAX || entry->nmi_x2.uid == uid
-			       : entry->nmi.uid == MADT_ANY_CPU || entry->nmi.uid == uid;
-		if (mine && pin < 2)
-			lint[pin] = LVT_NMI | (MADT_IS_LOW(flags) ? LVT_LOW : 0) |
-				    (MADT_IS_LEVEL(flags) ? LVT_LEVEL : 0);
-		listed = true;
-	}
-	lapic_write(LAPIC_LVT_LINT0, lint[0]);
-	lapic_write(LAPIC_LVT_LINT1, listed ? lint[1] : LVT_NMI);
-}
-
 static void enable(void)
 {
 	uint64_t base = msr_read(MSR_APIC_BASE);
@@ -116,7 +85,9 @@ void lapic_init(struct cpu *cpu)
 	lapic_write(LAPIC_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
 	lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
 	/* Thermal, performance and corrected-error entries stay: masked by reset, or in use by firmware, for SMIs of its own. */
-	local_nmis(cpu);
+	/* As PCs have them: the PICs, which are masked, and the NMI of a button or a chip set error. */
+	lapic_write(LAPIC_LVT_LINT0, LVT_MASKED);
+	lapic_write(LAPIC_LVT_LINT1, LVT_NMI);
 	lapic_write(LAPIC_ERROR, 0);
 	lapic_write(LAPIC_LVT_ERROR, VECTOR_ERROR);
 	finish_old_interrupts();

@@ -14,7 +14,7 @@
 union log_memory log_memory __attribute__((aligned(PAGE_SIZE))) = {
 	.ring = {.magic = GYRE_LOG_MAGIC, .bytes = LOG_RING_BYTES - sizeof(struct gyre_log_ring)}};
 
-static struct spinlock lock = SPINLOCK_INIT;
+static struct spinlock lock;
 static bool com1, com2, screen, root_reads, panicking;
 static uint64_t panic_start; /* in the ring */
 

@@ -70,7 +70,9 @@ void screen_init(const struct boot_framebuffer *from)
 		screen.lines = from->height / GLYPH_HEIGHT;
 		screen.pitch = from->pitch;
 		screen.pixel_bytes = from->pixel_bytes;
-		screen.pixels = mmio_map(from->address, (size_t)from->pitch * from->height, MEMORY_WRITE_COMBINING);
+		if (screen.columns > 0 && screen.lines > 1)
+			screen.pixels = mmio_map(
+				from->address, (size_t)from->pitch * from->height, MEMORY_WRITE_COMBINING);
 	}
 	if (screen.text || screen.pixels)
 		for (uint32_t line = 0; line < screen.lines; line++)

@@ -8,15 +8,11 @@
 
 #include <stdint.h>
 
+/* Free where it is all zeros. */
 struct spinlock {
 	uint16_t next;	/* the ticket that the next comer draws */
 	uint16_t owner; /* the ticket that may go on */
 };
-
-#define SPINLOCK_INIT                                                                                                  \
-	{                                                                                                              \
-		0, 0                                                                                                   \
-	}
 
 static inline void spin_lock(struct spinlock *lock)
 {

@@ -12,15 +12,15 @@ static int refused(uint64_t from, size_t bytes)
 	return from < virt_hole_end && from + bytes > virt_hole;
 }
 
-int user_copy_from(void *to, uint64_t from, size_t bytes)
+int guarded_copy(void *to, const void *from, size_t bytes)
 {
-	if (refused(from, bytes))
+	if (refused((uint64_t)from, bytes))
 		return -GYRE_EFAULT;
-	memcpy(to, (const void *)from, bytes);
+	memcpy(to, from, bytes);
 	return 0;
 }
 
-int user_load64(uint64_t *value, uint64_t from)
+int guarded_load64(uint64_t *value, const uint64_t *from)
 {
-	return user_copy_from(value, from, sizeof(*value));
+	return guarded_copy(value, from, sizeof(*value));
 }

@@ -92,10 +92,10 @@ static void records_trim(struct aspace_locked locked, uint64_t page, uint64_t en
 static int request_check(const struct aspace *aspace, const struct map_request *request)
 {
 	const struct aspace_ops *ops = aspace->ops;
-	unsigned int rights = request->rights;
-	if (rights == 0 || (rights & ~(GYRE_RIGHT_READ | GYRE_RIGHT_WRITE | GYRE_RIGHT_EXEC)) != 0 ||
-		(rights & GYRE_RIGHT_READ) == 0 || request->pages == 0 || request->page < ops->first_page ||
-		request->page >= ops->end_page || request->pages > ops->end_page - request->page)
+	uint64_t rights = request->rights;
+	if ((rights & ~(uint64_t)(GYRE_RIGHT_READ | GYRE_RIGHT_WRITE | GYRE_RIGHT_EXEC)) != 0 ||
+		(rights & GYRE_RIGHT_READ) == 0 || request->page < ops->first_page ||
+		!range_inside(request->page, request->pages, ops->end_page))
 		return -GYRE_EINVAL;
 	if ((rights & GYRE_RIGHT_WRITE) != 0 && (rights & GYRE_RIGHT_EXEC) != 0 && !ops->write_execute)
 		return -GYRE_EINVAL;
@@ -107,7 +107,7 @@ static int source_check(struct memory_locked forest, const struct map_request *r
 	const struct memory *memory = request->memory;
 	if (!object_alive(&memory->object))
 		return -GYRE_EHANDLE;
-	if (request->offset >= memory->pages || request->pages > memory->pages - request->offset)
+	if (!range_inside(request->offset, request->pages, memory->pages))
 		return -GYRE_EINVAL;
 	if ((request->rights & ~memory->rights) != 0)
 		return -GYRE_EACCES;
@@ -121,7 +121,7 @@ static int64_t map_pages(struct memory_locked forest, struct aspace_locked locke
 	unsigned int entries = GYRE_MAP_ENTRIES;
 	uint64_t done = 0;
 	while (done < request->pages && entries > 0) {
-		uint32_t rights = request->rights;
+		uint32_t rights = (uint32_t)request->rights;
 		struct pagetable_map map = {.page = request->page + done, .entries = entries};
 		map.cache = (enum memory_cache)request->memory->cache;
 		map.max_level = aspace->dirty == DIRTY_OFF ? 2 : 0;
@@ -182,7 +182,7 @@ static void unmap_finish(struct aspace *aspace, struct pagetable_unmap *unmap, u
 int64_t aspace_unmap(struct aspace *aspace, uint64_t page, uint64_t pages)
 {
 	const struct aspace_ops *ops = aspace->ops;
-	if (pages == 0 || page < ops->first_page || page >= ops->end_page || pages > ops->end_page - page)
+	if (page < ops->first_page || !range_inside(page, pages, ops->end_page))
 		return -GYRE_EINVAL;
 	struct pagetable_unmap unmap = {.budget = UNMAP_STEPS};
 	struct memory_locked forest = memory_lock();
@@ -253,82 +253,7 @@ bool aspace_end(struct aspace *aspace, unsigned int *budget)
 	return ended;
 }
 
-/* ---- the dirty log ---- */
-
-bool aspace_dirty_fault(struct aspace *aspace, uint64_t page)
-{
-	struct aspace_locked locked = aspace_lock(aspace);
-	bool ours = pagetable_dirty(&aspace->table, page);
-	aspace_unlock(&locked);
-	return ours;
-}
-
-void aspace_dirty_logged(struct aspace *aspace, uint64_t page)
-{
-	struct aspace_locked locked = aspace_lock(aspace);
-	pagetable_dirty_logged(&aspace->table, page);
-	aspace_unlock(&locked);
-}
-
-static void dirty_begin(struct aspace *aspace, enum dirty_state state)
-{
-	if (aspace->dirty != state)
-		aspace->cursor = 0;
-	aspace->dirty = state;
-}
-
-static int dirty_on(struct aspace *aspace, unsigned int *budget)
-{
-	if (aspace->dirty == DIRTY_ON)
-		return 0;
-	if (aspace->dirty == DIRTY_ENDING)
-		return -GYRE_EBUSY;
-	dirty_begin(aspace, DIRTY_STARTING);
-	int error = pagetable_protect_all(&aspace->table, &aspace->cursor, budget);
-	aspace->ops->flush(aspace, 0, ALL_PAGES);
-	if (error == -GYRE_ENOMEM)
-		dirty_begin(aspace, DIRTY_ENDING);
-	else if (error == 0)
-		aspace->dirty = DIRTY_ON;
-	return error;
-}
-
-static int dirty_off(struct aspace *aspace, unsigned int *budget)
-{
-	if (aspace->dirty == DIRTY_OFF)
-		return 0;
-	dirty_begin(aspace, DIRTY_ENDING);
-	int error = pagetable_unprotect_all(&aspace->table, &aspace->cursor, budget);
-	aspace->ops->flush(aspace, 0, ALL_PAGES);
-	if (error == 0)
-		aspace->dirty = DIRTY_OFF;
-	return error;
-}
-
-int aspace_dirty_log(struct aspace *aspace, bool on)
-{
-	unsigned int budget = OBJECT_BUDGET * 2;
-	struct aspace_locked locked = aspace_lock(aspace);
-	int error = aspace->ending ? -GYRE_EHANDLE : on ? dirty_on(aspace, &budget) : dirty_off(aspace, &budget);
-	aspace_unlock(&locked);
-	return error;
-}
-
-int64_t aspace_dirty_take(struct aspace *aspace, uint64_t page, unsigned int pages, uint64_t *bitmap)
-{
-	if (pages == 0 || pages > GYRE_DIRTY_PAGES || pages % 64 != 0 || page % 64 != 0 ||
-		page >= aspace->ops->end_page || pages > aspace->ops->end_page - page)
-		return -GYRE_EINVAL;
-	int64_t count = -GYRE_ENOENT;
-	struct aspace_locked locked = aspace_lock(aspace);
-	if (aspace->dirty == DIRTY_ON && !aspace->ending) {
-		count = pagetable_dirty_take(&aspace->table, page, pages, bitmap);
-		if (count > 0)
-			aspace->ops->flush(aspace, page, pages);
-	}
-	aspace_unlock(&locked);
-	return count;
-}
+/* ---- looking ---- */
 
 bool aspace_lookup(struct aspace *aspace, uint64_t page, uint64_t *frame, bool *writable)
 {

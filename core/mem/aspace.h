@@ -70,7 +70,7 @@ bool aspace_end(struct aspace *aspace, unsigned int *budget);
 struct map_request {
 	struct memory *memory;
 	uint64_t offset, page, pages;
-	unsigned int rights; /* GYRE_RIGHT_READ, WRITE, EXEC */
+	uint64_t rights; /* GYRE_RIGHT_READ, WRITE, EXEC */
 };
 /* The calls memory_map and vm_map, arguments as the caller gave them. Takes the locks it needs. Pages done, or an error. */
 int64_t aspace_map(struct aspace *aspace, const struct map_request *request);

@@ -7,40 +7,12 @@
  * by one too. What it sets it lists (Intel SDM vol. 3, "Page-Modification Logging"); a table of which nothing is listed yet is not searched, and keeps
  * its bits for the next take.
  */
+#include "core/mem/aspace.h"
 #include "core/mem/pagetable_entry.h"
-#include "gyre/errors.h"
+#include "core/obj/object.h"
+#include "gyre/calls.h"
 
-#define END_PAGE (1ul << (9 * PAGETABLE_LEVELS))
-
-static uint64_t level_next(uint64_t page, unsigned int level)
-{
-	return (page | (pagetable_level_pages(level) - 1)) + 1;
-}
-
-/*
- * Goes through last-level tables in order: each is changed as a whole. Where the log begins, large pages are split on the way.
- */
-typedef void (*table_change)(struct pagetable *table, struct path *path, uint64_t *entries);
-
-static int tables_change(struct pagetable *table, uint64_t *page, unsigned int *budget, table_change change, bool split)
-{
-	while (*page < END_PAGE) {
-		struct path path;
-		unsigned int level = path_walk(table, *page, 0, &path);
-		bool large = level > 0 && entry_present(table->format, *path.at[level]);
-		if (!budget_take(budget, level == 0 || (large && split) ? 130 : 2))
-			return -GYRE_EAGAIN;
-		if (large && split) {
-			if (!pagetable_split(table, &path, level))
-				return -GYRE_ENOMEM;
-			continue;
-		}
-		if (level == 0)
-			change(table, &path, entry_table(table->format, *path.at[1]));
-		*page = level_next(*page, level > 0 ? level : 1);
-	}
-	return 0;
-}
+#define ALL_PAGES (1ul << (9 * PAGETABLE_LEVELS))
 
 static void bits_set(uint64_t *entry, uint64_t bits)
 {
@@ -52,6 +24,10 @@ static void bits_clear(uint64_t *entry, uint64_t bits)
 	__atomic_fetch_and(entry, ~bits, __ATOMIC_RELAXED);
 }
 
+/* ---- on and off: last-level tables in order, each changed as a whole ---- */
+
+typedef void (*table_change)(struct pagetable *table, struct path *path, uint64_t *entries);
+
 static void table_protect(struct pagetable *table, struct path *path, uint64_t *entries)
 {
 	const struct pagetable_format *format = table->format;
@@ -62,11 +38,6 @@ static void table_protect(struct pagetable *table, struct path *path, uint64_t *
 		}
 	}
 	*path->at[1] &= ~PAGETABLE_DIRTY_BELOW;
-}
-
-int pagetable_protect_all(struct pagetable *table, uint64_t *page, unsigned int *budget)
-{
-	return tables_change(table, page, budget, table_protect, true);
 }
 
 /* A table whose leaves are one large page becomes that. */
@@ -97,32 +68,98 @@ static void table_unprotect(struct pagetable *table, struct path *path, uint64_t
 	table_merge(table, path, entries);
 }
 
-int pagetable_unprotect_all(struct pagetable *table, uint64_t *page, unsigned int *budget)
+/* On from the cursor, in pieces: 0 when done, -GYRE_EAGAIN; where large pages are to be split on the way, -GYRE_ENOMEM. */
+static int tables_change(struct aspace *aspace, table_change change, bool split)
 {
-	return tables_change(table, page, budget, table_unprotect, false);
+	struct pagetable *table = &aspace->table;
+	unsigned int budget = OBJECT_BUDGET * 2;
+	int error = 0;
+	while (error == 0 && aspace->cursor < ALL_PAGES) {
+		struct path path;
+		unsigned int level = path_walk(table, aspace->cursor, 0, &path);
+		bool large = split && level > 0 && entry_present(table->format, *path.at[level]);
+		if (!budget_take(&budget, level == 0 || large ? 130 : 2)) {
+			error = -GYRE_EAGAIN;
+		} else if (large) {
+			error = pagetable_split(table, &path, level) ? 0 : -GYRE_ENOMEM;
+		} else {
+			if (level == 0)
+				change(table, &path, entry_table(table->format, *path.at[1]));
+			aspace->cursor |= pagetable_level_pages(level > 0 ? level : 1) - 1;
+			aspace->cursor++;
+		}
+	}
+	aspace->ops->flush(aspace, 0, ALL_PAGES);
+	return error;
 }
 
-static bool path_to_logged(const struct pagetable *table, uint64_t page, struct path *path)
+static void dirty_begin(struct aspace *aspace, enum dirty_state state)
 {
-	return path_walk(table, page, 0, path) == 0 && (*path->at[0] & PAGETABLE_LOGGED) != 0 &&
-	       entry_present(table->format, *path->at[0]);
+	if (aspace->dirty != state)
+		aspace->cursor = 0;
+	aspace->dirty = state;
 }
 
-bool pagetable_dirty(struct pagetable *table, uint64_t page)
+static int dirty_on(struct aspace *aspace)
 {
+	if (aspace->dirty == DIRTY_ON)
+		return 0;
+	if (aspace->dirty == DIRTY_ENDING)
+		return -GYRE_EBUSY;
+	dirty_begin(aspace, DIRTY_STARTING);
+	int error = tables_change(aspace, table_protect, true);
+	if (error == -GYRE_ENOMEM)
+		dirty_begin(aspace, DIRTY_ENDING);
+	else if (error == 0)
+		aspace->dirty = DIRTY_ON;
+	return error;
+}
+
+static int dirty_off(struct aspace *aspace)
+{
+	if (aspace->dirty == DIRTY_OFF)
+		return 0;
+	dirty_begin(aspace, DIRTY_ENDING);
+	int error = tables_change(aspace, table_unprotect, false);
+	if (error == 0)
+		aspace->dirty = DIRTY_OFF;
+	return error;
+}
+
+int aspace_dirty_log(struct aspace *aspace, bool on)
+{
+	struct aspace_locked locked = aspace_lock(aspace);
+	int error = aspace->ending ? -GYRE_EHANDLE : on ? dirty_on(aspace) : dirty_off(aspace);
+	aspace_unlock(&locked);
+	return error;
+}
+
+/* ---- writing and taking ---- */
+
+/* If the page is under the log: the bits in its leaf, and the next take looks there. */
+static bool mark(struct aspace *aspace, uint64_t page, uint64_t bits)
+{
+	const struct pagetable_format *format = aspace->table.format;
 	struct path path;
-	if (!path_to_logged(table, page, &path))
-		return false;
-	bits_set(path.at[0], log_bit(table->format));
-	*path.at[1] |= PAGETABLE_DIRTY_BELOW;
-	return true;
-}
-
-void pagetable_dirty_logged(struct pagetable *table, uint64_t page)
-{
-	struct path path;
-	if (path_to_logged(table, page, &path))
+	struct aspace_locked locked = aspace_lock(aspace);
+	bool ours = path_walk(&aspace->table, page, 0, &path) == 0 && (*path.at[0] & PAGETABLE_LOGGED) != 0 &&
+		    entry_present(format, *path.at[0]);
+	if (ours) {
+		bits_set(path.at[0], bits);
 		*path.at[1] |= PAGETABLE_DIRTY_BELOW;
+	}
+	aspace_unlock(&locked);
+	return ours;
+}
+
+bool aspace_dirty_fault(struct aspace *aspace, uint64_t page)
+{
+	return mark(aspace, page, log_bit(aspace->table.format));
+}
+
+void aspace_dirty_logged(struct aspace *aspace, uint64_t page)
+{
+	mark(aspace, page, 0); /* the processor has set it */
 }
 
 /* 64 leaves: a word of the bitmap. How many are dirty. */
@@ -140,12 +177,13 @@ static unsigned int word_take(uint64_t *entry, uint64_t bit, uint64_t *word)
 	return count;
 }
 
-unsigned int pagetable_dirty_take(struct pagetable *table, uint64_t page, unsigned int pages, uint64_t *bitmap)
+/* Pages from a multiple of 64: a multiple of 64. How many were dirty. */
+static int64_t take(struct pagetable *table, uint64_t page, unsigned int pages, uint64_t *bitmap)
 {
-	unsigned int count = 0;
+	int64_t count = 0;
 	while (pages > 0) {
 		struct path path;
-		unsigned int first = entry_index(page, 0), part = 512 - first;
+		unsigned int part = 512 - entry_index(page, 0);
 		if (part > pages)
 			part = pages;
 		bool some = path_walk(table, page, 0, &path) == 0 && (*path.at[1] & PAGETABLE_DIRTY_BELOW) != 0;
@@ -160,5 +198,21 @@ unsigned int pagetable_dirty_take(struct pagetable *table, uint64_t page, unsign
 		page += part;
 		pages -= part;
 	}
+	return count;
+}
+
+int64_t aspace_dirty_take(struct aspace *aspace, uint64_t page, unsigned int pages, uint64_t *bitmap)
+{
+	if (pages > GYRE_DIRTY_PAGES || pages % 64 != 0 || page % 64 != 0 ||
+		!range_inside(page, pages, aspace->ops->end_page))
+		return -GYRE_EINVAL;
+	int64_t count = -GYRE_ENOENT;
+	struct aspace_locked locked = aspace_lock(aspace);
+	if (aspace->dirty == DIRTY_ON && !aspace->ending) {
+		count = take(&aspace->table, page, pages, bitmap);
+		if (count > 0)
+			aspace->ops->flush(aspace, page, pages);
+	}
+	aspace_unlock(&locked);
 	return count;
 }

@@ -4,7 +4,6 @@
  */
 #include "core/mem/memory.h"
 #include "core/obj/process.h"
-#include "gyre/errors.h"
 
 struct memory *memory_ram;
 
@@ -60,8 +59,7 @@ struct memory *memory_create_core(struct process *owner, uint64_t pages)
 			frame_free(&owner->quota, frame);
 		}
 		unsigned int budget = MEMORY_CORE_MAX * 4;
-		memory_end(&memory->object, &budget);
-		object_discard(&memory->object);
+		object_destroy(&memory->object, NULL, &budget);
 		return NULL;
 	}
 	return memory;
@@ -161,7 +159,7 @@ void mapping_link(struct memory_locked locked, struct mapping *mapping, struct m
 int memory_derive(struct process *owner, struct memory *origin, uint64_t offset, uint64_t pages, uint32_t rights,
 	struct memory **out)
 {
-	if (pages == 0 || offset >= origin->pages || pages > origin->pages - offset || (rights & ~MEMORY_RIGHTS) != 0)
+	if (!range_inside(offset, pages, origin->pages) || (rights & ~MEMORY_RIGHTS) != 0)
 		return -GYRE_EINVAL;
 	if (origin->depth + 1 >= MEMORY_DEPTH)
 		return -GYRE_ENOTSUP;

@@ -4,19 +4,12 @@
  * what a step needs is prepared before it changes anything.
  */
 #include "core/mem/memory.h"
-#include "core/obj/process.h"
-#include "gyre/errors.h"
 
 /* Steps of one call. Moving an entry costs some, splitting one a table's worth. */
 #define CHANGE_STEPS 360
 #define MOVE_STEPS   24
 #define SPLIT_STEPS  150
 #define CHANGE_PAGES 65536 /* that one call looks at */
-
-static bool range_ok(const struct memory *memory, uint64_t offset, uint64_t pages)
-{
-	return pages > 0 && offset < memory->pages && pages <= memory->pages - offset;
-}
 
 static bool is_plain_owner(const struct memory *memory)
 {
@@ -76,7 +69,8 @@ static int64_t move_check(struct memory_locked locked, const struct memory *targ
 	if (!object_alive(&target->object) || !object_alive(&source->object))
 		return -GYRE_EHANDLE;
 	if (!is_plain_owner(target) || !is_plain_owner(source) || target->cache != source->cache || target->home ||
-		!range_ok(target, target_offset, pages) || !range_ok(source, source_offset, pages))
+		!range_inside(target_offset, pages, target->pages) ||
+		!range_inside(source_offset, pages, source->pages))
 		return -GYRE_EINVAL;
 	if (target == source && source_offset < target_offset + pages && target_offset < source_offset + pages)
 		return -GYRE_EINVAL;
@@ -173,7 +167,7 @@ int64_t memory_punch(struct memory *memory, uint64_t offset, uint64_t pages)
 	struct memory_locked locked = memory_lock();
 	if (!object_alive(&memory->object))
 		result = -GYRE_EHANDLE;
-	else if (!memory->fixed && !memory->home && range_ok(memory, offset, pages))
+	else if (!memory->fixed && !memory->home && range_inside(offset, pages, memory->pages))
 		result = punch_locked(locked, memory, offset, pages < CHANGE_PAGES ? pages : CHANGE_PAGES);
 	memory_unlock(&locked);
 	return result;
@@ -200,8 +194,8 @@ static int replace_locked(struct memory_locked locked, struct memory *target, ui
 	uint64_t frame;
 	if (!object_alive(&target->object) || !object_alive(&source->object))
 		return -GYRE_EHANDLE;
-	if (!is_plain_owner(target) || target->home || target->cache != source->cache || !range_ok(target, offset, 1) ||
-		!range_ok(source, source_offset, 1))
+	if (!is_plain_owner(target) || target->home || target->cache != source->cache ||
+		!range_inside(offset, 1, target->pages) || !range_inside(source_offset, 1, source->pages))
 		return -GYRE_EINVAL;
 	int error = source_page(locked, source, source_offset, &frame);
 	if (error < 0)

@@ -34,7 +34,7 @@ static int64_t clear_some(struct cpu *cpu, struct memory *memory, uint64_t offse
 
 int64_t memory_clear(struct cpu *cpu, struct memory *memory, uint64_t offset, uint64_t pages)
 {
-	if (pages == 0 || offset >= memory->pages || pages > memory->pages - offset)
+	if (!range_inside(offset, pages, memory->pages))
 		return -GYRE_EINVAL;
 	if (pages > GYRE_CLEAR_PAGES)
 		pages = GYRE_CLEAR_PAGES;

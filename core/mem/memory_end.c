@@ -7,7 +7,6 @@
  * and therefore seen.
  */
 #include "core/mem/memory.h"
-#include "core/obj/process.h"
 
 static uint64_t walk_number; /* under the forest's lock */
 

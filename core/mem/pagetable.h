@@ -92,14 +92,4 @@ uint64_t pagetable_walk(const struct pagetable *table, uint64_t page, unsigned i
 /* Frame number of this page according to that leaf. */
 uint64_t pagetable_frame(const struct pagetable *table, uint64_t leaf, unsigned int level, uint64_t page);
 
-/* ---- the dirty log: core/mem/dirty.c. Each goes on from *page, in pieces; 0 when done, -GYRE_EAGAIN, -GYRE_ENOMEM (split) ---- */
-int pagetable_protect_all(struct pagetable *table, uint64_t *page, unsigned int *budget); /* and splits what is large */
-int pagetable_unprotect_all(struct pagetable *table, uint64_t *page, unsigned int *budget); /* and merges what fits */
-/* A write fault: true: it was the log's, the page is writable now and dirty. */
-bool pagetable_dirty(struct pagetable *table, uint64_t page);
-/* The processor says that it has set the dirty bit of this page: the next take looks at it. A page that is not the log's is ignored. */
-void pagetable_dirty_logged(struct pagetable *table, uint64_t page);
-/* Dirty pages of `pages` (a multiple of 64) from `page` (a multiple of 64) to a bitmap; they are clean afterwards. How many. */
-unsigned int pagetable_dirty_take(struct pagetable *table, uint64_t page, unsigned int pages, uint64_t *bitmap);
-
 #endif

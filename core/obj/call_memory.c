@@ -71,12 +71,9 @@ int64_t call_memory_revoke(struct call *call)
 /* What memory_map and vm_map share: arguments 2 to 6, the page shifted as the call has it. */
 static int64_t map(struct call *call, struct aspace *aspace, uint64_t page)
 {
-	struct map_request request = {.offset = ARG3(call), .page = page, .pages = ARG5(call)};
-	if ((ARG6(call) & ~MAP_RIGHTS) != 0)
-		return -GYRE_EINVAL;
-	request.rights = (unsigned int)ARG6(call);
-	request.memory = handle_memory(call, ARG2(call), request.rights);
-	return request.memory == NULL ? call->error : aspace_map(aspace, &request);
+	struct memory *memory = handle_memory(call, ARG2(call), (uint32_t)ARG6(call));
+	struct map_request request = {memory, ARG3(call), page, ARG5(call), ARG6(call)};
+	return memory == NULL ? call->error : aspace_map(aspace, &request);
 }
 
 int64_t call_memory_map(struct call *call)

@@ -4,7 +4,6 @@
  */
 #include "core/obj/device.h"
 #include "core/sched/sched.h"
-#include "core/x86/cpu.h"
 #include "core/x86/irq.h"
 #include "lib/string.h"
 

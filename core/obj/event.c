@@ -4,7 +4,6 @@
  * bit is bound to a message.
  */
 #include "core/obj/event.h"
-#include "core/obj/process.h"
 #include "core/sched/sched.h"
 #include "core/virt/vm.h"
 #include "core/x86/timer.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/obj/list.h: lists, and the budgets of what goes through them in pieces.
+ * core/obj/list.h: lists, and what is common to all that goes through something in pieces.
  *
  * Doubly linked circular lists whose links are part of what they link. An element that is in no list points at itself, so that
  * removing it twice does no harm.
@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct list {
 	struct list *next, *prev;
@@ -71,6 +72,12 @@ static inline void list_move_back(struct list *list, struct list *link)
 #define LIST_EACH(type, item, list, member)                                                                            \
 	for (type *item = list_first(list, type, member); &item->member != (list);                                     \
 		item = list_first(&item->member, type, member))
+
+/* Whether [first, first + count) is not empty and lies in [0, end), whatever the numbers are. */
+static inline bool range_inside(uint64_t first, uint64_t count, uint64_t end)
+{
+	return count > 0 && first < end && count <= end - first;
+}
 
 /* Steps of a call, of about 20 instructions each. False: so many are not left, and now none is. */
 static inline bool budget_take(unsigned int *budget, unsigned int steps)

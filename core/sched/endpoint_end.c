@@ -2,7 +2,6 @@
 /*
  * core/sched/endpoint_end.c: endpoints as objects, and what becomes of calls when one of those who take part goes away.
  */
-#include "core/obj/call.h"
 #include "core/sched/endpoint.h"
 
 struct endpoint *endpoint_create(struct process *owner)

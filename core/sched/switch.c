@@ -3,7 +3,6 @@
  * core/sched/switch.c: from one thread to another, and out of the core. With memory_clear.c, all of core/sched, core/obj and core/mem that
  * touches the processor itself.
  */
-#include "core/obj/process.h"
 #include "core/sched/endpoint.h"
 #include "core/virt/fpu.h"
 #include "core/virt/virt.h"
@@ -11,7 +10,6 @@
 #include "core/x86/entry.h"
 #include "core/x86/msr.h"
 #include "core/x86/paging.h"
-#include "core/x86/timer.h"
 #include "core/x86/trap.h"
 
 /* ---- page tables of processes ---- */

@@ -3,13 +3,10 @@
  * core/sched/thread.c: threads as objects: how they begin, stop, fault and end.
  */
 #include "core/sched/thread.h"
-#include "core/obj/call.h"
-#include "core/obj/event.h"
 #include "core/sched/endpoint.h"
 #include "core/virt/fpu.h"
 #include "core/virt/vm.h"
 #include "core/x86/log.h"
-#include "gyre/calls.h"
 
 static uint32_t thread_numbers;
 

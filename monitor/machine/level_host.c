@@ -24,8 +24,8 @@
 	(1u << 0 | 1u << 3 | 1u << 5 | 1u << 7 | 1u << 8 | 1u << 9 | 1u << 18 | 1u << 19 | 1u << 20 | 1u << 23 |       \
 		1u << 24 | 1u << 29)
 #define EBX_7_AVX      (1u << 5)
-#define ECX_7	       (1u << 2) /* UMIP */
-#define EDX_7	       (1u << 4) /* fast short REP MOVSB */
+#define ECX_7	       (1u << 2)	    /* UMIP */
+#define EDX_7	       (1u << 4 | 1u << 10) /* fast short REP MOVSB; VERW clears buffers */
 #define EBX_7_SMEP     (1u << 7)
 #define EBX_7_SMAP     (1u << 20)
 #define EBX_7_FSGSBASE (1u << 0)
@@ -40,16 +40,34 @@ static void copy_leaf(struct level *level, const struct level_request *request, 
 	level_add(level, leaf, 0, 0, out[0] & mask[0], out[1] & mask[1], out[2] & mask[2], out[3] & mask[3]);
 }
 
-/* Deterministic cache parameters, as if nothing were shared: leaf 4 of Intel, 0x8000001d of AMD. */
-static void caches(struct level *level, const struct level_request *request, uint32_t leaf)
+/*
+ * Deterministic cache parameters: leaf 4 of Intel (SDM vol. 2, CPUID). How many processors share each cache and how many there are in the package is the
+ * machine's; here it is the VM's, which has one package of cores without threads: the last level is everybody's, the others are each core's own.
+ */
+static void caches(struct level *level, const struct level_request *request)
 {
+	uint32_t ids = 1;
+	while (ids < request->cpus)
+		ids *= 2;
 	for (uint32_t index = 0; index < 8; index++) {
 		uint32_t out[4];
-		request->cpuid(leaf, index, out);
-		level_add(level, leaf, index, GYRE_CPUID_SUBLEAF, out[0] & 0x3fff, out[1], out[2], out[3]);
-		if (!(out[0] & 0x1f))
+		request->cpuid(4, index, out);
+		if (!(out[0] & 0x1f)) {
+			level_add(level, 4, index, GYRE_CPUID_SUBLEAF, 0, 0, 0, 0);
 			return;
+		}
+		out[0] = (out[0] & 0x3fff) | (ids - 1) << 26;
+		if ((out[0] >> 5 & 7) >= 3)
+			out[0] |= (ids - 1) << 14;
+		level_add(level, 4, index, GYRE_CPUID_SUBLEAF, out[0], out[1], out[2], out[3]);
 	}
+}
+
+/* Leaves up to 0xd, whatever the machine has: 0xb belongs to x2APIC, which every guest has. Leaf 0x15, the TSC's ratio to a crystal that also drives the
+ * local APIC's timer, and 0x16 are above it: that timer has a rate of Gyre's own, and the rates are in the hypervisor's leaf. */
+static uint32_t highest_leaf(uint32_t host)
+{
+	return host < 0x0b ? 0x0b : host > 0x0d ? 0x0d : host;
 }
 
 /* The XSAVE leaf, of the states that Gyre switches. Its sizes are those of the standard form. */
@@ -99,14 +117,14 @@ int level_host(struct level *level, const struct level_request *request, char *m
 	uint32_t ebx7 = seven[1] & EBX_7 & (xcr0 & 4 ? ~0u : ~EBX_7_AVX);
 	uint32_t cpus = request->cpus;
 
-	level_add(level, 0, 0, 0, zero[0] < 0x0d ? zero[0] < 7 ? 7 : zero[0] : 0x0d, zero[1], zero[2], zero[3]);
+	level_add(level, 0, 0, 0, highest_leaf(zero[0]), zero[1], zero[2], zero[3]);
 	level_add(level, 1, 0, GYRE_CPUID_APIC_ID | GYRE_CPUID_OSXSAVE, one[0], (one[1] & 0xff00) | cpus << 16,
 		ecx | CPUID_1_ECX_X2APIC | CPUID_1_ECX_TSC_DEADLINE | CPUID_1_ECX_HYPERVISOR,
 		(one[3] & EDX_1) | (cpus > 1 ? 1u << 28 : 0));
 	if (!amd && zero[0] >= 2)
 		copy_leaf(level, request, 2, all);
 	if (!amd && zero[0] >= 4)
-		caches(level, request, 4);
+		caches(level, request);
 	level_add(level, 6, 0, 0, 1u << 2, 0, 0, 0);
 	level_add(level, 7, 0, GYRE_CPUID_SUBLEAF | GYRE_CPUID_OSXSAVE, 0, ebx7, seven[2] & ECX_7, seven[3] & EDX_7);
 	level_topology(level, request, 0x0b);

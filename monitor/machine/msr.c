@@ -3,6 +3,9 @@
  * monitor/machine/msr.c: a table of what each MSR holds and which bits of it may be written; the rest is #GP, as on a processor without it.
  *
  * MTRRs are stored and read back consistently (SDM vol. 3, "Memory Type Range Registers") and have no effect: guest RAM is write-back.
+ *
+ * Of a processor of Intel's, what kernels read without having looked at CPUID has a value: MISC_ENABLE (before they have an IDT), the microcode's revision,
+ * the platform id. What belongs to features that the level hides (FEATURE_CONTROL, PLATFORM_INFO, ARCH_CAPABILITIES, counters, thermal, power) is a fault.
  */
 #include "monitor/machine/machine.h"
 #include "lib/string.h"

@@ -357,6 +357,48 @@ static void unknown_msrs_are_faults(void **state)
 	assert_int_equal(page->gpr[GYRE_RAX], 1 << 24);
 }
 
+static void intel(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+	(void)subleaf;
+	memset(out, 0, 16);
+	if (leaf == 0)
+		out[0] = 7, memcpy(&out[1], "Genu", 4), memcpy(&out[3], "ineI", 4), memcpy(&out[2], "ntel", 4);
+	else if (leaf == 0x80000000)
+		out[0] = 0x80000008;
+}
+
+/* What Linux reads on them: what is there unconditionally has a value; what a CPUID bit that is hidden stands for is a fault, which it takes for "no". */
+static void msrs_of_intels_processors(void **state)
+{
+	(void)state;
+	static const uint32_t absent[] = {0x34, 0x3a, 0x3b, 0xce, 0x10a, 0x140, 0x186, 0x198, 0x19b, 0x19c, 0x1a2,
+		0x1b0, 0x345, 0x38f, 0x480, 0x606, 0xc0010015, 0xc0011029};
+	fake.cpuid = intel;
+	vm.level = GYRE_LEVEL_HOST;
+	machine_start(&machine, &vm);
+	page->d0 = 0, page->d1 = 0x1a0; /* before there is an IDT */
+	give(GYRE_EXIT_MSR);
+	assert_int_equal(page->event, 0);
+	assert_int_equal(page->gpr[GYRE_RAX], 0x1801); /* fast strings; no branch or event traces */
+	assert_int_equal(page->gpr[GYRE_RDX], 0);
+	page->d0 = 1, page->d2 = 0x401800; /* a limit of CPUID leaves is not kept */
+	give(GYRE_EXIT_MSR);
+	page->d0 = 0;
+	give(GYRE_EXIT_MSR);
+	assert_int_equal(page->gpr[GYRE_RAX], 0x1800);
+	page->d1 = 0x8b;
+	give(GYRE_EXIT_MSR);
+	assert_int_equal(page->gpr[GYRE_RDX], 1);
+	page->d1 = 0x17;
+	give(GYRE_EXIT_MSR);
+	assert_int_equal(page->event, 0);
+	for (unsigned i = 0; i < sizeof(absent) / sizeof(absent[0]); i++) {
+		page->d1 = absent[i];
+		give(GYRE_EXIT_MSR);
+		assert_int_equal(page->event, GYRE_EVENT_VALID | GYRE_EVENT_EXCEPTION | GYRE_EVENT_ERROR | 13);
+	}
+}
+
 static void write_msr(uint32_t index, uint64_t value)
 {
 	page->d0 = 1, page->d1 = index, page->d2 = value;
@@ -608,6 +650,7 @@ int main(void)
 		cmocka_unit_test_setup(other_instructions_on_the_local_apic_work_too, setup),
 		cmocka_unit_test_setup(strings_of_ports_go_to_memory, setup),
 		cmocka_unit_test_setup(unknown_msrs_are_faults, setup),
+		cmocka_unit_test_setup(msrs_of_intels_processors, setup),
 		cmocka_unit_test_setup(refused_machine_check_status_changes_nothing, setup),
 		cmocka_unit_test_setup(mtrrs_hold_what_is_valid, setup),
 		cmocka_unit_test_setup(the_paravirtual_clock_tells_the_time, setup),

@@ -22,35 +22,35 @@ typedef uint32_t handle_t;
 #define CALL_CLOBBERS "rcx", "r11", "memory", "cc"
 static inline long call0(long number)
 {
-	__asm__ volatile("syscall" : "+a"(number) : : CALL_CLOBBERS);
+	__asm__ volatile(CALL_INSTRUCTION : "+a"(number) : : CALL_CLOBBERS);
 	return number;
 }
 static inline long call1(long number, uint64_t a)
 {
-	__asm__ volatile("syscall" : "+a"(number) : "D"(a) : CALL_CLOBBERS);
+	__asm__ volatile(CALL_INSTRUCTION : "+a"(number) : "D"(a) : CALL_CLOBBERS);
 	return number;
 }
 static inline long call2(long number, uint64_t a, uint64_t b)
 {
-	__asm__ volatile("syscall" : "+a"(number) : "D"(a), "S"(b) : CALL_CLOBBERS);
+	__asm__ volatile(CALL_INSTRUCTION : "+a"(number) : "D"(a), "S"(b) : CALL_CLOBBERS);
 	return number;
 }
 static inline long call3(long number, uint64_t a, uint64_t b, uint64_t c)
 {
-	__asm__ volatile("syscall" : "+a"(number) : "D"(a), "S"(b), "d"(c) : CALL_CLOBBERS);
+	__asm__ volatile(CALL_INSTRUCTION : "+a"(number) : "D"(a), "S"(b), "d"(c) : CALL_CLOBBERS);
 	return number;
 }
 static inline long call4(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
 	register uint64_t r10 __asm__("r10") = d;
-	__asm__ volatile("syscall" : "+a"(number) : "D"(a), "S"(b), "d"(c), "r"(r10) : CALL_CLOBBERS);
+	__asm__ volatile(CALL_INSTRUCTION : "+a"(number) : "D"(a), "S"(b), "d"(c), "r"(r10) : CALL_CLOBBERS);
 	return number;
 }
 static inline long call5(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
 {
 	register uint64_t r10 __asm__("r10") = d;
 	register uint64_t r8 __asm__("r8") = e;
-	__asm__ volatile("syscall" : "+a"(number) : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8) : CALL_CLOBBERS);
+	__asm__ volatile(CALL_INSTRUCTION : "+a"(number) : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8) : CALL_CLOBBERS);
 	return number;
 }
 static inline long call6(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
@@ -58,7 +58,10 @@ static inline long call6(long number, uint64_t a, uint64_t b, uint64_t c, uint64
 	register uint64_t r10 __asm__("r10") = d;
 	register uint64_t r8 __asm__("r8") = e;
 	register uint64_t r9 __asm__("r9") = f;
-	__asm__ volatile("syscall" : "+a"(number) : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : CALL_CLOBBERS);
+	__asm__ volatile(CALL_INSTRUCTION
+			 : "+a"(number)
+			 : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : CALL_CLOBBERS);
 	return number;
 }
 
@@ -75,7 +78,7 @@ static inline long handle_info(handle_t handle, uint64_t *badge, uint64_t *pages
 {
 	long result = GYRE_CALL_handle_info;
 	uint64_t rsi = 0, rdx = 0;
-	__asm__ volatile("syscall" : "+a"(result), "+S"(rsi), "+d"(rdx) : "D"((uint64_t)handle) : CALL_CLOBBERS);
+	__asm__ volatile(CALL_INSTRUCTION : "+a"(result), "+S"(rsi), "+d"(rdx) : "D"((uint64_t)handle) : CALL_CLOBBERS);
 	*badge = rsi;
 	*pages = rdx;
 	return result;
@@ -189,7 +192,7 @@ static inline long endpoint_call(handle_t endpoint, struct message *message)
 	register uint64_t r10 __asm__("r10") = message->word[2];
 	register uint64_t r8 __asm__("r8") = message->word[3];
 	register uint64_t r9 __asm__("r9") = message->handle;
-	__asm__ volatile("syscall"
+	__asm__ volatile(CALL_INSTRUCTION
 			 : "+a"(result), "+S"(rsi), "+d"(rdx), "+r"(r10), "+r"(r8), "+r"(r9)
 			 : "D"((uint64_t)endpoint)
 			 : CALL_CLOBBERS);
@@ -208,7 +211,7 @@ static inline long endpoint_reply_wait(handle_t endpoint, long status, struct me
 	register uint64_t r10 __asm__("r10") = message->word[1];
 	register uint64_t r8 __asm__("r8") = message->word[2];
 	register uint64_t r9 __asm__("r9") = message->handle;
-	__asm__ volatile("syscall"
+	__asm__ volatile(CALL_INSTRUCTION
 			 : "+a"(result), "+S"(rsi), "+d"(rdx), "+r"(r10), "+r"(r8), "+r"(r9)
 			 : "D"((uint64_t)endpoint)
 			 : CALL_CLOBBERS);
@@ -234,7 +237,7 @@ static inline long event_wait(handle_t event, uint64_t deadline, uint64_t *bits)
 {
 	long result = GYRE_CALL_event_wait;
 	uint64_t rsi = deadline;
-	__asm__ volatile("syscall" : "+a"(result), "+S"(rsi) : "D"((uint64_t)event) : CALL_CLOBBERS);
+	__asm__ volatile(CALL_INSTRUCTION : "+a"(result), "+S"(rsi) : "D"((uint64_t)event) : CALL_CLOBBERS);
 	*bits = result == 0 ? rsi : 0;
 	return result;
 }

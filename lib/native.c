@@ -7,6 +7,8 @@
 
 _Static_assert(GYRE_CALL_thread_exit == 20, "native_start.S has the number");
 
+uint8_t call_by_interrupt;
+
 static void log_line(const char *format, va_list arguments)
 {
 	char line[LOG_WRITE_BYTES];

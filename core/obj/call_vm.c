@@ -64,6 +64,7 @@ int64_t call_vm_dirty_take(struct call *call)
 	/* A buffer that can't be written would lose what is taken: so it is written first. */
 	if (user_copy_to(ARG4(call), bitmap, pages / 8) < 0)
 		return -GYRE_EFAULT;
+	virt_vm_gather(vm);
 	int64_t count = aspace_dirty_take(&vm->aspace, ARG2(call), (unsigned int)pages, bitmap);
 	if (count > 0 && user_copy_to(ARG4(call), bitmap, pages / 8) < 0)
 		return -GYRE_EFAULT;

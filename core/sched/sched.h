@@ -33,6 +33,9 @@ void sched_priority_set(struct cpu *cpu, struct thread *thread, unsigned int pri
 /* What few threads have: an FPU, segment bases, I/O ports that are not in the TSS yet; and what a guest left in the processor. */
 void switch_special(struct cpu *cpu, struct thread *next);
 
+/* Its segment bases into the processor, which something else than a thread has had. */
+void switch_bases(const struct thread *thread);
+
 #ifdef GYRE_UNIT_TEST
 void thread_switch_to(struct cpu *cpu, struct thread *next);
 #else

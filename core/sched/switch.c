@@ -50,6 +50,12 @@ const struct aspace_ops process_aspace_ops = {
 
 /* ---- switching ---- */
 
+void switch_bases(const struct thread *thread)
+{
+	msr_write(MSR_FS_BASE, thread->fs_base);
+	msr_write(MSR_GS_BASE, thread->gs_base);
+}
+
 void switch_special(struct cpu *cpu, struct thread *next)
 {
 	struct sched_cpu *sched = &cpu->sched;
@@ -60,10 +66,8 @@ void switch_special(struct cpu *cpu, struct thread *next)
 	else if ((sched->special & THREAD_SPECIAL_FPU) != 0)
 		fpu_leave_slow(cpu);
 	/* A process can change the bases by loading selectors, so what was written last proves nothing. */
-	if (((sched->special | next->special) & THREAD_SPECIAL_BASES) != 0) {
-		msr_write(MSR_FS_BASE, next->fs_base);
-		msr_write(MSR_KERNEL_GS_BASE, next->gs_base);
-	}
+	if (((sched->special | next->special) & THREAD_SPECIAL_BASES) != 0)
+		switch_bases(next);
 	sched->special = next->special;
 	tss_ioports_set(cpu, next->process->ioports);
 }
@@ -80,6 +84,13 @@ void switch_ports_changed(struct cpu *cpu, struct process *process, const uint8_
 void trap_from_user(struct cpu *cpu, struct regs *regs)
 {
 	off_begin(cpu);
+	/* SYSCALL, while its registers were lent, or a port of its own, of which the processor does not know at the moment: it is to be tried again. */
+	if (regs->trap == TRAP_INVALID_OPCODE && cpu_take_back(cpu))
+		return virt_disturbed(cpu);
+	if (regs->trap == TRAP_GENERAL_PROTECTION && cpu_ports_back(cpu))
+		return;
+	if (regs->trap == TRAP_PAGE_FAULT)
+		virt_disturbed(cpu);
 	fault_report(cpu, cpu->thread, regs->trap, regs->error, regs->trap == TRAP_PAGE_FAULT ? cr2_read() : 0);
 }
 

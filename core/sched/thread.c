@@ -38,6 +38,7 @@ int thread_create(struct process *owner, const struct thread_start *start, struc
 	thread->process = owner;
 	thread->state = THREAD_STOPPED;
 	thread->cpu = start->cpu;
+	thread->processor = cpus[start->cpu];
 	thread->flags = start->flags;
 	thread->number = thread_numbers++;
 	list_init(&thread->queue_link);

@@ -53,7 +53,8 @@ enum call_kind { CALL_NONE, CALL_MESSAGE, CALL_FAULT };
 #define THREAD_SPECIAL_BASES 2ul /* FS or GS base is not 0 */
 
 struct thread {
-	struct regs regs; /* first: the processor pushes to its end */
+	struct regs regs;      /* first: the processor pushes to its end */
+	struct cpu *processor; /* of `cpu`: next, for entry.S */
 	struct process *process;
 	struct sched_context *context; /* whose time it runs on: its own, or its caller's; NULL while RECEIVING */
 	uint64_t special;	       /* THREAD_SPECIAL_: what else than registers it has */
@@ -92,6 +93,7 @@ struct thread {
 	uint32_t fpu_frames;
 };
 HANDLE_FIND(handle_thread, thread, GYRE_OBJECT_THREAD)
+_Static_assert(offsetof(struct thread, processor) == sizeof(struct regs), "core/x86/entry.S");
 
 struct thread_start {
 	uint64_t entry, stack, argument;

@@ -85,8 +85,3 @@ void barriers_init(uint32_t (*of_model)(uint32_t family, uint32_t model), uint32
 	barriers.at_entry = (barriers.set & (BARRIER_EXIT_RSB | BARRIER_EXIT_IBPB | BARRIER_ENTRY_VERW)) != 0;
 	log_info("barriers: 0x%x%s", barriers.set, barriers.forced ? " (forced)" : "");
 }
-
-void barrier_ibpb(void)
-{
-	msr_write(barriers.msr, barriers.value);
-}

@@ -54,8 +54,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/x86/msr.h"
-
 struct barriers {
 	uint32_t set; /* BARRIER_ */
 	uint32_t msr; /* that IBPB is written to: PRED_CMD, or the stand-in */
@@ -74,17 +72,19 @@ _Static_assert(offsetof(struct barriers, msr) == BARRIERS_MSR && offsetof(struct
 
 void barriers_init(uint32_t (*of_model)(uint32_t family, uint32_t model), uint32_t heaviest);
 
-/* For the slow paths. */
-void barrier_ibpb(void);
-static inline void barrier_before_user(void)
+static inline __attribute__((always_inline)) void barrier_ibpb(void)
+{
+	__asm__ volatile("wrmsr" : : "c"(barriers.msr), "a"(barriers.value), "d"(0) : "memory");
+}
+static inline __attribute__((always_inline)) void barrier_before_user(void)
 {
 	if (barriers.before_user)
 		barrier_ibpb();
 }
-static inline void barrier_l1d(void)
+static inline __attribute__((always_inline)) void barrier_l1d(void)
 {
 	if (barriers.l1d)
-		msr_write(barriers.l1d_msr, barriers.value);
+		__asm__ volatile("wrmsr" : : "c"(barriers.l1d_msr), "a"(barriers.value), "d"(0) : "memory");
 }
 static inline void barrier_before_switch(void)
 {

@@ -59,7 +59,7 @@ int cpuid_table_set(struct cpuid_table *table, const struct gyre_cpuid_entry *en
 			table->leaf_d = (uint8_t)i;
 		/* Backwards, so that the first slot of a leaf is what stays. */
 		if ((entry->leaf & 0x3fffffe0) == 0)
-			table->index[entry->leaf >> 30 << 5 | (entry->leaf & 31)] = (uint8_t)i;
+			table->index[cpuid_table_place(entry->leaf)] = (uint8_t)i;
 	}
 	return 0;
 }

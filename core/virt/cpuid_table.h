@@ -34,13 +34,20 @@ void cpuid_table_cr4(struct cpuid_table *table, uint64_t cr4);
 void cpuid_table_xcr0(struct cpuid_table *table, uint32_t bytes); /* what an XSAVE of all that is enabled takes */
 const struct cpuid_slot *cpuid_table_search(const struct cpuid_table *table, uint32_t leaf, uint32_t subleaf);
 
+/* Where the index has a leaf: its quarter and its number in that, which is below 32 for those that are there. One rotation has both. */
+static inline uint32_t cpuid_table_place(uint32_t leaf)
+{
+	return leaf << 2 | leaf >> 30;
+}
+
 /* The short way; NULL: not by it. */
 static inline const struct cpuid_slot *cpuid_table_index(const struct cpuid_table *table, uint32_t leaf)
 {
 	const struct cpuid_slot *slot;
-	if (__builtin_expect((leaf & 0x3fffffe0) != 0, 0))
+	uint32_t place = cpuid_table_place(leaf);
+	if (__builtin_expect(place >= sizeof(table->index), 0))
 		return 0;
-	slot = &table->slot[table->index[leaf >> 30 << 5 | (leaf & 31)]];
+	slot = &table->slot[table->index[place]];
 	return __builtin_expect(slot->subleaf == CPUID_ANY, 1) ? slot : 0;
 }
 

@@ -16,8 +16,9 @@ static inline __attribute__((always_inline)) _Noreturn void vcpu_left_to_monitor
 {
 	__atomic_store_n(&vcpu->in_guest, false, __ATOMIC_RELEASE);
 	vcpu->counters->exits[kind]++;
-	if (__builtin_expect(((uint64_t)vcpu->thread | cpu->hazard | barriers.before_user) != 0, 0))
+	if (__builtin_expect(((uint64_t)vcpu->thread | cpu->hazard | cpu->sched.special) != 0, 0))
 		vcpu_left_slow(cpu, vcpu, kind);
+	barrier_before_user();
 	core_resume(cpu, kind);
 }
 

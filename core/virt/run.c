@@ -8,6 +8,7 @@
  * What is the same at every entry is looked at when it changes: the handle (object.quick), and who else could ask for the thread (vcpu_hold()).
  */
 #include "core/obj/call.h"
+#include "core/sched/sched.h"
 #include "core/virt/left.h"
 #include "core/virt/vcpu_ops.h"
 #include "core/virt/vm.h"
@@ -181,6 +182,8 @@ static inline void let_go(struct vcpu *vcpu, struct thread *thread)
 void vcpu_left_slow(struct cpu *cpu, struct vcpu *vcpu, uint32_t kind)
 {
 	let_go(vcpu, cpu->thread);
+	if ((cpu->thread->special & THREAD_SPECIAL_BASES) != 0)
+		switch_bases(cpu->thread);
 	barrier_before_user();
 	if (cpu->hazard == 0)
 		core_resume(cpu, kind);
@@ -193,11 +196,14 @@ void vcpu_left(struct cpu *cpu, struct vcpu *vcpu, enum vcpu_next next)
 	struct thread *thread = cpu->thread;
 	if (next == VCPU_MONITOR)
 		vcpu_left_to_monitor(cpu, vcpu, vcpu->exit_kind);
+	if ((thread->special & THREAD_SPECIAL_BASES) != 0)
+		switch_bases(thread);
 	__atomic_store_n(&vcpu->in_guest, false, __ATOMIC_SEQ_CST);
 	if (next == VCPU_HALT) {
 		thread_block(cpu, thread, THREAD_HALTED);
 		/* A hazard that came from another processor just now found the thread running. */
-		if ((__atomic_load_n(&vcpu->hazard, __ATOMIC_SEQ_CST) & ~(VCPU_HAZARD_FLUSH | VCPU_HAZARD_TRACE)) != 0)
+		if ((__atomic_load_n(&vcpu->hazard, __ATOMIC_SEQ_CST) &
+			    ~(VCPU_HAZARD_FLUSH | VCPU_HAZARD_TRACE | VCPU_HAZARD_RELOAD)) != 0)
 			thread_wake(cpu, thread);
 	} else if (next == VCPU_YIELD) {
 		sched_pass(cpu);

@@ -263,6 +263,12 @@ void vcpu_unload(struct cpu *cpu)
 	barrier_before_switch();
 }
 
+void virt_disturbed(struct cpu *cpu)
+{
+	if (cpu->vcpu != NULL && vcpu_ops->keeps)
+		vcpu_hazard_set(cpu->vcpu, VCPU_HAZARD_RELOAD);
+}
+
 void virt_leave(struct cpu *cpu)
 {
 	if (cpu->vcpu != NULL)

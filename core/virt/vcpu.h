@@ -31,7 +31,9 @@ struct gyre_trace_header;
 #define VCPU_HAZARD_KICK   0x2u	 /* return GYRE_EXIT_KICK */
 #define VCPU_HAZARD_END	   0x4u	 /* the thread is to leave for good */
 #define VCPU_HAZARD_TRACE  0x10u /* stays while the trace is on: every entry takes the way that knows of it */
-#define VCPU_HAZARD_FLUSH  0x8u	 /* what the TLB has of the guest is void. The vendor's alone */
+#define VCPU_HAZARD_RELOAD                                                                                             \
+	0x20u /* what stays in the processor between exits is not the guest's any more. The vendor's alone */
+#define VCPU_HAZARD_FLUSH 0x8u /* what the TLB has of the guest is void. The vendor's alone */
 
 enum vcpu_activity { VCPU_RUNNING, VCPU_HALTED, VCPU_WAITS_FOR_SIPI, VCPU_SHUT_DOWN };
 

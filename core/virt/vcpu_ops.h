@@ -13,6 +13,7 @@ struct pagetable_format;
 
 struct vcpu_ops {
 	const char *name;    /* for people, never compared */
+	bool keeps;	     /* registers of the guest stay in the processor between its exits: virt_disturbed() */
 	uint32_t vcpu_bytes; /* of the vendor's struct, which begins with struct vcpu */
 
 	/* Set-up. probe: is it there, and usable? It sets *features to GYRE_FEATURE_ in use. */
@@ -45,6 +46,9 @@ struct vcpu_ops {
 	void (*start_any)(struct cpu *cpu, struct vcpu *vcpu, uint32_t completed) __attribute__((noreturn));
 	/* Fills the page as for an exit, without one. */
 	void (*fill)(struct vcpu *vcpu);
+
+	/* What the hardware has listed of the guest's writes, to the dirty log; NULL: it lists none. The vcpu is not in its guest. */
+	void (*gather)(struct vcpu *vcpu);
 
 	/* Hardware form to vcpu->state, these groups only. */
 	void (*state_get)(struct vcpu *vcpu, uint32_t groups);

@@ -20,4 +20,7 @@ extern uint64_t virt_features;		  /* GYRE_FEATURE_, those in use */
  * when there is nothing. */
 void virt_leave(struct cpu *cpu);
 
+/* On the way to a vendor's own registers of a guest that stay in the processor between its exits, something has changed them: a page fault, CR2. */
+void virt_disturbed(struct cpu *cpu);
+
 #endif

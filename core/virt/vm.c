@@ -6,7 +6,7 @@
  * left it or has seen the mark. A vCPU says that it is in its guest first, and looks at its hazards then.
  */
 #include "core/virt/vm.h"
-#include "core/virt/vcpu.h"
+#include "core/virt/vcpu_ops.h"
 #include "core/x86/cpu.h"
 #include "core/x86/irq.h"
 #include "core/x86/lapic.h"
@@ -39,6 +39,16 @@ const struct aspace_ops virt_aspace_ops = {
 	.first_page = 0,
 	.end_page = GUEST_PAGES,
 };
+
+void virt_vm_gather(struct vm *vm)
+{
+	if (vcpu_ops->gather == NULL)
+		return;
+	/* One that is in its guest elsewhere has what it lists found by a later take. */
+	for (uint32_t i = 0; i < vm->bus.count; i++)
+		if (!__atomic_load_n(&vcpu_of_lapic(vm->bus.member[i])->in_guest, __ATOMIC_SEQ_CST))
+			vcpu_ops->gather(vcpu_of_lapic(vm->bus.member[i]));
+}
 
 int virt_vm_init(struct vm *vm)
 {

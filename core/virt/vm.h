@@ -56,6 +56,8 @@ extern const struct aspace_ops virt_aspace_ops;
 /* The rest of a new VM: vendor and local APIC state. 0, or an error and nothing has changed; vm_release undoes it. */
 int virt_vm_init(struct vm *vm);
 void virt_vm_release(struct vm *vm);
+/* Before the dirty log is taken: what the processors have listed of writes. */
+void virt_vm_gather(struct vm *vm);
 /* A message of an event or a call: 0, -GYRE_EINVAL, -GYRE_ENOENT (calls.h, vm_interrupt). */
 int vm_message(struct cpu *cpu, struct vm *vm, uint64_t address, uint64_t data);
 /* An event that is bound to a vcpu was signalled, or its thread is to be stopped: its run returns GYRE_EXIT_KICK, a halt ends. */

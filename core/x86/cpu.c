@@ -2,7 +2,6 @@
 /*
  * core/x86/cpu.c: sets a processor up for running the core: descriptor tables, control registers, system call entry.
  */
-#include "core/sched/thread.h"
 #include "core/x86/cpu.h"
 #include "core/x86/cpu_features.h"
 #include "core/x86/entry.h"
@@ -41,7 +40,7 @@ void cpu_catch_faults(void)
 	struct table_pointer pointer = {sizeof(idt) - 1, (uint64_t)idt};
 	for (uint32_t vector = 0; vector < 256; vector++) {
 		uint64_t stub = (uint64_t)trap_stubs + STUB_BYTES * vector, gate = GATE_INTERRUPT;
-		if (vector == TRAP_BREAKPOINT || vector == TRAP_OVERFLOW)
+		if (vector == TRAP_BREAKPOINT || vector == TRAP_OVERFLOW || vector == VECTOR_CALL)
 			gate |= GATE_RING3; /* they have instructions of their own */
 		idt[vector].low = (stub & 0xffff) | SELECTOR_CORE_CODE << 16 | (uint64_t)ist[vector] << 32 |
 				  gate << 40 | (stub & 0xffff0000) << 32;
@@ -61,7 +60,7 @@ static void load_tables(struct cpu *cpu)
 				     (limit >> 16 & 0xf) << 48 | (tss >> 24 & 0xff) << 56;
 	cpu->gdt[SELECTOR_TSS / 8 + 1] = tss >> 32;
 
-	struct table_pointer gdt_pointer = {sizeof(cpu->gdt) - 1, (uint64_t)cpu->gdt};
+	cpu->gdt_pointer = (struct table_pointer){sizeof(cpu->gdt) - 1, (uint64_t)cpu->gdt};
 	struct table_pointer idt_pointer = {sizeof(idt) - 1, (uint64_t)idt};
 	__asm__ volatile("lgdt %0\n\t"
 			 "lidt %1\n\t"
@@ -80,7 +79,7 @@ static void load_tables(struct cpu *cpu)
 			 "movl %4, %%eax\n\t"
 			 "ltr %%ax"
 			 :
-			 : "m"(gdt_pointer), "m"(idt_pointer), "i"(SELECTOR_CORE_CODE), "i"(SELECTOR_CORE_DATA),
+			 : "m"(cpu->gdt_pointer), "m"(idt_pointer), "i"(SELECTOR_CORE_CODE), "i"(SELECTOR_CORE_DATA),
 			 "i"(SELECTOR_TSS)
 			 : "rax", "memory");
 }
@@ -112,31 +111,41 @@ static void control_registers(void)
 
 static void system_call(struct cpu *cpu)
 {
-	msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SCE | EFER_NXE);
-	msr_write(MSR_STAR, STAR);
+	msr_write(MSR_STAR, (uint64_t)(SELECTOR_SYSRET | 3) << 48 | (uint64_t)SELECTOR_CORE_CODE << 32);
 	msr_write(MSR_LSTAR, (uint64_t)syscall_entry);
-	msr_write(MSR_CSTAR, 0);
 	msr_write(MSR_SFMASK, SYSCALL_CLEARS);
-	msr_write(MSR_FS_BASE, 0);
-	msr_write(MSR_GS_BASE, (uint64_t)cpu);
-	msr_write(MSR_KERNEL_GS_BASE, 0);
+	msr_write(MSR_KERNEL_GS_BASE, (uint64_t)cpu);
+	msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SCE | EFER_NXE);
 }
 
-void cpu_after_guest(struct cpu *cpu)
+void cpu_lend(struct cpu *cpu, struct cpu_lent *lent)
 {
-	const struct thread *thread = cpu->thread;
-	struct table_pointer gdt = {sizeof(cpu->gdt) - 1, (uint64_t)cpu->gdt};
-	bool bases = (thread->special & THREAD_SPECIAL_BASES) != 0;
-	msr_write(MSR_STAR, STAR);
-	msr_write(MSR_LSTAR, (uint64_t)syscall_entry);
-	msr_write(MSR_SFMASK, SYSCALL_CLEARS);
-	msr_write(MSR_KERNEL_GS_BASE, bases ? thread->gs_base : 0);
-	if (bases)
-		msr_write(MSR_FS_BASE, thread->fs_base);
-	__asm__ volatile("lgdt %0" : : "m"(gdt));
-	/* Also where this process has no ports: the next one may. */
+	cpu_take_back(cpu);
+	msr_write(MSR_STAR, lent->star);
+	msr_write(MSR_LSTAR, lent->lstar);
+	msr_write(MSR_SFMASK, lent->sfmask);
+	msr_write(MSR_KERNEL_GS_BASE, lent->kernel_gs_base);
+	cpu->lent = lent;
+}
+
+bool cpu_ports_back(struct cpu *cpu)
+{
+	if (!cpu->tr_short || cpu->tss.ioport_offset == TSS_IOPORT_NONE)
+		return false;
+	cpu->tr_short = false;
 	cpu->gdt[SELECTOR_TSS / 8] &= ~DESCRIPTOR_BUSY;
 	__asm__ volatile("ltr %w0" : : "r"(SELECTOR_TSS) : "memory");
+	return true;
+}
+
+bool cpu_take_back(struct cpu *cpu)
+{
+	if (cpu->lent == NULL)
+		return false;
+	cpu->lent->kernel_gs_base = msr_read(MSR_KERNEL_GS_BASE);
+	cpu->lent = NULL;
+	system_call(cpu);
+	return true;
 }
 
 void cpu_init(struct cpu *cpu, uint32_t index)
@@ -152,6 +161,9 @@ void cpu_init(struct cpu *cpu, uint32_t index)
 	load_tables(cpu);
 	dr7_write(0x400);
 	dr6_write(DR6_RESET);
+	msr_write(MSR_CSTAR, 0);
+	msr_write(MSR_FS_BASE, 0);
+	msr_write(MSR_GS_BASE, 0);
 	system_call(cpu);
 	mce_init();
 }

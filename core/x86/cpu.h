@@ -47,6 +47,14 @@ struct thread;
 struct process;
 struct vcpu;
 
+/* For LGDT, LIDT, SIDT. */
+struct table_pointer {
+	uint16_t limit;
+	uint64_t base;
+} __attribute__((packed));
+
+struct cpu_lent;
+
 struct cpu {
 	struct cpu *self;
 	struct regs *regs;  /* of the current thread: set by cpu_set_regs() only */
@@ -65,9 +73,12 @@ struct cpu {
 	void *fpu_owner;   /* vcpu or thread whose FPU state this processor holds; NULL: nobody's, and it is clean */
 	/* ---- end of the fields of others ---- */
 
+	bool tr_short;		     /* TR may have a limit that leaves out the I/O bitmap */
+	struct cpu_lent *lent;	     /* who has the MSRs of SYSCALL; NULL: the core */
 	uint64_t timer_deadline;     /* armed, in TSC ticks; UINT64_MAX: not armed */
 	const uint8_t *ioports_held; /* which bitmap tss.ioports is a copy of */
 	uint64_t gdt[8] __attribute__((aligned(16)));
+	struct table_pointer gdt_pointer;
 	struct tss tss __attribute__((aligned(16)));
 };
 
@@ -108,17 +119,16 @@ void cpu_catch_faults(void);
 void cpu_init(struct cpu *cpu, uint32_t index);
 
 /*
- * After an exit of a guest for which the processor does not do it: the MSRs of SYSCALL, the segment bases of the current thread, and the limits of GDTR and
- * of TR (for the I/O bitmap), before anything runs in ring 3.
+ * The MSRs of SYSCALL, lent to a guest whose exits don't restore them (core/virt). They stay the guest's while its monitor runs, with EFER.SCE clear: a
+ * SYSCALL is #UD then, and takes them back. A monitor calls by VECTOR_CALL instead. KERNEL_GS_BASE is the guest's alone while it has them.
  */
-void cpu_after_guest(struct cpu *cpu);
+struct cpu_lent {
+	uint64_t star, lstar, sfmask, kernel_gs_base;
+};
+void cpu_lend(struct cpu *cpu, struct cpu_lent *lent);
+bool cpu_take_back(struct cpu *cpu); /* false: they were not lent */
 
-/* For LGDT, LIDT, SIDT. */
-struct table_pointer {
-	uint16_t limit;
-	uint64_t base;
-} __attribute__((packed));
-
+/* GDTR's and TR's limits (for the I/O bitmap) as they are to be in ring 3, after an exit that made them larger. */
 #define CPU_CONTROL_ACCESSORS(name)                                                                                    \
 	static inline uint64_t name##_read(void)                                                                       \
 	{                                                                                                              \
@@ -168,5 +178,16 @@ static inline void xcr_write(uint32_t index, uint64_t value)
 {
 	__asm__ volatile("xsetbv" : : "a"((uint32_t)value), "d"((uint32_t)(value >> 32)), "c"(index) : "memory");
 }
+
+/*
+ * After an exit that made GDTR's and TR's limits larger and smaller than they are: GDTR's is put right before ring 3 runs, TR's, which is that of the I/O
+ * bitmap, when a process with ports misses it. SDM vol. 3, "Loading Host Segment and Descriptor-Table Registers".
+ */
+static inline __attribute__((always_inline)) void cpu_limits_back(struct cpu *cpu)
+{
+	cpu->tr_short = true;
+	__asm__ volatile("lgdt %0" : : "m"(cpu->gdt_pointer));
+}
+bool cpu_ports_back(struct cpu *cpu); /* false: they were not missing */
 #endif
 #endif

@@ -13,6 +13,11 @@
 /* All but RSP and what SYSCALL and SYSRET themselves use. */
 #define SYSCALL_GENERAL rax, rdx, rsi, rdi, r8, r9, r10, rbx, rbp, r12, r13, r14, r15
 
+/* Above RSP where CPU_STACK_TOP points. */
+#define STACK_CPU 8
+/* Behind a thread's registers: core/sched/thread.h. */
+#define THREAD_PROCESSOR REGS_SIZE
+
 	.macro PUSH_GENERAL
 	.irp name, rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
 	push %\name
@@ -28,32 +33,38 @@
 	.section .text.entry, "ax"
 	.balign 64
 	.globl syscall_entry
-/* SFMASK has cleared IF, TF, DF, AC and NT. RCX is the caller's RIP, R11 its RFLAGS; RSP is still its own. */
+/*
+ * SFMASK has cleared IF, TF, DF, AC and NT. RCX is the caller's RIP, R11 its RFLAGS; RSP is still its own. GS is used here and nowhere else in the core:
+ * from here on, the processor is found by the thread whose registers these are, or by the stack.
+ */
 syscall_entry:
+	swapgs
+	mov %rsp, %gs:CPU_USER_RSP
+	mov %gs:CPU_REGS, %rsp
 	swapgs
 	cmp $CALL_VCPU_RUN, %rax
 	je run_entry
-	mov %rsp, %gs:CPU_USER_RSP
-	mov %gs:CPU_REGS, %rsp
 	mov %rcx, REGS_rip(%rsp)
 	mov %r11, REGS_rflags(%rsp)
 	movq $REGS_TRAP_SYSCALL, REGS_trap(%rsp)
 	.irp name, SYSCALL_GENERAL
 	mov %\name, REGS_\name(%rsp)
 	.endr
-	mov %gs:CPU_SELF, %rdi
+	mov THREAD_PROCESSOR(%rsp), %rdi
 	mov CPU_USER_RSP(%rdi), %rcx
 	mov %rcx, REGS_rsp(%rsp)
+call_common:
 	mov %rax, %rsi
 	mov CPU_STACK_TOP(%rdi), %rsp
 	call core_call
 
-/* GS is the core's. Whoever is to run now is decided by core_leave. */
+/* RSP is as CPU_STACK_TOP has it. Whoever is to run now is decided by core_leave. */
 leave:
-	mov %gs:CPU_SELF, %rdi
+	mov STACK_CPU(%rsp), %rdi
 	call core_leave
+	mov STACK_CPU(%rsp), %rdi
 resume:
-	mov %gs:CPU_REGS, %rsp
+	mov CPU_REGS(%rdi), %rsp
 	cmpq $REGS_TRAP_SYSCALL, REGS_trap(%rsp)
 	jne leave_all
 	mov REGS_rflags(%rsp), %r11
@@ -69,7 +80,6 @@ resume:
 	mov REGS_\name(%rsp), %\name
 	.endr
 	mov REGS_rsp(%rsp), %rsp
-	swapgs
 	sysretq
 
 /*
@@ -86,7 +96,6 @@ leave_all:
 	movq $SELECTOR_USER_CODE, REGS_cs(%rsp)
 	movq $SELECTOR_USER_DATA, REGS_ss(%rsp)
 	POP_GENERAL
-	swapgs
 	add $16, %rsp
 	iretq
 
@@ -95,26 +104,46 @@ leave_all:
  * come from SYSCALL, and go back as they are if nobody has set regs.trap: then RIP was an address of ring 3, but for the canonical edge.
  */
 run_entry:
-	mov %gs:CPU_REGS, %rdx
-	mov %rcx, REGS_rip(%rdx)
-	mov %r11, REGS_rflags(%rdx)
-	mov %rsp, REGS_rsp(%rdx)
-	mov %rbp, REGS_rbp(%rdx)
+	mov %rdi, %rsi
+	mov THREAD_PROCESSOR(%rsp), %rdi
+	mov %rcx, REGS_rip(%rsp)
+	mov %r11, REGS_rflags(%rsp)
+	mov %rbp, REGS_rbp(%rsp)
+	mov CPU_USER_RSP(%rdi), %rdx
+	mov %rdx, REGS_rsp(%rsp)
 	shr $47, %rcx
 	add $REGS_TRAP_RUN, %ecx /* not canonical: a value that no other has, with which core_resume does not return */
-	mov %rcx, REGS_trap(%rdx)
-	mov %rdi, %rsi
-	mov %gs:CPU_SELF, %rdi
+	mov %rcx, REGS_trap(%rsp)
+run_common:
 	mov CPU_STACK_TOP(%rdi), %rsp
 	call vcpu_run_call
 	jmp leave
+
+/*
+ * Calls by an interrupt, while SYSCALL's registers are lent to a guest (core/x86/cpu.h). On the stack, so in the thread: vector, error, RIP, CS, RFLAGS, RSP,
+ * SS. A call other than vcpu_run keeps RCX and R11, too.
+ */
+	.balign 16
+interrupt_call:
+	cld
+	SMAP_SITE SMAP_CLAC
+	cmp $CALL_VCPU_RUN, %rax
+	jne 1f
+	mov %rdi, %rsi
+	mov THREAD_PROCESSOR - REGS_trap(%rsp), %rdi
+	mov %rbp, REGS_rbp - REGS_trap(%rsp)
+	movq $REGS_TRAP_RUN_INTERRUPT, (%rsp)
+	jmp run_common
+1:	PUSH_GENERAL
+	mov THREAD_PROCESSOR(%rsp), %rdi
+	jmp call_common
 
 /* core_resume(cpu, result): the current thread's vcpu_run is over, and nothing is due before. */
 	.globl core_resume
 core_resume:
 	mov CPU_REGS(%rdi), %rdx
 	cmpq $REGS_TRAP_RUN, REGS_trap(%rdx)
-	jne 1f
+	jne 2f
 	mov REGS_rip(%rdx), %rcx
 	mov REGS_rflags(%rdx), %r11
 	mov REGS_rbp(%rdx), %rbp
@@ -123,8 +152,17 @@ core_resume:
 	.irp name, ebx, edx, esi, edi, r8d, r9d, r10d, r12d, r13d, r14d, r15d
 	xor %\name, %\name
 	.endr
-	swapgs
 	sysretq
+2:	cmpq $REGS_TRAP_RUN_INTERRUPT, REGS_trap(%rdx)
+	jne 1f
+	/* As the processor has put it there: nobody has changed it. */
+	lea REGS_rip(%rdx), %rsp
+	mov REGS_rbp(%rdx), %rbp
+	mov %rsi, %rax
+	.irp name, ebx, ecx, edx, esi, edi, r8d, r9d, r10d, r11d, r12d, r13d, r14d, r15d
+	xor %\name, %\name
+	.endr
+	iretq
 1:	mov %rsi, REGS_rax(%rdx)
 	jmp resume
 
@@ -140,14 +178,12 @@ core_enter:
 trap_common:
 	testb $3, 24(%rsp)
 	jz trap_in_core
-	swapgs
-	lfence /* no guess about where we came from goes on with the wrong GS (CVE-2019-1125) */
 	PUSH_GENERAL
 	mov %rsp, %rsi
 trap_from_ring3:
 	cld
 	SMAP_SITE SMAP_CLAC
-	mov %gs:CPU_SELF, %rdi
+	mov THREAD_PROCESSOR(%rsi), %rdi
 	mov CPU_STACK_TOP(%rdi), %rsp
 	cmpq $32, REGS_trap(%rsi)
 	jae 1f
@@ -168,7 +204,7 @@ return_in_core:
 	add $16, %rsp
 	iretq
 
-/* NMI, #MC and #DF: from any instruction of anybody. GS is neither read nor changed. */
+/* NMI, #MC and #DF: from any instruction of anybody. */
 	.balign 16
 trap_separate:
 	PUSH_GENERAL
@@ -189,10 +225,11 @@ trap_debug:
 	mov %rsp, %rdi
 	call trap_debug_in_core
 	jmp return_in_core
-1:	swapgs
-	lfence
+1:	mov %rsp, %rdi
+	or $(CPU_STACK_BYTES - 1), %rdi
+	mov -7(%rdi), %rdi
+	mov CPU_REGS(%rdi), %rdi
 	mov %rsp, %rsi
-	mov %gs:CPU_REGS, %rdi
 	mov $(REGS_SIZE / 8), %ecx
 	rep movsq
 	lea -REGS_SIZE(%rdi), %rsi
@@ -212,6 +249,8 @@ trap_stubs:
 	pushq $vector
 	.if vector == 1
 	jmp trap_debug
+	.elseif vector == VECTOR_CALL
+	jmp interrupt_call
 	.elseif (vector == 2) || (vector == 8) || (vector == 18)
 	jmp trap_separate
 	.else

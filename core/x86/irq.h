@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define VECTOR_FREE	0x20 /* the first that lines get */
+#define VECTOR_FREE	0x21 /* the first that lines get: VECTOR_CALL is before */
 #define VECTOR_TIMER	0xf0
 #define VECTOR_WAKE	0xf1 /* between processors: look at your queues */
 #define VECTOR_ERROR	0xfe

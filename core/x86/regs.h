@@ -18,8 +18,12 @@
 #define REGS_TRAP_NONE	  0x101
 
 /* The same by the way of vcpu_run: general registers that the call does not keep are not here either, and nobody has changed the others. */
-#define REGS_TRAP_RUN 0x102
-#define CALL_VCPU_RUN 43 /* its number: gyre/calls.h */
+#define REGS_TRAP_RUN		0x102
+#define REGS_TRAP_RUN_INTERRUPT 0x103 /* by VECTOR_CALL instead of SYSCALL */
+#define CALL_VCPU_RUN		43    /* its number: gyre/calls.h */
+
+/* Its gate is open to ring 3: calls, where SYSCALL is not to be used. gyre/calls.h */
+#define VECTOR_CALL 0x20
 
 /* Selectors. SYSCALL and SYSRET fix their order: APM vol. 2, "SYSCALL and SYSRET". There is no 32-bit user code. */
 #define SELECTOR_CORE_CODE 0x08

@@ -7,6 +7,7 @@
 #include "core/x86/irq.h"
 #include "core/x86/log.h"
 #include "core/x86/smap.h"
+#include "core/virt/virt.h"
 #include "core/x86/trap.h"
 
 struct fixup {
@@ -54,6 +55,7 @@ void trap_from_core(struct regs *regs)
 		for (const struct fixup *fixup = core_fixups_start; fixup < core_fixups_end; fixup++) {
 			if (fixup->at == regs->rip) {
 				regs->rip = fixup->recovery;
+				virt_disturbed(cpu_current());
 				return;
 			}
 		}

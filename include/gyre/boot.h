@@ -65,10 +65,13 @@ enum gyre_virt_reason {
 #define GYRE_FEATURE_VIRTUAL_GIF   0x10u
 #define GYRE_FEATURE_PAUSE_FILTER  0x20u
 #define GYRE_FEATURE_TSC_SCALING   0x40u
-#define GYRE_FEATURE_UNRESTRICTED  0x80u /* guests may be in real mode, and without paging of any kind but policy.identity_table */
+#define GYRE_FEATURE_UNRESTRICTED                                                                                      \
+	0x80u /* guests may be in real mode, and without paging of any kind but policy.identity_table */
 #define GYRE_FEATURE_ACCESSED_DIRTY   0x100u
 #define GYRE_FEATURE_MODIFICATION_LOG 0x200u /* the processor lists pages that a guest writes to */
-#define GYRE_FEATURE_GUEST_TIMER      0x400u /* the processor ends a guest's turn by itself */
+#define GYRE_FEATURE_CALL_BY_INTERRUPT                                                                                 \
+	0x800u /* a process that runs a guest calls by GYRE_CALL_VECTOR rather than SYSCALL: that is quicker */
+#define GYRE_FEATURE_GUEST_TIMER 0x400u /* the processor ends a guest's turn by itself */
 
 struct gyre_boot_info {
 	uint32_t magic, bytes;

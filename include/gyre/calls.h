@@ -2,7 +2,7 @@
 /*
  * include/gyre/calls.h: every call that a process can make of the core. The reference for both sides.
  *
- * Convention     SYSCALL with RAX = call number; arguments 1 to 6 in RDI, RSI, RDX, R10, R8, R9.
+ * Convention     SYSCALL, or INT GYRE_CALL_VECTOR, with RAX = call number; arguments 1 to 6 in RDI, RSI, RDX, R10, R8, R9.
  *                RAX returns >= 0 or a negative GYRE_E code (errors.h). RCX and R11 are lost, as SYSCALL has it (APM vol. 3,
  *                SYSCALL). Where a call says "returns words", they are in RSI, RDX, R10, R8 (and R9 for a handle); every
  *                word that a call does not define comes back as it went in. All buffers are fully written.
@@ -16,6 +16,8 @@
  */
 #ifndef GYRE_CALLS_H
 #define GYRE_CALLS_H
+
+#define GYRE_CALL_VECTOR 0x20
 
 /* X-macro: name, number. The core's dispatch table, the tracer's names and the fuzzer's list are made from it. */
 #define GYRE_CALLS(C)                                                                                                  \

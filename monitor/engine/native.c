@@ -66,6 +66,7 @@ int native_init(const struct gyre_start *start, struct engine_vm *vm, const char
 	long error = machine_info(&native.machine);
 	if (error < 0)
 		return (int)error;
+	call_by_interrupt = (native.machine.features & GYRE_FEATURE_CALL_BY_INTERRUPT) != 0;
 	*what = "its virtual machine cannot be made";
 	long handle = vm_create(0);
 	if (handle < 0)

@@ -13,6 +13,7 @@
 
 struct core_fixture core;
 char *frame_test_pool;
+struct cpu *cpus[CPU_MAX];
 struct cpu *unit_cpu;
 uint64_t unit_tsc;
 uint32_t cpu_count = 1;

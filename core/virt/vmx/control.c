@@ -21,9 +21,9 @@ void vmx_controls_set(struct vmx_vcpu *v, uint32_t bits, bool on)
 struct control vmx_control(const struct vmx_vcpu *v)
 {
 	return (struct control){
-		.cr0 = (vmx_read(VMCS_CR0) & v->cr0_own) | (v->cr0 & ~v->cr0_own),
-		.cr3 = v->unpaged ? v->cr3_unpaged : vmx_read(VMCS_CR3),
-		.cr4 = (vmx_read(VMCS_CR4) & v->cr4_own) | (v->cr4 & ~v->cr4_own),
+		.cr0 = vmx_cr0(v),
+		.cr3 = vmx_cr3(v),
+		.cr4 = vmx_cr4(v),
 		.efer = v->efer,
 		.cs_long = (vmx_read(VMCS_CS_RIGHTS) & RIGHTS_LONG) != 0,
 	};
@@ -167,10 +167,10 @@ enum vcpu_next vmx_control_exit(struct vmx_vcpu *v)
 		value = gpr == GYRE_RSP ? vmx_read(VMCS_RSP) : v->vcpu.page->gpr[gpr];
 		return put_control(v, number, vmx_code_64(v) ? value : (uint32_t)value);
 	case 1: return get_control(v, number, gpr);
-	case 2: return put_control(v, 0, vmx_control(v).cr0 & ~(uint64_t)CR0_TS);
+	case 2: return put_control(v, 0, vmx_cr0(v) & ~(uint64_t)CR0_TS);
 	default:
 		/* LMSW: bits 3:0, of which it can set PE and not clear it. */
-		value = vmx_control(v).cr0;
+		value = vmx_cr0(v);
 		return put_control(v, 0, (value & ~0xeull) | (qualification >> 16 & 15));
 	}
 }
@@ -191,10 +191,10 @@ static uint64_t *kept_msr(struct vmx_vcpu *v, uint32_t index)
 	case GUEST_MSR_EFER: return &v->efer;
 	case GUEST_MSR_PAT: return &v->pat;
 	case GUEST_MSR_DEBUGCTL: return &v->debugctl;
-	case GUEST_MSR_STAR: return &v->star;
-	case GUEST_MSR_LSTAR: return &v->lstar;
+	case GUEST_MSR_STAR: return &v->msrs.star;
+	case GUEST_MSR_LSTAR: return &v->msrs.lstar;
 	case GUEST_MSR_CSTAR: return &v->cstar;
-	case GUEST_MSR_SFMASK: return &v->sfmask;
+	case GUEST_MSR_SFMASK: return &v->msrs.sfmask;
 	}
 	return 0;
 }

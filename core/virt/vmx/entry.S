@@ -19,11 +19,20 @@
 #define STACK_VCPU 0
 #define STACK_PAGE 8
 
-/* name(cpu, vcpu, launched): does not return. It leaves by vmx_left(vcpu, next), on an empty stack. */
-	.macro VMX_ENTER name, point, barriers, exit
-	.globl \name, \point
-	.balign 16
-\name:
+	.macro LOAD_REGISTERS
+	mov GPR(0)(%rdi), %rax
+	mov GPR(1)(%rdi), %rcx
+	mov GPR(2)(%rdi), %rdx
+	mov GPR(3)(%rdi), %rbx
+	mov GPR(6)(%rdi), %rsi
+	mov GPR(8)(%rdi), %r8
+	mov GPR(9)(%rdi), %r9
+	mov GPR(10)(%rdi), %r10
+	mov GPR(11)(%rdi), %r11
+	mov GPR(7)(%rdi), %rdi
+	.endm
+
+	.macro SET_UP
 	mov CPU_STACK_TOP(%rdi), %rsp
 	mov VMX_VCPU_PAGE(%rsi), %rdi
 	push %rdi
@@ -33,22 +42,33 @@
 	mov GPR(13)(%rdi), %r13
 	mov GPR(14)(%rdi), %r14
 	mov GPR(15)(%rdi), %r15
-	test %edx, %edx
-	jnz 1f
-	.if \barriers
+	.endm
+
+	.text
+/* The first entry, by whatever exit point the VMCS has. */
+	.globl vmx_enter_first
+vmx_enter_first:
+	SET_UP
 	BARRIERS_AT_ENTRY
-	.endif
 	LOAD_REGISTERS
 	vmlaunch
-	jmp 2f
+refused:
+	mov $18, %eax /* VMX_FAILED: nothing has changed */
+	jmp out
+
+/* name(cpu, vcpu): does not return. It leaves by vmx_left(vcpu, next), on an empty stack. */
+	.macro VMX_ENTER name, point, barriers, exit
+	.globl \name, \point
+	.balign 16
+\name:
+	SET_UP
 1:	/* RDI: the page */
 	.if \barriers
 	BARRIERS_AT_ENTRY
 	.endif
 	LOAD_REGISTERS
 	vmresume
-2:	mov $18, %eax /* VMX_FAILED: nothing has changed */
-	jmp 3f
+	jmp refused
 	.balign 16
 \point:
 	push %rax
@@ -71,7 +91,15 @@
 	mov STACK_PAGE(%rsp), %rdi
 	test %eax, %eax
 	jz 1b
-3:	mov STACK_PAGE(%rsp), %rdi
+	jmp left
+	.endm
+
+	VMX_ENTER vmx_enter, vmx_exit_point, 0, vmx_exit
+	VMX_ENTER vmx_enter_traced, vmx_exit_point_traced, 1, vmx_exit_traced
+	VMX_ENTER vmx_enter_barriers, vmx_exit_point_barriers, 1, vmx_exit
+out:
+	mov STACK_PAGE(%rsp), %rdi
+left:
 	mov %rbp, GPR(5)(%rdi)
 	mov %r12, GPR(12)(%rdi)
 	mov %r13, GPR(13)(%rdi)
@@ -82,22 +110,3 @@
 	xor %ebp, %ebp
 	call vmx_left
 	ud2
-	.endm
-
-	.macro LOAD_REGISTERS
-	mov GPR(0)(%rdi), %rax
-	mov GPR(1)(%rdi), %rcx
-	mov GPR(2)(%rdi), %rdx
-	mov GPR(3)(%rdi), %rbx
-	mov GPR(6)(%rdi), %rsi
-	mov GPR(8)(%rdi), %r8
-	mov GPR(9)(%rdi), %r9
-	mov GPR(10)(%rdi), %r10
-	mov GPR(11)(%rdi), %r11
-	mov GPR(7)(%rdi), %rdi
-	.endm
-
-	.text
-	VMX_ENTER vmx_enter, vmx_exit_point, 0, vmx_exit
-	VMX_ENTER vmx_enter_barriers, vmx_exit_point_barriers, 1, vmx_exit
-	VMX_ENTER vmx_enter_traced, vmx_exit_point_traced, 1, vmx_exit_traced

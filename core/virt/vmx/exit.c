@@ -183,6 +183,26 @@ HANDLER exit_hypercall(struct vmx_vcpu *v)
 	return next == VCPU_AGAIN ? finish(v) : next;
 }
 
+/*
+ * Of exceptions, #UD by the other vendor's hypercall in 64-bit code is the frequent one: guests of a level that names that vendor make no other. A fault
+ * while its bytes are read changes CR2: virt_disturbed() then has it loaded again.
+ */
+HANDLER exit_exception(struct vmx_vcpu *v)
+{
+	const uint32_t undefined = GYRE_EVENT_VALID | GYRE_EVENT_EXCEPTION | TRAP_INVALID_OPCODE;
+	uint32_t next;
+	if ((uint32_t)vmx_read(VMCS_EXIT_EVENT) != undefined || (vmx_read(VMCS_VECTORING) & GYRE_EVENT_VALID) != 0 ||
+		!vmx_code_64(v))
+		return VMX_SLOW;
+	v->cr2 = cr2_read();
+	if (fetch_length_fast(&v->vcpu.fetch, vmx_read(VMCS_RIP), vmx_read(VMCS_CR3), 0xd9010f, 0xffffff, 3) == 0)
+		return VMX_SLOW;
+	COUNT(&v->vcpu, CORE_EXCEPTION);
+	v->vcpu.counters->hypercalls_foreign++;
+	next = vmx_hypercall(v, 3);
+	return next == VCPU_AGAIN ? finish(v) : next;
+}
+
 /* SDM vol. 3, "Exit Qualification for I/O Instructions": bits 2:0 size - 1, 3 IN, 4 string, 5 REP, 31:16 the port. */
 #define IO_IN	  0x8u
 #define IO_STRING 0x10u
@@ -274,13 +294,17 @@ HANDLER exit_host(struct vmx_vcpu *v, bool timer)
 uint32_t vmx_exit(struct vmx_vcpu *v)
 {
 	uint32_t reason = (uint32_t)vmx_read(VMCS_EXIT_REASON);
+	if (__builtin_expect_with_probability(reason == REASON_IO, 1, 0.5))
+		return exit_io(v);
+	if (__builtin_expect_with_probability(reason == REASON_CPUID, 1, 0.5))
+		return exit_cpuid(v);
+	if (__builtin_expect_with_probability(reason == REASON_EPT_VIOLATION, 1, 0.5))
+		return exit_ept(v);
 	switch (reason) {
 	case REASON_WRMSR: return exit_msr_write(v);
 	case REASON_RDMSR: return exit_msr_read(v);
-	case REASON_CPUID: return exit_cpuid(v);
-	case REASON_IO: return exit_io(v);
-	case REASON_EPT_VIOLATION: return exit_ept(v);
 	case REASON_VMCALL: return exit_hypercall(v);
+	case REASON_EXCEPTION: return exit_exception(v);
 	case REASON_INTERRUPT: return exit_host(v, false);
 	case REASON_PREEMPTION_TIMER: return exit_host(v, true);
 	case REASON_HLT: return exit_halt(v);
@@ -298,7 +322,8 @@ static uint32_t kind_of(uint32_t reason)
 	case REASON_CPUID: return GYRE_EXIT_CORE_CPUID;
 	case REASON_IO: return GYRE_EXIT_CORE_DOORBELL;
 	case REASON_EPT_VIOLATION: return GYRE_EXIT_CORE_DIRTY;
-	case REASON_VMCALL: return GYRE_EXIT_CORE_HYPERCALL;
+	case REASON_VMCALL:
+	case REASON_EXCEPTION: return GYRE_EXIT_CORE_HYPERCALL;
 	case REASON_INTERRUPT: return GYRE_EXIT_CORE_INTERRUPT;
 	case REASON_PREEMPTION_TIMER: return GYRE_EXIT_CORE_PREEMPT;
 	case REASON_HLT: return GYRE_EXIT_CORE_HALT;

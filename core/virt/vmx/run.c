@@ -16,26 +16,19 @@
 #define GUEST_RFLAGS 0x3f7fd5ull /* what a guest's RFLAGS can have: the other bits are 0, and bit 1 is 1 */
 
 /* ---- what neither an exit nor an entry switches ---- */
-static void msrs_load(struct vmx_vcpu *v)
+/* CR2 and SYSCALL's MSRs: they are the guest's until something disturbs them, which it says by VCPU_HAZARD_RELOAD. */
+static void reload(struct cpu *cpu, struct vmx_vcpu *v)
 {
-	v->msrs_loaded = true;
-	msr_write(MSR_STAR, v->star);
-	msr_write(MSR_LSTAR, v->lstar);
-	msr_write(MSR_SFMASK, v->sfmask);
-	msr_write(MSR_KERNEL_GS_BASE, v->kernel_gs_base);
-	if (cr2_read() != v->cr2)
-		cr2_write(v->cr2);
+	vcpu_hazard_clear(&v->vcpu, VCPU_HAZARD_RELOAD);
+	if (cpu->lent != &v->msrs)
+		cpu_lend(cpu, &v->msrs);
+	cr2_write(v->cr2);
 }
 
-/* Also TR's and GDTR's limits, which an exit leaves too large: SDM vol. 3, "Loading Host Segment and Descriptor-Table Registers". */
-static inline __attribute__((always_inline)) void host_back(struct cpu *cpu, struct vmx_vcpu *v)
+static inline __attribute__((always_inline)) void guest_out(struct cpu *cpu, struct vmx_vcpu *v)
 {
-	if (__builtin_expect(v->vcpu.vm->aspace.dirty != DIRTY_OFF, 0) && v->pml != NULL)
-		vmx_pml_drain(v);
-	v->msrs_loaded = false;
 	v->cr2 = cr2_read();
-	v->kernel_gs_base = msr_read(MSR_KERNEL_GS_BASE);
-	cpu_after_guest(cpu);
+	cpu_limits_back(cpu);
 }
 
 /* ---- the page ---- */
@@ -68,11 +61,10 @@ static inline __attribute__((always_inline)) void fill_registers(struct vmx_vcpu
 	}
 }
 
-static void fill_rest(struct vmx_vcpu *v)
+static void fill_rest(struct vmx_vcpu *v, uint64_t cr2)
 {
 	struct vcpu *vcpu = &v->vcpu;
 	struct gyre_vcpu_page *page = vcpu->page;
-	struct control now = vmx_control(v);
 	uint32_t cs = (uint32_t)vmx_read(VMCS_CS_RIGHTS), ss = (uint32_t)vmx_read(VMCS_SS_RIGHTS);
 	if (vcpu->unusual != 0) {
 		page->event_error = vcpu->event_error;
@@ -87,11 +79,18 @@ static void fill_rest(struct vmx_vcpu *v)
 	page->mode = v->mode | (cs & (RIGHTS_LONG | RIGHTS_DEFAULT)) >> 3 | (ss & RIGHTS_DEFAULT) >> 2 |
 		     (ss >> RIGHTS_DPL_SHIFT & 3) << GYRE_MODE_CPL_SHIFT;
 	page->cs_base = vmx_read(VMCS_CS_BASE);
-	page->cr0 = now.cr0;
-	page->cr2 = v->msrs_loaded ? cr2_read() : v->cr2;
-	page->cr3 = now.cr3;
-	page->cr4 = now.cr4;
+	page->cr0 = vmx_cr0(v);
+	page->cr2 = cr2;
+	page->cr3 = vmx_cr3(v);
+	page->cr4 = vmx_cr4(v);
 	page->insn_bytes = 0;
+}
+
+/* After an exit: nothing is in the VMCS to be injected. */
+static void fill(struct vmx_vcpu *v)
+{
+	fill_registers(v, v->vcpu.page);
+	fill_rest(v, cr2_read());
 }
 
 void vmx_fill(struct vcpu *vcpu)
@@ -99,7 +98,7 @@ void vmx_fill(struct vcpu *vcpu)
 	struct vmx_vcpu *v = vmx_of(vcpu), *before = vmx_reach(v);
 	vmx_event_back(v);
 	fill_registers(v, vcpu->page);
-	fill_rest(v);
+	fill_rest(v, vcpu->in_guest ? cr2_read() : v->cr2);
 	vmx_return(before);
 }
 
@@ -145,6 +144,8 @@ static enum vcpu_next due(struct cpu *cpu, struct vmx_vcpu *v)
 {
 	struct vcpu *vcpu = &v->vcpu;
 	enum vcpu_next next;
+	if ((vcpu->hazard & VCPU_HAZARD_RELOAD) != 0)
+		reload(cpu, v);
 	if (cpu->hazard != 0)
 		return VCPU_DUE;
 	if (answer_trace_full(vcpu))
@@ -159,14 +160,33 @@ static enum vcpu_next due(struct cpu *cpu, struct vmx_vcpu *v)
 /* The processor counts the guest's time down from here, over all exits that the core answers. */
 static inline __attribute__((always_inline)) _Noreturn void enter(struct cpu *cpu, struct vmx_vcpu *v)
 {
-	if (!v->msrs_loaded)
-		msrs_load(v);
 	vmx_write(VMCS_PREEMPTION_TIMER, vmx_features.timer_ticks);
 	test_entry(&v->vcpu);
-	if (__builtin_expect(barriers.at_entry, 1)) {
+	barrier_l1d();
+	vmx_enter_barriers(cpu, v);
+}
+
+/* Each kind of entry has an exit point of its own, which is in the VMCS. */
+static _Noreturn void enter_odd(struct cpu *cpu, struct vmx_vcpu *v)
+{
+	bool traced = v->vcpu.trace != NULL;
+	if (v->point_traced != traced)
+		vmx_host_state(cpu, v);
+	v->odd = traced || !barriers.at_entry;
+	if (!v->launched) {
+		v->launched = true;
+		vmx_write(VMCS_PREEMPTION_TIMER, vmx_features.timer_ticks);
+		test_entry(&v->vcpu);
 		barrier_l1d();
-		vmx_enter_barriers(cpu, v);
+		vmx_enter_first(cpu, v);
 	}
+	if (!v->odd)
+		enter(cpu, v);
+	vmx_write(VMCS_PREEMPTION_TIMER, vmx_features.timer_ticks);
+	test_entry(&v->vcpu);
+	barrier_l1d();
+	if (traced)
+		vmx_enter_traced(cpu, v);
 	vmx_enter(cpu, v);
 }
 
@@ -179,27 +199,17 @@ static __attribute__((noinline)) _Noreturn void run_slow(struct cpu *cpu, struct
 	if (next == VCPU_MONITOR)
 		vmx_fill(vcpu);
 	if (next != VCPU_AGAIN) {
-		if (v->msrs_loaded)
-			host_back(cpu, v);
+		guest_out(cpu, v);
 		vcpu_left(cpu, vcpu, next);
 	}
-	/* The trace has an exit point of its own. */
-	if (v->point_traced != (vcpu->trace != NULL))
-		vmx_host_state(cpu, v);
-	if (vcpu->trace != NULL) {
-		if (!v->msrs_loaded)
-			msrs_load(v);
-		vmx_write(VMCS_PREEMPTION_TIMER, vmx_features.timer_ticks);
-		vmx_enter_traced(cpu, v);
-	}
-	enter(cpu, v);
+	enter_odd(cpu, v);
 }
 
 static inline __attribute__((always_inline)) _Noreturn void run(struct cpu *cpu, struct vmx_vcpu *v)
 {
 	/* In this order: who takes memory away sets a hazard first, and looks at in_guest then. */
 	__atomic_store_n(&v->vcpu.in_guest, true, __ATOMIC_SEQ_CST);
-	if (__builtin_expect((v->vcpu.hazard | v->point_traced | cpu->hazard) != 0, 0))
+	if (__builtin_expect((v->vcpu.hazard | cpu->hazard | v->odd) != 0, 0))
 		run_slow(cpu, v);
 	enter(cpu, v);
 }
@@ -254,8 +264,8 @@ static __attribute__((noinline)) _Noreturn void left_slow(struct vmx_vcpu *v, ui
 	if (next == VCPU_AGAIN)
 		vmx_run(cpu, vcpu);
 	if (next == VCPU_MONITOR)
-		vmx_fill(vcpu);
-	host_back(cpu, v);
+		fill(v);
+	guest_out(cpu, v);
 	vcpu_left(cpu, vcpu, next);
 }
 
@@ -264,8 +274,8 @@ static __attribute__((noinline)) _Noreturn void left_any(struct vmx_vcpu *v, uin
 {
 	if (__builtin_expect(left != VCPU_MONITOR, 0))
 		left_slow(v, left);
-	vmx_fill(&v->vcpu);
-	host_back(v->vcpu.cpu, v);
+	fill(v);
+	guest_out(v->vcpu.cpu, v);
 	vcpu_left_to_monitor(v->vcpu.cpu, &v->vcpu, v->vcpu.exit_kind);
 }
 
@@ -278,6 +288,6 @@ void vmx_left(struct vmx_vcpu *v, uint32_t left)
 	page->exit = GYRE_EXIT_IO;
 	page->d0 = port_of(vmx_read(VMCS_QUALIFICATION));
 	page->d2 = page->rip + vmx_read(VMCS_LENGTH);
-	host_back(v->vcpu.cpu, v);
+	guest_out(v->vcpu.cpu, v);
 	vcpu_left_to_monitor(v->vcpu.cpu, &v->vcpu, GYRE_EXIT_IO);
 }

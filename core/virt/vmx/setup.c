@@ -148,7 +148,7 @@ static enum gyre_virt_reason probe(uint64_t *features)
 	f->cr4 = control_cr4_of_machine() & f->cr4_fixed1;
 	f->efer = EFER_SCE | EFER_LME | EFER_LMA | (cpu_features.nx ? EFER_NXE : 0);
 	f->timer_ticks = (uint32_t)((uint64_t)tsc_khz * TIMER_MS >> f->timer_shift) + 1;
-	*features = GYRE_FEATURE_NEXT_RIP | (f->vpid ? GYRE_FEATURE_FLUSH_BY_TAG : 0) |
+	*features = GYRE_FEATURE_NEXT_RIP | GYRE_FEATURE_CALL_BY_INTERRUPT | (f->vpid ? GYRE_FEATURE_FLUSH_BY_TAG : 0) |
 		    (f->unrestricted ? GYRE_FEATURE_UNRESTRICTED : 0) | (f->ept_ad ? GYRE_FEATURE_ACCESSED_DIRTY : 0) |
 		    (f->pml ? GYRE_FEATURE_MODIFICATION_LOG : 0) |
 		    ((f->pin & PIN_PREEMPTION_TIMER) != 0 ? GYRE_FEATURE_GUEST_TIMER : 0);
@@ -184,6 +184,7 @@ static void let_go(struct vmx_cpu *own)
 	/* All of it is in memory now, and another processor may take it. */
 	vmclear_address(own->current->vcpu.block_address);
 	own->current->launched = false;
+	own->current->odd = true;
 	own->current = NULL;
 }
 
@@ -213,10 +214,10 @@ void vmx_host_state(struct cpu *cpu, struct vmx_vcpu *v)
 		      : barriers.at_entry   ? vmx_exit_point_barriers
 					    : vmx_exit_point;
 	v->point_traced = v->vcpu.trace != NULL;
+	v->odd = true;
 	vmx_write(VMCS_HOST_CR0, cr0_read() | CR0_TS);
 	vmx_write(VMCS_HOST_CR3, cpu->process->aspace.table.root.value);
 	vmx_write(VMCS_HOST_CR4, cr4_read());
-	vmx_write(VMCS_HOST_GS_BASE, (uint64_t)cpu);
 	vmx_write(VMCS_HOST_TR_BASE, (uint64_t)&cpu->tss);
 	vmx_write(VMCS_HOST_GDTR_BASE, (uint64_t)cpu->gdt);
 	vmx_write(VMCS_HOST_RSP, cpu->stack_top - 16);
@@ -249,7 +250,8 @@ static void first_controls(struct vmx_vcpu *v)
 	static const uint16_t zero[] = {VMCS_PF_MASK, VMCS_PF_MATCH, VMCS_CR3_TARGETS, VMCS_EXIT_STORE_COUNT,
 		VMCS_EXIT_LOAD_COUNT, VMCS_ENTRY_LOAD_COUNT, VMCS_ENTRY_EVENT, VMCS_DEBUGCTL, VMCS_ACTIVITY,
 		VMCS_INTERRUPTIBILITY, VMCS_PENDING_DEBUG, VMCS_HOST_ES, VMCS_HOST_DS, VMCS_HOST_FS, VMCS_HOST_GS,
-		VMCS_HOST_FS_BASE, VMCS_HOST_SYSENTER_CS, VMCS_HOST_SYSENTER_ESP, VMCS_HOST_SYSENTER_EIP};
+		VMCS_HOST_FS_BASE, VMCS_HOST_GS_BASE, VMCS_HOST_SYSENTER_CS, VMCS_HOST_SYSENTER_ESP,
+		VMCS_HOST_SYSENTER_EIP};
 	for (unsigned i = 0; i < sizeof(zero) / sizeof(zero[0]); i++)
 		vmx_write(zero[i], 0);
 }
@@ -263,7 +265,7 @@ static void first_state(struct vmx_vcpu *v)
 	vmx_write(VMCS_HOST_SS, SELECTOR_CORE_DATA);
 	vmx_write(VMCS_HOST_TR, SELECTOR_TSS);
 	vmx_write(VMCS_HOST_PAT, CORE_PAT);
-	vmx_write(VMCS_HOST_EFER, msr_read(MSR_EFER));
+	vmx_write(VMCS_HOST_EFER, msr_read(MSR_EFER) & ~EFER_SCE); /* cpu_lend() */
 	vmx_write(VMCS_PAT, GUEST_PAT_RESET);
 	vmx_write(VMCS_DR7, 0x400);
 	vmx_write(VMCS_RFLAGS, 2);
@@ -338,6 +340,7 @@ static void load(struct cpu *cpu, struct vcpu *vcpu)
 	struct asid_pool *pool = &vmx_cpus[cpu->index].vpids;
 	vmx_reach(v);
 	vmx_host_state(cpu, v);
+	vcpu_hazard_set(vcpu, VCPU_HAZARD_RELOAD);
 	/* A VPID of this processor; what it has under the nested tables' address may be of tables that were there before. */
 	if (v->vpid.cpu != cpu->index || v->vpid.generation != pool->generation)
 		vcpu_hazard_set(vcpu, VCPU_HAZARD_FLUSH);
@@ -350,11 +353,13 @@ static void unload(struct cpu *cpu, struct vcpu *vcpu)
 	struct vmx_vcpu *v = vmx_of(vcpu);
 	vmx_reach(v);
 	vmx_debug_unload(v);
+	cpu_take_back(cpu);
 	let_go(&vmx_cpus[cpu->index]);
 }
 
 const struct vcpu_ops vmx_vcpu_ops = {
 	.name = "VT-x",
+	.keeps = true,
 	.vcpu_bytes = sizeof(struct vmx_vcpu),
 	.probe = probe,
 	.cpu_enable = cpu_enable,
@@ -370,6 +375,7 @@ const struct vcpu_ops vmx_vcpu_ops = {
 	.start_any = vmx_start_any,
 	.run = vmx_run,
 	.fill = vmx_fill,
+	.gather = vmx_gather,
 	.state_get = vmx_state_get,
 	.state_check = vmx_state_check,
 	.state_set = vmx_state_set,

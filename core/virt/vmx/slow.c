@@ -48,14 +48,10 @@ static enum vcpu_next undefined(struct vmx_vcpu *v)
 		.cr4 = now.cr4,
 		.efer = now.efer,
 		.cs_long = code_64};
-	uint64_t cr2 = cr2_read();
 	uint8_t bytes[16];
-	uint32_t length = 0;
-	if (code_64)
-		length = fetch_length_fast(&v->vcpu.fetch, where.rip, where.cr3, 0xd9010f, 0xffffff, 3);
-	if (length == 0)
-		length = fetch_length_slow(&v->vcpu.fetch, v->vcpu.policy.ram, &where, &FETCH_VMMCALL, bytes);
-	cr2_write(cr2); /* a fault on the way there would have changed it */
+	uint32_t length;
+	v->cr2 = cr2_read(); /* a fault on the way changes it */
+	length = fetch_length_slow(&v->vcpu.fetch, v->vcpu.policy.ram, &where, &FETCH_VMMCALL, bytes);
 	if (length == 0)
 		return answer_undefined(&v->vcpu);
 	v->vcpu.counters->hypercalls_foreign++;

@@ -81,11 +81,11 @@ static void control_get(struct vmx_vcpu *v, struct gyre_vcpu_state *state)
 
 static void msrs_get(const struct vmx_vcpu *v, struct gyre_vcpu_state *state)
 {
-	state->star = v->star;
-	state->lstar = v->lstar;
+	state->star = v->msrs.star;
+	state->lstar = v->msrs.lstar;
 	state->cstar = v->cstar;
-	state->sfmask = v->sfmask;
-	state->kernel_gs_base = v->kernel_gs_base;
+	state->sfmask = v->msrs.sfmask;
+	state->kernel_gs_base = v->msrs.kernel_gs_base;
 	state->pat = v->pat;
 	state->debugctl = v->debugctl;
 	state->sysenter_cs = vmx_read(VMCS_SYSENTER_CS);
@@ -101,8 +101,13 @@ void vmx_state_get(struct vcpu *vcpu, uint32_t groups)
 		segments_get(state);
 	if ((groups & GYRE_STATE_CONTROL) != 0)
 		control_get(v, state);
-	if ((groups & GYRE_STATE_MSRS) != 0)
+	if ((groups & GYRE_STATE_MSRS) != 0) {
+		if (cpu_current()->lent == &v->msrs) {
+			cpu_take_back(cpu_current()); /* the guest changes KERNEL_GS_BASE freely */
+			vcpu_hazard_set(vcpu, VCPU_HAZARD_RELOAD);
+		}
 		msrs_get(v, state);
+	}
 	if ((groups & GYRE_STATE_DEBUG) != 0) {
 		bool loaded = vcpu->dr_loaded;
 		vmx_debug_unload(v);
@@ -150,11 +155,11 @@ static void control_set(struct vmx_vcpu *v, const struct gyre_vcpu_state *state)
 
 static void msrs_set(struct vmx_vcpu *v, const struct gyre_vcpu_state *state)
 {
-	v->star = state->star;
-	v->lstar = state->lstar;
+	v->msrs.star = state->star;
+	v->msrs.lstar = state->lstar;
 	v->cstar = state->cstar;
-	v->sfmask = state->sfmask;
-	v->kernel_gs_base = state->kernel_gs_base;
+	v->msrs.sfmask = state->sfmask;
+	v->msrs.kernel_gs_base = state->kernel_gs_base;
 	v->pat = state->pat;
 	v->debugctl = state->debugctl;
 	vmx_write(VMCS_PAT, state->pat);

@@ -76,6 +76,16 @@ void vmx_flush_linear(struct vmx_vcpu *v)
 		vmx_invvpid(vmx_features.invvpid_single ? INVALIDATE_SINGLE : INVALIDATE_ALL, v->vpid.asid);
 }
 
+void vmx_gather(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *v = vmx_of(vcpu), *before;
+	if (v->pml == NULL)
+		return;
+	before = vmx_reach(v);
+	vmx_pml_drain(v);
+	vmx_return(before);
+}
+
 /* The processor fills its page from the end; what is left of it says the index of the next entry. */
 void vmx_pml_drain(struct vmx_vcpu *v)
 {

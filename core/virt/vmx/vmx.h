@@ -44,7 +44,7 @@
 struct vmx_vcpu {
 	struct vcpu vcpu;
 	bool launched;	   /* VMRESUME is the instruction, not VMLAUNCH */
-	bool msrs_loaded;  /* the processor has the guest's SYSCALL MSRs, and its CR2 */
+	bool odd;	   /* not launched, or the exit point is not the usual one: the next entry takes the slow way */
 	bool step_tf;	   /* the guest's own TF, while vcpu.step has set it */
 	bool point_traced; /* the exit point is that of the trace */
 	bool unpaged; /* without "unrestricted guest": the guest has no paging, and the processor runs it on an identity table */
@@ -55,7 +55,8 @@ struct vmx_vcpu {
 	uint64_t identity_table;   /* for `unpaged` */
 	uint64_t cr3_unpaged;	   /* what the guest has put into CR3, while it is `unpaged` */
 	uint64_t cr2, dr6;	   /* while the processor has not them */
-	uint64_t star, lstar, cstar, sfmask, kernel_gs_base, pat, debugctl;
+	uint64_t cstar, pat, debugctl;
+	struct cpu_lent msrs;
 	uint64_t eptp;
 	struct asid_holder vpid;
 	uint64_t *pml; /* the page of the log, or NULL */
@@ -112,14 +113,13 @@ void vmx_not_launched(struct vmx_vcpu *v);
 #define VMX_ENTER(name)                                                                                                \
 	static inline __attribute__((always_inline)) _Noreturn void name(struct cpu *cpu, struct vmx_vcpu *v)          \
 	{                                                                                                              \
-		uint32_t launched = v->launched;                                                                       \
-		v->launched = true;                                                                                    \
-		__asm__ volatile("jmp " #name : : "D"(cpu), "S"(v), "d"(launched) : "memory");                         \
+		__asm__ volatile("jmp " #name : : "D"(cpu), "S"(v) : "memory");                                        \
 		__builtin_unreachable();                                                                               \
 	}
 VMX_ENTER(vmx_enter)
 VMX_ENTER(vmx_enter_barriers)
 VMX_ENTER(vmx_enter_traced)
+VMX_ENTER(vmx_enter_first)
 extern char vmx_exit_point[], vmx_exit_point_barriers[], vmx_exit_point_traced[];
 _Static_assert(offsetof(struct vcpu, page) == VMX_VCPU_PAGE, "entry.S");
 
@@ -173,12 +173,29 @@ const struct pagetable_format *vmx_nested_format(void);
 void vmx_flush_now(struct vmx_vcpu *v);	   /* for VCPU_HAZARD_FLUSH: what the TLB has of the VM's memory, and a VPID */
 void vmx_flush_linear(struct vmx_vcpu *v); /* what it has of the guest's own page tables */
 void vmx_pml_drain(struct vmx_vcpu *v);
+void vmx_gather(struct vcpu *vcpu);
 /* All that the VMCS holds, into the state page (gyre/vcpu.h): why an entry was refused, the monitor finds out. */
 void vmx_dump(struct vcpu *vcpu);
 
 static inline bool vmx_long_mode(const struct vmx_vcpu *v)
 {
 	return (v->efer & GUEST_EFER_LMA_BIT) != 0;
+}
+
+/* As the guest sees them. */
+static inline uint64_t vmx_cr0(const struct vmx_vcpu *v)
+{
+	return (vmx_read(VMCS_CR0) & v->cr0_own) | (v->cr0 & ~v->cr0_own);
+}
+
+static inline uint64_t vmx_cr3(const struct vmx_vcpu *v)
+{
+	return v->unpaged ? v->cr3_unpaged : vmx_read(VMCS_CR3);
+}
+
+static inline uint64_t vmx_cr4(const struct vmx_vcpu *v)
+{
+	return (vmx_read(VMCS_CR4) & v->cr4_own) | (v->cr4 & ~v->cr4_own);
 }
 
 /* CS.L, SS.DPL: bits of the access rights. SDM vol. 3, "Guest Register State". */

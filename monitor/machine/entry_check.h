@@ -58,5 +58,9 @@ static inline int entry_failed(uint64_t reason)
 {
 	return reason == 0 || (reason >> 31 & 1) != 0; /* else it was in the guest */
 }
+static inline int entry_msrs_failed(uint64_t reason)
+{
+	return (uint32_t)reason == 0x80000022; /* by what an entry of its list has */
+}
 
 #endif

@@ -36,6 +36,9 @@ int failed_words(struct engine_vcpu *vcpu, char *text, size_t bytes)
 	}
 	if (verdict.faults > 0)
 		entry_fault_words(&verdict.fault[0], text, bytes);
+	else if (dumped && entry_failed(page->d0) && !entry_msrs_failed(page->d0))
+		engine_log("no field breaks a rule of the manual: left is what memory has, or a rule of this processor "
+			   "alone");
 	dump->kind = GYRE_DUMP_NONE;
 	return dumped || verdict.faults > 0;
 }

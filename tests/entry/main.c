@@ -373,6 +373,12 @@ static uint64_t number_after(const char *word, uint64_t otherwise)
 	return value;
 }
 
+/* Bochs enters, and gives the host CET without write protection back, which is the end of it. */
+static bool ends_the_host(const struct entry_case *entry)
+{
+	return entry->rule == ENTRY_RULE_HOST_CET && (base[LONG].limit[LIMIT_CR4_FIXED1] & CR4_CET) != 0;
+}
+
 /* Those of AMD's are another test's. */
 static void tell_unconfirmed(void)
 {
@@ -407,7 +413,8 @@ void native_main(void *argument)
 		vcpu_finish();
 	}
 	for (unsigned i = 0; i < entry_case_count; i++)
-		try_case(&entry_cases[i]);
+		if (!ends_the_host(&entry_cases[i]))
+			try_case(&entry_cases[i]);
 	native_log("entry: %u cases, %u entered, %u refused, %u differ", count.tried, count.entered, count.refused,
 		count.differ);
 	tell_unconfirmed();

@@ -13,8 +13,9 @@ import pytest
 
 PAIRS = int(os.environ.get("GYRE_ENTRY_PAIRS", "200"))
 SEED = int(os.environ.get("GYRE_ENTRY_SEED", "1"))
-MODELS = ("corei7_haswell_4770", "corei7_skylake_x", "corei5_arrandale_m520")
-# Where Bochs 2.7 is laxer or stricter than the manual, which the checker follows: the words of the case, by what is different. The same on all models.
+MODELS = ["corei7_haswell_4770", "corei7_skylake_x", "corei5_arrandale_m520"]
+MODELS += ["tigerlake"] if PAIRS > 1000 else []  # for make soak: CET, MTF
+# Where Bochs 2.7 is laxer or stricter than the manual, which the checker follows: the words of the case, by what is different.
 EXCEPTIONS = {
     "takes a pending MTF exit with another vector than 0, on a model without MTF": ("LONG EVENT_VECTOR EVENT EVENT=80000701",),
     "refuses an entry to SMM as a guest's state, not as a control": ("LONG ENTRY_SMM ENTRY ENTRY|400",),
@@ -52,15 +53,20 @@ EXCEPTIONS = {
         "LONG PENDING_BS_MISSING PENDING_DEBUG GUEST_RFLAGS|100 INTERRUPTIBILITY=2 GUEST_DEBUGCTL~2",
     ),
 }
+NO_MTF = {"LONG EVENT_VECTOR EVENT EVENT=80000701"}
+# Where an error code can come with any exception (IA32_VMX_BASIC bit 56), it comes with other events as well, and in real mode.
+ANY_ERROR = {"LONG EVENT_HAS_ERROR EVENT EVENT=80000820 GUEST_RFLAGS|200", "REAL EVENT_HAS_ERROR EVENT EVENT=80000b0d"}
 # Rules that no state breaks alone there: what these models have not (posted interrupts, CET, MPX, PKS), and what is excepted above.
 UNCONFIRMED = set(
-    "POSTED_DELIVERY POSTED_ACKNOWLEDGE POSTED_VECTOR POSTED_ALIGNED HOST_CET CET_NEEDS_WP CET_RESERVED SSP BNDCFGS PKRS DEBUGCTL LONG_NEEDS_PG PERF "
-    "RIP_RANGE RFLAGS_VM BLOCK_VIRTUAL_NMI PENDING_BS PENDING_BS_MISSING".split()
+    "POSTED_DELIVERY POSTED_ACKNOWLEDGE POSTED_VECTOR POSTED_ALIGNED HOST_CET BNDCFGS PKRS DEBUGCTL LONG_NEEDS_PG PERF RIP_RANGE RFLAGS_VM "
+    "BLOCK_VIRTUAL_NMI PENDING_BS PENDING_BS_MISSING".split()
 )
+CET = {"CET_NEEDS_WP", "CET_RESERVED", "SSP"}
 UNCONFIRMED_ON = {
-    "corei7_haswell_4770": {"EPT_DIRTY", "TSC_MULTIPLIER"},
-    "corei7_skylake_x": {"EPT_DIRTY"},
-    "corei5_arrandale_m520": {"TSC_MULTIPLIER", "DELIVERY", "PCIDE_NEEDS_LONG"},
+    "corei7_haswell_4770": CET | {"EPT_DIRTY", "TSC_MULTIPLIER"},
+    "corei7_skylake_x": CET | {"EPT_DIRTY"},
+    "corei5_arrandale_m520": CET | {"TSC_MULTIPLIER", "DELIVERY", "PCIDE_NEEDS_LONG"},
+    "tigerlake": {"EPT_DIRTY", "EVENT_HAS_ERROR", "EVENT_LACKS_ERROR"},
 }
 
 
@@ -89,8 +95,9 @@ def machine(request, iso, tmp_path_factory):
 def test_the_checker_says_what_the_processor_says(machine):
     model, console = machine
     assert "entry: done" in console, console
-    different = re.findall(r"differs: ((?:(?! and ).)*?): the processor", console)
-    assert sorted(different) == sorted(words for cases in EXCEPTIONS.values() for words in cases), console
+    different = set(re.findall(r"differs: ((?:(?! and ).)*?): the processor", console))
+    expected = {words for cases in EXCEPTIONS.values() for words in cases}
+    assert different == (expected - NO_MTF | ANY_ERROR if model == "tigerlake" else expected), console
     tried, entered, refused = map(int, re.search(r"entry: (\d+) cases, (\d+) entered, (\d+) refused", console).groups())
     assert tried == entered + refused and entered > 100 and refused > 300
     assert set(re.findall(r"unconfirmed: (\w+)", console)) == UNCONFIRMED | UNCONFIRMED_ON[model]

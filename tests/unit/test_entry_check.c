@@ -458,6 +458,15 @@ static void the_monitor_tells_every_broken_rule(void **state)
 	page.d0 = 0x80000022;
 	assert_true(failed_words(&vcpu, text, sizeof(text)));
 	assert_string_equal(text, "entry 1 of the VM-entry MSR-load area cannot be loaded (exit reason 34)");
+	/* A task priority below its threshold is in memory. */
+	memcpy(in_page, &dump, sizeof(dump));
+	page.d0 = 0;
+	page.d2 = 7;
+	log_lines = 0;
+	assert_true(failed_words(&vcpu, text, sizeof(text)));
+	assert_string_equal(text, "the processor refuses its controls (error 7)");
+	assert_int_equal(log_lines, 2);
+	assert_non_null(strstr(logged[1], "no field breaks a rule"));
 }
 
 int main(void)

@@ -55,4 +55,4 @@ def test_interrupts_are_never_off_for_long(log):
 def test_a_call_between_processes_is_short(log):
     # The checked core reads the clock four times on the way; without that it is below 350 (bench/).
     ticks = int(re.search(r"another process and its reply: (\d+) ticks", log).group(1))
-    assert ticks <= 430, log
+    assert ticks <= 450, log

@@ -87,7 +87,7 @@ static bool take_signals(struct vcpu *vcpu)
 /* One interrupt, if the guest takes one now: true: an exit asks the monitor for the vector. */
 static bool take_interrupt(struct vcpu *vcpu, bool open, struct inject *inject)
 {
-	int vector = vlapic_deliverable(&vcpu->lapic);
+	int vector = vcpu->lapic.delivers ? -1 : vlapic_deliverable(&vcpu->lapic);
 	bool line = line_waits(vcpu);
 	if (vector < 0 && !line)
 		return false;

@@ -88,6 +88,7 @@ struct vlapic {
 	/* Its own thread's. */
 	void *page;	   /* the registers: VREG() */
 	uint32_t rvi, svi; /* guest interrupt status: the highest vector in IRR, and in ISR; 0: none */
+	bool delivers;	   /* the processor itself takes what IRR has, and ends it */
 	uint64_t base;	   /* MSR 0x1b */
 	uint32_t id;	   /* all 32 bits, as x2APIC has it; fixed for its life */
 	uint32_t esr_pending;
@@ -138,7 +139,7 @@ void vlapic_error(struct vlapic *lapic, uint32_t bit);
 /* An interrupt arrives. False: not accepted (disabled, or an illegal vector). */
 bool vlapic_post(struct vlapic *lapic, uint32_t vector, bool level);
 void vlapic_signal(struct vlapic *lapic, uint32_t signal);
-/* What others posted, into IRR and TMR. */
+/* What others posted, into IRR and TMR; and what follows from the page, which the processor may have changed while it ran the guest. */
 void vlapic_merge(struct vlapic *lapic);
 /* Sends what an ICR says: its lower half, and in its upper half who is meant. */
 void vlapic_ipi(struct vlapic *from, uint32_t icr, uint32_t destination);

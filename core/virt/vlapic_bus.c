@@ -37,6 +37,8 @@ void vlapic_merge(struct vlapic *lapic)
 		*tmr = (*tmr & ~vectors) | (__atomic_load_n(&lapic->level[n], __ATOMIC_RELAXED) & vectors);
 	}
 	lapic->rvi = vlapic_highest(lapic, APIC_IRR);
+	lapic->svi = vlapic_highest(lapic, APIC_ISR);
+	vlapic_priority(lapic);
 }
 
 void vlapic_signal(struct vlapic *lapic, uint32_t signal)

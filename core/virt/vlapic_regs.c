@@ -99,7 +99,7 @@ static bool among(uint64_t registers, uint32_t offset)
 /* A register that can be read: a load, but for the time. */
 static uint32_t load(struct vlapic *lapic, uint32_t offset)
 {
-	if (lapic->posted_words != 0)
+	if (lapic->posted_words != 0 || offset == APIC_PPR)
 		vlapic_merge(lapic);
 	return offset == APIC_TIMER_CURRENT ? vlapic_timer_count(lapic) : VREG(lapic, offset);
 }
@@ -130,6 +130,7 @@ static void store(struct vlapic *lapic, uint32_t offset, uint32_t value)
 	case APIC_SVR:
 		for (uint32_t lvt = APIC_LVT_TIMER; lvt <= APIC_LVT_ERROR && (value & APIC_SVR_ENABLE) == 0; lvt += 16)
 			VREG(lapic, lvt) |= APIC_LVT_MASKED;
+		vlapic_notify(lapic); /* who delivers may change with it */
 	}
 	if (is_lvt(offset))
 		lvt_write(lapic, offset, value);

@@ -56,9 +56,7 @@ void vlapic_state_set(struct vlapic *lapic, const struct gyre_vcpu_state *state)
 			VREG(lapic, lvt) |= APIC_LVT_MASKED;
 	}
 	vlapic_identity(lapic);
-	lapic->rvi = vlapic_highest(lapic, APIC_IRR);
-	lapic->svi = vlapic_highest(lapic, APIC_ISR);
-	vlapic_priority(lapic);
+	vlapic_merge(lapic);
 	if (APIC_TIMER_MODE(VREG(lapic, APIC_LVT_TIMER)) == APIC_TIMER_DEADLINE)
 		vlapic_deadline_write(lapic, state->tsc_deadline);
 	else if (state->apic_timer_left != 0)

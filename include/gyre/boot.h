@@ -71,7 +71,9 @@ enum gyre_virt_reason {
 #define GYRE_FEATURE_MODIFICATION_LOG 0x200u /* the processor lists pages that a guest writes to */
 #define GYRE_FEATURE_CALL_BY_INTERRUPT                                                                                 \
 	0x800u /* a process that runs a guest calls by GYRE_CALL_VECTOR rather than SYSCALL: that is quicker */
-#define GYRE_FEATURE_GUEST_TIMER 0x400u /* the processor ends a guest's turn by itself */
+#define GYRE_FEATURE_GUEST_TIMER  0x400u  /* the processor ends a guest's turn by itself */
+#define GYRE_FEATURE_VIRTUAL_APIC 0x1000u /* it runs the local APICs of guests, in x2APIC mode */
+#define GYRE_FEATURE_VIRTUAL_TPR  0x2000u /* it keeps a guest's CR8 */
 
 struct gyre_boot_info {
 	uint32_t magic, bytes;

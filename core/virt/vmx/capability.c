@@ -89,6 +89,8 @@ static void fill(const struct vmx_msrs *msrs, struct vmx_features *f)
 	uint64_t cap = msrs->ept_vpid;
 	f->revision = (uint32_t)msrs->basic;
 	f->controls &= ~CONTROLS_AT_TIMES | (uint32_t)msrs->controls;
+	if ((f->controls & CONTROL_TPR_SHADOW) != 0)
+		f->controls &= ~(CONTROL_CR8_LOAD | CONTROL_CR8_STORE) | (uint32_t)msrs->controls;
 	f->controls_must = (uint32_t)msrs->controls;
 	f->controls_allowed = (uint32_t)(msrs->controls >> 32);
 	f->controls2_allowed = (uint32_t)(msrs->controls2 >> 32);
@@ -123,7 +125,8 @@ enum vmx_capability vmx_capability(const struct vmx_msrs *msrs, uint32_t off, st
 	*what = "processor-based controls";
 	if ((msrs->controls >> 32 & CONTROL_SECONDARY) == 0)
 		return VMX_LACKS_EPT;
-	if ((result = choose(msrs->controls, CONTROLS_NEEDED, 0, CONTROLS_DEFAULT, &f->controls)) != VMX_CAN)
+	if ((result = choose(msrs->controls, CONTROLS_NEEDED, CONTROL_TPR_SHADOW, CONTROLS_DEFAULT, &f->controls)) !=
+		VMX_CAN)
 		return result;
 	*what = "secondary processor-based controls";
 	if ((msrs->controls2 >> 32 & CONTROL2_EPT & ~off) == 0 || (msrs->ept_vpid & ept) != ept ||
@@ -140,6 +143,7 @@ enum vmx_capability vmx_capability(const struct vmx_msrs *msrs, uint32_t off, st
 		return result;
 	f->entry_controls &= ~ENTRY_LONG_MODE;
 	fill(msrs, f);
+	f->apicv = (f->controls & CONTROL_TPR_SHADOW) != 0 && (f->controls2_allowed & ~off & VMX_APICV) == VMX_APICV;
 	return VMX_CAN;
 }
 

@@ -52,6 +52,7 @@ enum vcpu_next vmx_events(struct vmx_vcpu *v)
 	struct inject inject;
 	enum vcpu_next next;
 	vmx_event_back(v);
+	vmx_apic_take(v);
 	blocked = vmx_read(VMCS_INTERRUPTIBILITY);
 	gate.nmi = (blocked & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)) == 0;
 	gate.interrupt = gate.nmi && (vmx_read(VMCS_RFLAGS) & RFLAGS_IF) != 0;
@@ -64,6 +65,7 @@ enum vcpu_next vmx_events(struct vmx_vcpu *v)
 		put_event(v, &inject);
 		put_blocked(blocked, true, (inject.event & 0x700) == GYRE_EVENT_NMI);
 	}
+	vmx_apic_put(v);
 	vmx_controls_set(v, CONTROL_INTERRUPT_WINDOW, inject.want_interrupt);
 	vmx_controls_set(v, CONTROL_NMI_WINDOW, inject.want_nmi);
 	if (vcpu->single && !vcpu->step) {

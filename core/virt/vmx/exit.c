@@ -41,8 +41,8 @@ void vmx_skip(struct vmx_vcpu *v, uint64_t length)
 
 static bool guest_open(const struct vmx_vcpu *v)
 {
-	return (v->controls & (CONTROL_INTERRUPT_WINDOW | CONTROL_NMI_WINDOW)) == 0 &&
-	       (vmx_read(VMCS_RFLAGS) & RFLAGS_IF) != 0 &&
+	return (v->controls & (CONTROL_INTERRUPT_WINDOW | CONTROL_NMI_WINDOW)) == 0 && !v->vcpu.lapic.delivers &&
+	       v->tpr_threshold == 0 && (vmx_read(VMCS_RFLAGS) & RFLAGS_IF) != 0 &&
 	       (vmx_read(VMCS_INTERRUPTIBILITY) & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)) == 0;
 }
 
@@ -50,7 +50,11 @@ static __attribute__((noinline)) uint32_t finish_slow(struct vmx_vcpu *v)
 {
 	struct vcpu *vcpu = &v->vcpu;
 	uint32_t next;
-	int vector = answer_plain_interrupt(vcpu, vcpu->hazard == VCPU_HAZARD_EVENTS && guest_open(v));
+	bool open = vcpu->hazard == VCPU_HAZARD_EVENTS && guest_open(v);
+	int vector;
+	if (open)
+		vlapic_priority(&vcpu->lapic); /* the guest may have set its TPR, by CR8 */
+	vector = answer_plain_interrupt(vcpu, open);
 	if (vector >= 0)
 		vmx_write(VMCS_ENTRY_EVENT, GYRE_EVENT_VALID | (uint32_t)vector);
 	if (vector != ANSWER_NOT_PLAIN)
@@ -264,6 +268,7 @@ HANDLER exit_halt(struct vmx_vcpu *v)
 	uint32_t next;
 	vmx_skip(v, vmx_read(VMCS_LENGTH));
 	v->vcpu.nmi_blocked = (vmx_read(VMCS_INTERRUPTIBILITY) & BLOCKED_BY_NMI) != 0;
+	vlapic_merge(&v->vcpu.lapic);
 	next = answer_halt(&v->vcpu, interrupts);
 	v->vcpu.nmi_blocked = false;
 	return next == VCPU_AGAIN ? finish(v) : next;

@@ -30,14 +30,17 @@
 struct vmx_features vmx_features;
 struct vmx_cpu vmx_cpus[CPU_MAX];
 
-/* A byte for eight MSRs: reads of 0 to 1fff and c0000000 to c0001fff, then writes. The same for all guests. SDM vol. 3, "MSR-Bitmap Address". */
-static uint8_t msr_bitmap[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+/*
+ * A byte for eight MSRs: reads of 0 to 1fff and c0000000 to c0001fff, then writes. The same for all guests, but for those whose local APIC the processor runs.
+ * SDM vol. 3, "MSR-Bitmap Address".
+ */
+static uint8_t msr_bitmap[2][PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 /* The boot processor's; another's comes with it. */
 static uint32_t vmxon_region[PAGE_SIZE / 4] __attribute__((aligned(PAGE_SIZE)));
 
 static void bitmap_open(uint32_t msr, bool write)
 {
-	msr_bitmap[(write ? 0x800 : 0) + (msr >> 31 != 0 ? 0x400 : 0) + (msr & 0x1fff) / 8] &= (uint8_t) ~(
+	msr_bitmap[0][(write ? 0x800 : 0) + (msr >> 31 != 0 ? 0x400 : 0) + (msr & 0x1fff) / 8] &= (uint8_t) ~(
 		1u << msr % 8);
 }
 
@@ -47,13 +50,20 @@ static void bitmap_init(void)
 	static const uint32_t both[] = {GUEST_MSR_FS_BASE, GUEST_MSR_GS_BASE, GUEST_MSR_KERNEL_GS_BASE,
 		GUEST_MSR_SYSENTER_CS, GUEST_MSR_SYSENTER_ESP, GUEST_MSR_SYSENTER_EIP};
 	static const uint32_t read[] = {GUEST_MSR_STAR, GUEST_MSR_LSTAR, GUEST_MSR_SFMASK};
-	memset(msr_bitmap, 0xff, sizeof(msr_bitmap));
+	memset(msr_bitmap[0], 0xff, PAGE_SIZE);
 	for (unsigned i = 0; i < sizeof(both) / sizeof(both[0]); i++) {
 		bitmap_open(both[i], false);
 		bitmap_open(both[i], true);
 	}
 	for (unsigned i = 0; i < sizeof(read) / sizeof(read[0]); i++)
 		bitmap_open(read[i], false);
+	memcpy(msr_bitmap[1], msr_bitmap[0], PAGE_SIZE);
+	vmx_apic_bitmap(msr_bitmap[1]);
+}
+
+uint64_t vmx_msr_bitmap(bool virtual_apic)
+{
+	return image_physical(msr_bitmap[virtual_apic]).value;
 }
 
 static bool forced_off(const char *name)
@@ -69,6 +79,8 @@ static void read_msrs(struct vmx_msrs *m)
 	uint32_t controls = (m->basic & BASIC_TRUE) != 0 ? MSR_VMX_TRUE_PIN : MSR_VMX_BASIC + 1;
 	m->pin = msr_read(controls);
 	m->controls = msr_read(controls + 1);
+	if (forced_off("tpr-shadow"))
+		m->controls &= ~((uint64_t)CONTROL_TPR_SHADOW << 32);
 	m->exit = msr_read(controls + 2);
 	m->entry = msr_read(controls + 3);
 	m->misc = msr_read(MSR_VMX_BASIC + 5);
@@ -102,7 +114,7 @@ static uint32_t off_controls2(void)
 		const char *name;
 		uint32_t bits;
 	} controls[] = {{"ept", CONTROL2_EPT}, {"vpid", CONTROL2_VPID}, {"unrestricted", CONTROL2_UNRESTRICTED},
-		{"pml", CONTROL2_PML}};
+		{"pml", CONTROL2_PML}, {"apicv", VMX_APICV}};
 	uint32_t off = 0;
 	for (unsigned i = 0; i < sizeof(controls) / sizeof(controls[0]); i++)
 		off |= forced_off(controls[i].name) ? controls[i].bits : 0;
@@ -150,7 +162,8 @@ static enum gyre_virt_reason probe(uint64_t *features)
 	f->timer_ticks = (uint32_t)((uint64_t)tsc_khz * TIMER_MS >> f->timer_shift) + 1;
 	*features = GYRE_FEATURE_NEXT_RIP | GYRE_FEATURE_CALL_BY_INTERRUPT | (f->vpid ? GYRE_FEATURE_FLUSH_BY_TAG : 0) |
 		    (f->unrestricted ? GYRE_FEATURE_UNRESTRICTED : 0) | (f->ept_ad ? GYRE_FEATURE_ACCESSED_DIRTY : 0) |
-		    (f->pml ? GYRE_FEATURE_MODIFICATION_LOG : 0) |
+		    (f->pml ? GYRE_FEATURE_MODIFICATION_LOG : 0) | (f->apicv ? GYRE_FEATURE_VIRTUAL_APIC : 0) |
+		    ((f->controls & CONTROL_TPR_SHADOW) != 0 ? GYRE_FEATURE_VIRTUAL_TPR : 0) |
 		    ((f->pin & PIN_PREEMPTION_TIMER) != 0 ? GYRE_FEATURE_GUEST_TIMER : 0);
 	return GYRE_VIRT_OK;
 }
@@ -238,7 +251,8 @@ static void first_controls(struct vmx_vcpu *v)
 	vmx_write(VMCS_EXIT_CONTROLS, f->exit_controls);
 	vmx_write(VMCS_ENTRY_CONTROLS, v->entry_controls);
 	vmx_write(VMCS_EXCEPTIONS, v->exceptions);
-	vmx_write(VMCS_MSR_BITMAP, image_physical(msr_bitmap).value);
+	vmx_write(VMCS_MSR_BITMAP, vmx_msr_bitmap(false));
+	vmx_write(VMCS_VIRTUAL_APIC, frame_physical(v->vcpu.lapic.page).value);
 	vmx_write(VMCS_EPTP, v->eptp);
 	vmx_write(VMCS_LINK, UINT64_MAX);
 	vmx_write(VMCS_PREEMPTION_TIMER, f->timer_ticks);
@@ -248,7 +262,8 @@ static void first_controls(struct vmx_vcpu *v)
 	}
 	/* Counts and masks of what is not used. */
 	static const uint16_t zero[] = {VMCS_PF_MASK, VMCS_PF_MATCH, VMCS_CR3_TARGETS, VMCS_EXIT_STORE_COUNT,
-		VMCS_EXIT_LOAD_COUNT, VMCS_ENTRY_LOAD_COUNT, VMCS_ENTRY_EVENT, VMCS_DEBUGCTL, VMCS_ACTIVITY,
+		VMCS_EXIT_LOAD_COUNT, VMCS_ENTRY_LOAD_COUNT, VMCS_TPR_THRESHOLD, VMCS_EOI_EXIT, VMCS_EOI_EXIT + 2,
+		VMCS_EOI_EXIT + 4, VMCS_EOI_EXIT + 6, VMCS_ENTRY_EVENT, VMCS_DEBUGCTL, VMCS_ACTIVITY,
 		VMCS_INTERRUPTIBILITY, VMCS_PENDING_DEBUG, VMCS_HOST_ES, VMCS_HOST_DS, VMCS_HOST_FS, VMCS_HOST_GS,
 		VMCS_HOST_FS_BASE, VMCS_HOST_GS_BASE, VMCS_HOST_SYSENTER_CS, VMCS_HOST_SYSENTER_ESP,
 		VMCS_HOST_SYSENTER_EIP};

@@ -178,6 +178,9 @@ enum vcpu_next vmx_exit_slow(struct vmx_vcpu *v)
 	case REASON_XSETBV: return xsetbv(v);
 	case REASON_PML_FULL: return pml_full(v);
 	case REASON_PAUSE: COUNT(&v->vcpu, CORE_PAUSE); return VCPU_YIELD; /* RIP stays: the processor counts anew */
+	case REASON_BELOW_TPR:
+	case REASON_VIRTUAL_EOI:
+	case REASON_APIC_WRITE: return vmx_apic_exit(v, reason);
 	case REASON_INVD:
 	case REASON_WBINVD: return ignore(v); /* its memory is coherent: no device of its own */
 	case REASON_RDPMC: vcpu_exception_error(&v->vcpu, TRAP_GENERAL_PROTECTION, 0); return VCPU_AGAIN;

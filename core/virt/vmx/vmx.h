@@ -9,6 +9,7 @@
  *   control.c     control and debug registers, EFER, unpaged guests without "unrestricted guest"
  *   events.c      injection and its windows          run.c      the loop, and the run page
  *   state.c       the neutral form of the state      vmcs.h     fields, bits, instructions
+ *   apicv.c       a local APIC that the processor runs itself
  *   tlb.c         EPT's format, INVEPT, INVVPID, the log of modified pages
  *
  * A VMCS is reached by VMREAD and VMWRITE while it is the processor's current one: vmx_reach(). What the guest can't change without an exit is kept in
@@ -41,6 +42,9 @@
 #define VMX_BARRIERS_HEAVIEST                                                                                          \
 	(BARRIER_EXIT_RSB | BARRIER_ENTRY_VERW | BARRIER_ENTRY_L1D | BARRIER_USER_IBPB | BARRIER_SWITCH_IBPB)
 
+/* What only together makes a local APIC: with the TPR shadow. */
+#define VMX_APICV (CONTROL2_X2APIC | CONTROL2_APIC_REGISTERS | CONTROL2_VIRTUAL_INTERRUPT)
+
 struct vmx_vcpu {
 	struct vcpu vcpu;
 	bool launched;	   /* VMRESUME is the instruction, not VMLAUNCH */
@@ -60,6 +64,8 @@ struct vmx_vcpu {
 	uint64_t eptp;
 	struct asid_holder vpid;
 	uint64_t *pml; /* the page of the log, or NULL */
+	uint32_t tpr_threshold;
+	uint64_t eoi_exit[4]; /* vectors whose EOI is an exit */
 };
 
 struct vmx_features {
@@ -69,7 +75,7 @@ struct vmx_features {
 	uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
 	uint64_t cr4, efer; /* bits that a guest's can have on this machine */
 	uint32_t timer_shift, timer_ticks;
-	bool unrestricted, vpid, ept_ad, ept_1g, ept_2m, pml;
+	bool unrestricted, vpid, ept_ad, ept_1g, ept_2m, pml, apicv;
 	bool invept_single, invvpid_single;
 };
 extern struct vmx_features vmx_features;
@@ -107,6 +113,7 @@ static inline void vmx_return(struct vmx_vcpu *before)
 		vmx_reach(before);
 }
 void vmx_host_state(struct cpu *cpu, struct vmx_vcpu *v);
+uint64_t vmx_msr_bitmap(bool virtual_apic);
 void vmx_not_launched(struct vmx_vcpu *v);
 
 /* ---- entry.S: IF is clear before and after ---- */
@@ -159,6 +166,13 @@ void vmx_controls_set(struct vmx_vcpu *v, uint32_t bits, bool on);
 /* ---- events.c ---- */
 enum vcpu_next vmx_events(struct vmx_vcpu *v);
 void vmx_event_back(struct vmx_vcpu *v);
+
+/* ---- apicv.c ---- */
+void vmx_apic_bitmap(uint8_t *bitmap);
+/* Around inject_next(): what the guest did to its local APIC, and what the processor is to know of it. */
+void vmx_apic_take(struct vmx_vcpu *v);
+void vmx_apic_put(struct vmx_vcpu *v);
+enum vcpu_next vmx_apic_exit(struct vmx_vcpu *v, uint32_t reason);
 
 /* ---- run.c, state.c, tlb.c ---- */
 _Noreturn void vmx_left(struct vmx_vcpu *v, uint32_t next); /* from entry.S: out of the guest, on an empty stack */

@@ -51,19 +51,6 @@ void lapic_ipi(uint32_t apic_id, uint32_t vector)
 	lapic_write(LAPIC_ICR, ICR_ASSERT | vector);
 }
 
-/* What firmware or a loader left in service would keep everything below from coming. At most one per vector. */
-static void finish_old_interrupts(void)
-{
-	for (uint32_t vector = 0; vector < 256; vector++) {
-		bool any = false;
-		for (uint32_t i = 0; i < 8; i++)
-			any |= lapic_read(LAPIC_ISR + 16 * i) != 0;
-		if (!any)
-			return;
-		lapic_write(LAPIC_EOI, 0);
-	}
-}
-
 static void enable(void)
 {
 	uint64_t base = msr_read(MSR_APIC_BASE);
@@ -90,5 +77,7 @@ void lapic_init(struct cpu *cpu)
 	lapic_write(LAPIC_LVT_LINT1, LVT_NMI);
 	lapic_write(LAPIC_ERROR, 0);
 	lapic_write(LAPIC_LVT_ERROR, VECTOR_ERROR);
-	finish_old_interrupts();
+	/* What firmware or a loader left in service would keep everything below from coming: at most one per vector. */
+	for (uint32_t vector = 0; vector < 256; vector++)
+		lapic_write(LAPIC_EOI, 0);
 }

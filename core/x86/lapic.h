@@ -12,7 +12,6 @@ enum lapic_register {
 	LAPIC_TPR = 0x80,
 	LAPIC_EOI = 0xb0,
 	LAPIC_SPURIOUS = 0xf0,
-	LAPIC_ISR = 0x100,
 	LAPIC_ERROR = 0x280,
 	LAPIC_ICR = 0x300,
 	LAPIC_ICR_HIGH = 0x310,

@@ -12,12 +12,8 @@
 #include "lib/string.h"
 
 #define BACKTRACE_MAX	   32
-#define PM1_SLEEP_ENABLE   0x2000
-#define PORT_Q35_PM1	   0x604
-#define PORT_PIIX_PM1	   0xb004
 #define PORT_RESET_CONTROL 0xcf9
 #define RESET_PATIENCE	   10000000
-#define PORT_BOCHS_END	   0x8900
 #define TEXT_BYTES	   200
 
 /*
@@ -75,16 +71,7 @@ static void print_registers(const struct regs *regs)
 		msr_read(MSR_GS_BASE));
 }
 
-/* ---- the end, as panic= on the command line has it: halt (the default), reset, or exit ---- */
-
-/* Emulators have doors of their own; a real machine may have anything at these ports. */
-static void power_off_emulated(void)
-{
-	for (const char *end = "Shutdown"; *end != 0; end++)
-		io_write8(PORT_BOCHS_END, *end);
-	io_write16(PORT_Q35_PM1, PM1_SLEEP_ENABLE);
-	io_write16(PORT_PIIX_PM1, PM1_SLEEP_ENABLE);
-}
+/* ---- the end, as panic= on the command line has it: halt (the default) or reset ---- */
 
 /* By the chip set, or by a fault that nothing can handle. */
 static void reset(void)
@@ -105,8 +92,6 @@ static _Noreturn void machine_end(void)
 	const char *how = core_option("panic");
 	if (how && strcmp(how, "reset") == 0)
 		reset();
-	else if (how && strcmp(how, "exit") == 0)
-		power_off_emulated();
 	for (;;)
 		__asm__ volatile("cli; hlt");
 }

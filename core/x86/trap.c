@@ -22,16 +22,14 @@ extern const struct smap_site core_smap_sites_start[], core_smap_sites_end[];
 
 extern const char syscall_entry[];
 
-static const char *const trap_names[32] = {"divide error", "debug", "NMI", "breakpoint", "overflow", "bound range",
+static const char *const trap_names[] = {"divide error", "debug", "NMI", "breakpoint", "overflow", "bound range",
 	"invalid opcode", "device not available", "double fault", "coprocessor segment", "invalid TSS",
 	"segment not present", "stack fault", "general protection", "page fault", "reserved", "x87 error",
-	"alignment check", "machine check", "SIMD error", "virtualization", "control protection", "reserved",
-	"reserved", "reserved", "reserved", "reserved", "reserved", "hypervisor injection", "VMM communication",
-	"security", "reserved"};
+	"alignment check", "machine check", "SIMD error", "virtualization", "control protection"};
 
 const char *trap_name(uint64_t vector)
 {
-	return vector < 32 ? trap_names[vector] : "interrupt";
+	return vector < sizeof(trap_names) / sizeof(trap_names[0]) ? trap_names[vector] : "reserved";
 }
 
 /* Boot calls this once, while the image can still be written. */

@@ -284,9 +284,11 @@ static enum emu_result load_cr3(struct emu *emu, uint32_t cr3)
 	if (!(cpu->cr0 & CR0_PG) || cpu->cr3 == cr3)
 		return EMU_DONE;
 	for (unsigned i = 0; cpu->cr4 & CR4_PAE && i < 4; i++) {
-		const volatile uint64_t *table = (const volatile uint64_t *)(const void *)(page + (cr3 & 0xfe0u));
-		uint64_t entry = page ? table[i] : ~0ull;
+		uint64_t entry = ~0ull;
 
+		if (page)
+			entry = __atomic_load_n(
+				(const uint64_t *)(const void *)(page + (cr3 & 0xfe0u) + 8 * i), __ATOMIC_RELAXED);
 		if (entry & 1 && entry & reserved)
 			return emu_fault_code(emu, VECTOR_GP, 0);
 	}

@@ -124,6 +124,7 @@ static void choose_level(struct machine *machine)
 		refuse(GYRE_STATUS_LACKS, text);
 	}
 	machine->level.policy.tsc_offset = (int64_t)machine->clock.offset;
+	machine->level.policy.identity_table = MEMORY_IDENTITY;
 }
 
 static void build_processor(struct machine *machine)
@@ -144,6 +145,7 @@ static void load(struct machine *machine)
 	machine->boot.vm = machine->vm;
 	machine->boot.memory = &machine->memory;
 	machine->boot.rsdp = acpi_write(&machine->memory, machine->vm->cpus);
+	memory_identity(&machine->memory);
 	if (boot_load(&machine->boot) < 0)
 		refuse(machine->boot.status, machine->boot.text);
 	msr_reset(machine);
@@ -371,6 +373,9 @@ static void failed_exit(struct machine *machine)
 {
 	const struct gyre_vcpu_page *page = machine->vcpu.page;
 	char why[200];
+	if (page->d1 == GYRE_FAILED_MODE)
+		machine_crash(machine, "it turned to real mode, which this processor cannot run (no \"unrestricted "
+				       "guest\"): use a newer processor, or a kernel that starts in protected mode");
 	if (failed_words(&machine->vcpu, why, sizeof why))
 		machine_crash(machine, why);
 	machine_crash(machine, page->d1 == GYRE_FAILED_STATE ? "its processor's state is not possible"

@@ -63,3 +63,13 @@ unsigned memory_regions(const struct memory *memory, struct memory_region region
 		region[count++] = (struct memory_region){MEMORY_4G, memory->above_4g, MEMORY_KIND_RAM};
 	return count;
 }
+
+/* 4 MiB pages: SDM vol. 3, "32-Bit Paging": present, writable, for all, accessed, dirty, large. */
+void memory_identity(const struct memory *memory)
+{
+	uint8_t *table = memory_at(memory, MEMORY_IDENTITY, 4096);
+	for (uint32_t i = 0; table && i < 1024; i++) {
+		uint32_t entry = i << 22 | 0xe7;
+		memcpy(table + 4 * i, &entry, sizeof entry);
+	}
+}

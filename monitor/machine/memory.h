@@ -15,9 +15,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MEMORY_EBDA   0x9fc00ull /* usable below: the last KiB is a BIOS's data area */
-#define MEMORY_VGA    0xa0000ull
-#define MEMORY_ROM    0xc0000ull
+#define MEMORY_EBDA 0x9fc00ull /* usable below: the last KiB is a BIOS's data area */
+#define MEMORY_VGA  0xa0000ull
+#define MEMORY_ROM  0xc0000ull
+#define MEMORY_IDENTITY                                                                                                \
+	0xdf000ull /* a page table for processors that run no guest without one: gyre/vcpu.h, identity_table */
 #define MEMORY_ACPI   0xe0000ull /* our tables, up to 1 MiB */
 #define MEMORY_HIGH   0x100000ull
 #define MEMORY_HOLE   0xc0000000ull
@@ -41,6 +43,8 @@ struct memory {
 int memory_layout(struct memory *memory, uint8_t *ram, uint64_t bytes, uint32_t physical_bits);
 /* Maps all of it into the guest. */
 int memory_map_all(const struct memory *memory);
+/* The table at MEMORY_IDENTITY, as the processor reads it. */
+void memory_identity(const struct memory *memory);
 /* The bytes of guest RAM at gpa, all of them in one range, or NULL. */
 uint8_t *memory_at(const struct memory *memory, uint64_t gpa, uint64_t bytes);
 

@@ -138,6 +138,8 @@ static enum vcpu_next put_control(struct vmx_vcpu *v, uint32_t number, uint64_t 
 		return fault(v);
 	if (number == 8)
 		return (enum vcpu_next)vmx_done(v, vmx_read(VMCS_LENGTH));
+	if (!vmx_features.unrestricted && (now.cr0 & GUEST_CR0_PE) == 0)
+		return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_FAILED, 0, REASON_CR, GYRE_FAILED_MODE, 0);
 	if (vmx_pae_paging(&now)) {
 		if (!vmx_pdptes_read(v, now.cr3, pdpte))
 			return fault(v);

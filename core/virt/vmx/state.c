@@ -126,6 +126,8 @@ int vmx_state_check(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint
 	struct control control = {state->cr0, state->cr3, state->cr4, state->efer, false};
 	if ((groups & GYRE_STATE_CONTROL) != 0 && (!control_valid(&vcpu->policy, &control) || state->cr8 > 15))
 		return -GYRE_EINVAL;
+	if ((groups & GYRE_STATE_CONTROL) != 0 && !vmx_features.unrestricted && (state->cr0 & GUEST_CR0_PE) == 0)
+		return -GYRE_ENOTSUP;
 	/* These go into the processor's own registers. */
 	if ((groups & GYRE_STATE_MSRS) != 0) {
 		if (!pat_valid(state->pat) || (state->debugctl & ~3ull) != 0 || !canonical_48(state->lstar) ||

@@ -16,24 +16,20 @@
 
 #ifdef GYRE_UNIT_TEST
 extern char *frame_test_pool; /* what physical address 0 is for a test */
-static inline void *frame_virtual(hpa_t frame)
-{
-	return frame_test_pool + frame.value;
-}
-static inline hpa_t frame_physical(const void *pointer)
-{
-	return hpa((uint64_t)((const char *)pointer - frame_test_pool));
-}
+#define POOL_BASE (uint64_t) frame_test_pool
 #else
+#define POOL_BASE DIRECT_MAP_BASE
+#endif
+
+/* For memory of the core's own pool only. */
 static inline void *frame_virtual(hpa_t frame)
 {
-	return pool_virtual(frame);
+	return (void *)(POOL_BASE + frame.value);
 }
 static inline hpa_t frame_physical(const void *pointer)
 {
-	return pool_physical(pointer);
+	return hpa((uint64_t)pointer - POOL_BASE);
 }
-#endif
 
 /* Sizes of slab objects: multiples of 16 that waste little of a frame. */
 #define SLAB_CLASSES 10

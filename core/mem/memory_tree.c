@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/mem/memory_tree.c: see the header. Entries: bit 0 leads to a table (bits 61:52: how many of its entries are in use), bit 1 a run, bit 2 shown.
+ * core/mem/memory_tree.c: see memory.h. Entries: bit 0 leads to a table (bits 61:52: how many of its entries are in use), bit 1 a run, bit 2 shown.
  */
-#include "core/mem/memory_tree.h"
-#include "gyre/errors.h"
+#include "core/mem/memory.h"
 
 #define TABLE	    1ul
 #define RUN	    2ul

@@ -34,6 +34,7 @@ int64_t call_thread_create(struct call *call)
 	struct thread_start start = {.entry = ARG2(call),
 		.stack = ARG3(call),
 		.argument = ARG4(call),
+		.flags = ARG6(call),
 		.cpu = call->cpu->index,
 		.priority = call->caller->own.priority};
 	struct process *process = call_process(call, ARG1(call), GYRE_RIGHT_MANAGE);
@@ -46,9 +47,8 @@ int64_t call_thread_create(struct call *call)
 	}
 	if (call->error < 0)
 		return call->error;
-	if ((ARG6(call) & ~(uint64_t)GYRE_THREAD_FPU) != 0 || start.entry >= USER_END)
+	if (start.entry >= USER_END)
 		return -GYRE_EINVAL;
-	start.flags = (uint32_t)ARG6(call);
 	struct thread *thread;
 	int error = thread_create(process, &start, &thread);
 	return error < 0 ? error : call_new_handle(call, &thread->object, GYRE_RIGHT_ALL);

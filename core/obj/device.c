@@ -11,9 +11,7 @@
 
 static void interrupt_arrived(struct cpu *cpu, void *context)
 {
-	struct interrupt *interrupt = context;
-	interrupt->count++;
-	event_source_signal(cpu, &interrupt->source);
+	event_source_signal(cpu, &((struct interrupt *)context)->source);
 }
 
 int interrupt_create(struct process *owner, uint64_t line, uint64_t flags, struct interrupt **out)

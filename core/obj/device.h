@@ -17,7 +17,6 @@ struct interrupt {
 	struct object object;
 	struct event_source source;
 	int line; /* irq.h */
-	uint64_t count;
 };
 HANDLE_FIND(handle_interrupt, interrupt, GYRE_OBJECT_INTERRUPT)
 

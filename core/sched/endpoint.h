@@ -22,7 +22,6 @@ struct endpoint_cpu {
 struct endpoint {
 	struct object object;
 	struct list fault_clients; /* thread.fault_link */
-	uint32_t cpus;
 	struct endpoint_cpu cpu[];
 };
 HANDLE_FIND(handle_endpoint, endpoint, GYRE_OBJECT_ENDPOINT)

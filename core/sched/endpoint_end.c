@@ -12,7 +12,6 @@ struct endpoint *endpoint_create(struct process *owner)
 	if (endpoint == NULL)
 		return NULL;
 	list_init(&endpoint->fault_clients);
-	endpoint->cpus = cpu_count;
 	for (uint32_t i = 0; i < cpu_count; i++) {
 		list_init(&endpoint->cpu[i].queue);
 		list_init(&endpoint->cpu[i].work);
@@ -115,7 +114,7 @@ int endpoint_end(struct object *object, unsigned int *budget)
 {
 	struct endpoint *endpoint = container_of(object, struct endpoint, object);
 	struct cpu *cpu = cpu_current();
-	for (uint32_t i = 0; i < endpoint->cpus; i++) {
+	for (uint32_t i = 0; i < cpu_count; i++) {
 		struct endpoint_cpu *queue = &endpoint->cpu[i];
 		struct thread *handler = queue->handler;
 		queue->handler = NULL;

@@ -122,7 +122,6 @@ static void sched_account(struct cpu *cpu)
 	cpu->sched.since = now;
 	if (context == NULL)
 		return;
-	context->used += ran;
 	context->slice_left -= (int64_t)ran;
 	if (context->period != 0) {
 		context->budget_left -= (int64_t)ran;

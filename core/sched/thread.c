@@ -26,7 +26,7 @@ static bool fpu_make(struct process *owner, struct thread *thread)
 
 int thread_create(struct process *owner, const struct thread_start *start, struct thread **out)
 {
-	if ((start->flags & ~GYRE_THREAD_FPU) != 0)
+	if ((start->flags & ~(uint64_t)GYRE_THREAD_FPU) != 0)
 		return -GYRE_EINVAL;
 	struct thread *thread = OBJECT_CREATE(owner, GYRE_OBJECT_THREAD, thread);
 	if (thread == NULL)
@@ -39,7 +39,6 @@ int thread_create(struct process *owner, const struct thread_start *start, struc
 	thread->state = THREAD_STOPPED;
 	thread->cpu = start->cpu;
 	thread->processor = cpus[start->cpu];
-	thread->flags = start->flags;
 	thread->number = thread_numbers++;
 	list_init(&thread->queue_link);
 	list_init(&thread->fault_link);

@@ -43,7 +43,6 @@ struct sched_context {
 	int64_t slice_left;
 	uint64_t budget, period; /* TSC ticks; period 0: none */
 	int64_t budget_left;	 /* may be negative: debt */
-	uint64_t used;		 /* ever */
 	struct deadline replenish;
 };
 
@@ -88,7 +87,6 @@ struct thread {
 	struct sched_context own;
 	uint64_t fs_base, gs_base;
 	uint32_t number; /* for people */
-	uint32_t flags;	 /* GYRE_THREAD_ */
 	void *fpu_state; /* GYRE_THREAD_FPU: frames for core/virt/fpu.c */
 	uint32_t fpu_frames;
 };
@@ -98,7 +96,8 @@ _Static_assert(offsetof(struct thread, processor) == sizeof(struct regs), "core/
 struct thread_start {
 	uint64_t entry, stack, argument;
 	struct endpoint *fault; /* or NULL */
-	uint32_t fault_badge, flags, priority, cpu;
+	uint64_t flags;
+	uint32_t fault_badge, priority, cpu;
 };
 /* Stopped, with registers that start at entry. */
 int thread_create(struct process *owner, const struct thread_start *start, struct thread **out);

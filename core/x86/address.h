@@ -38,17 +38,6 @@ static inline hpa_t hpa(uint64_t value)
 	return (hpa_t){value};
 }
 
-/* For memory of the core's own pool only. */
-static inline void *pool_virtual(hpa_t address)
-{
-	return (void *)(DIRECT_MAP_BASE + address.value);
-}
-
-static inline hpa_t pool_physical(const void *pointer)
-{
-	return hpa((uint64_t)pointer - DIRECT_MAP_BASE);
-}
-
 /* For the core's image (code, static data) only. */
 static inline hpa_t image_physical(const void *pointer)
 {

@@ -11,8 +11,8 @@
 #define CALLS (sizeof(((struct gyre_machine_info *)0)->calls) / sizeof(uint64_t))
 
 static uint64_t counts[CALLS];
-static uint64_t off_since[CPU_MAX]; /* TSC; 0: they are on, or this is not measured */
-static uint64_t off_longest;	    /* ticks */
+static uint64_t off_since;   /* TSC; 0: they are on, or this is not measured. One processor runs as yet */
+static uint64_t off_longest; /* ticks */
 
 void call_counted(uint64_t number)
 {
@@ -21,15 +21,17 @@ void call_counted(uint64_t number)
 
 void off_begin(struct cpu *cpu)
 {
-	off_since[cpu->index] = tsc_read();
+	(void)cpu;
+	off_since = tsc_read();
 }
 
 void off_end(struct cpu *cpu)
 {
-	uint64_t since = off_since[cpu->index], length = tsc_read() - since;
+	(void)cpu;
+	uint64_t since = off_since, length = tsc_read() - since;
 	if (since != 0 && length > off_longest)
 		off_longest = length;
-	off_since[cpu->index] = 0;
+	off_since = 0;
 }
 
 void test_tell(struct gyre_machine_info *info)

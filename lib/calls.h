@@ -113,10 +113,6 @@ static inline long memory_punch(handle_t memory, uint64_t offset, uint64_t pages
 {
 	return call3(GYRE_CALL_memory_punch, memory, offset, pages);
 }
-static inline long memory_clear(handle_t memory, uint64_t offset, uint64_t pages)
-{
-	return call3(GYRE_CALL_memory_clear, memory, offset, pages);
-}
 static inline long memory_revoke(handle_t memory)
 {
 	long result;
@@ -371,10 +367,6 @@ static inline long memory_punch_all(handle_t memory, uint64_t offset, uint64_t p
 {
 	CALL_ALL(memory_punch, memory, offset + done, pages - done);
 }
-static inline long memory_clear_all(handle_t memory, uint64_t offset, uint64_t pages)
-{
-	CALL_ALL(memory_clear, memory, offset + done, pages - done);
-}
 static inline long memory_map_all(
 	handle_t process, handle_t memory, uint64_t offset, uint64_t address, uint64_t pages, uint32_t rights)
 {
@@ -392,6 +384,28 @@ static inline long vm_map_all(
 static inline long vm_unmap_all(handle_t vm, uint64_t gpa_page, uint64_t pages)
 {
 	CALL_ALL(vm_unmap, vm, gpa_page + done, pages - done);
+}
+
+/*
+ * Fills pages with zeros, through a window of the caller's own address space: one thread of a process at a time, and only pages that may be written. A hole is
+ * -GYRE_ENOENT.
+ */
+#define CLEAR_ADDRESS 0x7e0000000000ull /* nothing else is mapped from here on */
+static inline long memory_clear_all(handle_t memory, uint64_t offset, uint64_t pages)
+{
+	for (uint64_t done = 0; done < pages;) {
+		long part = memory_map(
+			0, memory, offset + done, CLEAR_ADDRESS, pages - done, GYRE_RIGHT_READ | GYRE_RIGHT_WRITE);
+		if (part <= 0)
+			return part < 0 ? part : -GYRE_EIO;
+		uint64_t address = CLEAR_ADDRESS, words = (uint64_t)part * 512;
+		__asm__ volatile("rep stosq" : "+D"(address), "+c"(words) : "a"(0ull) : "memory");
+		long error = memory_unmap_all(0, CLEAR_ADDRESS, (uint64_t)part);
+		if (error < 0)
+			return error;
+		done += (uint64_t)part;
+	}
+	return 0;
 }
 
 #endif

@@ -126,7 +126,6 @@ int64_t memory_move(
 	struct memory *target, uint64_t target_offset, struct memory *source, uint64_t source_offset, uint64_t pages);
 int memory_replace(struct memory *target, uint64_t offset, struct memory *source, uint64_t source_offset);
 int64_t memory_punch(struct memory *memory, uint64_t offset, uint64_t pages);
-int64_t memory_clear(struct cpu *cpu, struct memory *memory, uint64_t offset, uint64_t pages);
 int memory_revoke(struct memory *memory, unsigned int *budget);
 int memory_end(struct object *object, unsigned int *budget);
 

@@ -53,12 +53,6 @@ int64_t call_memory_punch(struct call *call)
 	return memory == NULL ? call->error : memory_punch(memory, ARG2(call), ARG3(call));
 }
 
-int64_t call_memory_clear(struct call *call)
-{
-	struct memory *memory = handle_memory(call, ARG1(call), GYRE_RIGHT_WRITE);
-	return memory == NULL ? call->error : memory_clear(call->cpu, memory, ARG2(call), ARG3(call));
-}
-
 int64_t call_memory_revoke(struct call *call)
 {
 	struct memory *memory = handle_memory(call, ARG1(call), GYRE_RIGHT_MANAGE);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/sched/switch.c: from one thread to another, and out of the core. With memory_clear.c, all of core/sched, core/obj and core/mem that
- * touches the processor itself.
+ * core/sched/switch.c: from one thread to another, and out of the core. All of core/sched, core/obj and core/mem that touches the processor itself.
  */
 #include "core/sched/endpoint.h"
 #include "core/virt/fpu.h"

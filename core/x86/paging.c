@@ -132,17 +132,6 @@ void physical_read(struct cpu *cpu, void *to, hpa_t from, size_t bytes)
 	}
 }
 
-void physical_clear(struct cpu *cpu, hpa_t from, size_t bytes)
-{
-	for (size_t length; bytes > 0; bytes -= length, from.value += length) {
-		length = bytes;
-		void *window = window_open(cpu, from, &length), *to = window;
-		size_t words = length / 8; /* an eighth of the iterations that bytes would take */
-		__asm__ volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(0ul) : "memory");
-		window_close(cpu, window);
-	}
-}
-
 bool firmware_read(void *to, uint64_t physical, size_t bytes)
 {
 	uint64_t limit = 1ull << cpu_features.physical_bits, end = physical + bytes;

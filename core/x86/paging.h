@@ -37,13 +37,11 @@ uint64_t stack_make(struct cpu *cpu);
 void *mmio_map(hpa_t address, size_t bytes, enum memory_cache cache);
 
 /*
- * Looking for a moment at physical memory that is not the core's own. The core has no map of all memory: to scrub memory, to read firmware's tables and
- * boot modules, a processor opens its window for as long as that takes. It is private to the processor, so closing it needs no other's help.
+ * Looking for a moment at physical memory that is not the core's own. The core has no map of all memory: to read firmware's tables and boot
+ * modules, a processor opens its window for as long as that takes. It is private to the processor, so closing it needs no other's help.
  */
 /* Of any length and alignment, within the processor's physical addresses. */
 void physical_read(struct cpu *cpu, void *to, hpa_t from, size_t bytes);
-/* Whole words. */
-void physical_clear(struct cpu *cpu, hpa_t from, size_t bytes);
 /* False where a firmware table cannot lie: only what the memory map lists is read, since reading a device's registers could do anything. */
 bool firmware_read(void *to, uint64_t physical, size_t bytes);
 

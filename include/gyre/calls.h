@@ -30,7 +30,7 @@
 	C(memory_move, 6)                                                                                              \
 	C(memory_replace, 7)                                                                                           \
 	C(memory_punch, 8)                                                                                             \
-	C(memory_clear, 9)                                                                                             \
+	C(log_write, 9)                                                                                                \
 	C(memory_revoke, 10)                                                                                           \
 	C(memory_map, 11)                                                                                              \
 	C(memory_unmap, 12)                                                                                            \
@@ -72,11 +72,10 @@
 	C(vcpu_policy, 48)                                                                                             \
 	C(vcpu_trace, 49)                                                                                              \
 	C(machine_info, 50)                                                                                            \
-	C(machine_check, 51)                                                                                           \
-	C(log_write, 52)
+	C(machine_check, 51)
 
 #define GYRE_CALL_ENUM(name, number) GYRE_CALL_##name = number,
-enum gyre_call { GYRE_CALLS(GYRE_CALL_ENUM) GYRE_CALL_COUNT = 53 };
+enum gyre_call { GYRE_CALLS(GYRE_CALL_ENUM) GYRE_CALL_COUNT = 52 };
 
 /* ---- handles -------------------------------------------------------------------------------------------------------
  * handle_close(handle) -> 0
@@ -108,7 +107,6 @@ enum gyre_call { GYRE_CALLS(GYRE_CALL_ENUM) GYRE_CALL_COUNT = 53 };
  *	that is itself only shown is no source: -EINVAL.
  * memory_punch(memory[MANAGE], offset, pages) -> pages done      holes; the pages go home (holes count as done; not for root's RAM: -EINVAL)
  *	(in a derived object: the window gets a hole, the parent keeps the page). All mappings of them are gone when it returns.
- * memory_clear(memory[WRITE], offset, pages) -> pages done      fills with zeros; at most GYRE_CLEAR_PAGES a call
  * memory_revoke(memory[MANAGE]) -> 0 or -EAGAIN                 destroys all objects derived from it and every mapping of them and of
  *	it, in processes and VMs, TLBs included, before it returns 0. The object itself stays. While it is under way nothing new is mapped
  *	or derived: -EBUSY. It cannot be held up by a victim's quota: a large page that would have to be split, and no frame is left for
@@ -118,7 +116,6 @@ enum gyre_call { GYRE_CALLS(GYRE_CALL_ENUM) GYRE_CALL_COUNT = 53 };
  *	[GYRE_USER_START, GYRE_USER_END). Holes are -ENOENT. -EEXIST: something is mapped there.
  * memory_unmap(process[MANAGE] or 0, address, pages) -> pages done
  */
-#define GYRE_CLEAR_PAGES 512u /* fewer when another thread is due: a preemption point every 8 pages */
 #define GYRE_MAP_ENTRIES 256u /* page-table entries that one map or unmap call writes, whatever their size */
 #define GYRE_USER_START	 0x10000ull
 #define GYRE_USER_END	 0x00007ffffffff000ull

@@ -16,7 +16,6 @@ static const char *const signatures[GYRE_CALL_COUNT] = {
 	[GYRE_CALL_memory_move] = "hohon",
 	[GYRE_CALL_memory_replace] = "hoho",
 	[GYRE_CALL_memory_punch] = "hon",
-	[GYRE_CALL_memory_clear] = "hon",
 	[GYRE_CALL_memory_revoke] = "h",
 	[GYRE_CALL_memory_map] = "phoanr",
 	[GYRE_CALL_memory_unmap] = "pan",

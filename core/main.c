@@ -51,7 +51,6 @@ static _Noreturn void core_main_on_stack(void)
 		(image_physical(core_image_end).value - image_physical(core_image_start).value) / 1024,
 		(boot_info.pool.end - boot_info.pool.start) / 1024, boot_info.pool.start, boot_info.module_count);
 	acpi_init(&boot_info);
-	pic_init();
 	lapic_init(cpu);
 	ioapic_init();
 	timer_calibrate();

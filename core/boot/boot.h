@@ -44,7 +44,6 @@ struct boot_module {
 struct boot_framebuffer {
 	hpa_t address; /* 0: none, or not one of direct colours */
 	uint32_t pitch, width, height, pixel_bytes;
-	bool text; /* the VGA's text mode */
 };
 
 struct boot_info {

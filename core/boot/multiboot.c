@@ -19,7 +19,7 @@ enum tag_type {
 };
 
 enum memory_type { MEMORY_RAM = 1, MEMORY_ACPI = 3, MEMORY_NVS = 4 };
-enum framebuffer_type { FRAMEBUFFER_DIRECT = 1, FRAMEBUFFER_TEXT = 2 };
+#define FRAMEBUFFER_DIRECT 1 /* of colours: the one type that is used */
 
 /* As they lie, each at a multiple of 8 bytes. */
 struct tag {
@@ -107,8 +107,7 @@ static void parse_framebuffer(struct boot_info *info, const struct tag *tag)
 	*to = (struct boot_framebuffer){.pitch = tag->framebuffer.pitch,
 		.width = tag->framebuffer.width,
 		.height = tag->framebuffer.height,
-		.pixel_bytes = (tag->framebuffer.bits + 7) / 8,
-		.text = tag->framebuffer.type == FRAMEBUFFER_TEXT};
+		.pixel_bytes = (tag->framebuffer.bits + 7) / 8};
 	if (tag->framebuffer.type == FRAMEBUFFER_DIRECT && to->pixel_bytes >= 2 && to->pixel_bytes <= 4 &&
 		to->width <= to->pitch / to->pixel_bytes)
 		to->address = hpa(tag->framebuffer.address);
@@ -144,7 +143,6 @@ const char *multiboot_parse(struct boot_info *info, const void *information, uin
 {
 	const uint32_t *total = information;
 	memset(info, 0, sizeof(*info));
-	info->framebuffer.text = true; /* with a BIOS that says nothing else */
 	if (bytes < HEADER_BYTES || *total < HEADER_BYTES || *total > bytes)
 		return "the boot loader's information has an impossible length";
 	for (uint32_t at = HEADER_BYTES; at + HEADER_BYTES <= *total;) {
@@ -160,6 +158,5 @@ const char *multiboot_parse(struct boot_info *info, const void *information, uin
 	}
 	if (info->usable_bytes == 0)
 		return "the boot loader gives no memory map";
-	info->framebuffer.text &= !info->uefi;
 	return NULL;
 }

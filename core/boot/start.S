@@ -22,9 +22,6 @@ multiboot_header:
 	.short 3, 0 /* entry address */
 	.long 12, PHYSICAL(boot_start)
 	.balign 8
-	.short 4, 1 /* console flags, optional: EGA text is understood */
-	.long 12, 2
-	.balign 8
 	.short 5, 1 /* framebuffer, optional: any size; 32 bits are asked for, GRUB may choose others */
 	.long 20, 0, 0, 32
 	.balign 8

@@ -13,15 +13,12 @@
 #define HEADER_BYTES 36
 #define CHUNK_BYTES  256
 
-#define MADT_FLAGS   40
 #define MADT_ENTRIES 44
-#define MADT_PC_AT   0x1
 
-#define FADT_BYTES   276
-#define FADT_REDUCED (1u << 20)
-#define GAS_MEMORY   0
-#define GAS_PORT     1
-#define HPET_BYTES   56
+#define FADT_BYTES 276
+#define GAS_MEMORY 0
+#define GAS_PORT   1
+#define HPET_BYTES 56
 
 struct acpi_info acpi_info;
 
@@ -88,7 +85,6 @@ static void fadt_read(const struct acpi_table *table)
 	uint8_t fadt[FADT_BYTES];
 	table_read(table, fadt, sizeof(fadt));
 	acpi_info.fadt = *table;
-	acpi_info.pit &= !(number(fadt, 112, 4) & FADT_REDUCED);
 	/* Both of them have an older form, of 32 bits. */
 	uint64_t pm_timer = fadt[208] == GAS_PORT ? number(fadt, 212, 8) : 0;
 	uint64_t dsdt = number(fadt, 140, 8);
@@ -115,7 +111,6 @@ static void madt_read(const struct acpi_table *table)
 	uint32_t end = table->bytes < ACPI_MADT_MAX ? table->bytes : ACPI_MADT_MAX;
 	*madt = *table;
 	table_read(table, acpi_info.madt_copy, ACPI_MADT_MAX);
-	acpi_info.pic = acpi_info.madt_copy[MADT_FLAGS] & MADT_PC_AT;
 	for (madt->bytes = MADT_ENTRIES; madt->bytes + 2 <= end;) {
 		const uint8_t *entry = acpi_info.madt_copy + madt->bytes;
 		uint8_t wanted = entry[0] < sizeof(least) && least[entry[0]] > 2 ? least[entry[0]] : 2;
@@ -184,7 +179,6 @@ void acpi_init(struct boot_info *boot)
 {
 	const uint8_t *rsdp = boot->rsdp_copy;
 	memset(&acpi_info, 0, sizeof(acpi_info));
-	acpi_info.pic = acpi_info.pit = true; /* unless a table says otherwise */
 	bool good = rsdp_is_good(rsdp, boot->rsdp_bytes);
 	uint64_t xsdt = good && rsdp[15] >= 2 ? number(rsdp, 24, 8) : 0;
 	if (!good || ((xsdt == 0 || !root_table(boot, xsdt, "XSDT", 8)) &&

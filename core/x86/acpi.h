@@ -24,7 +24,6 @@ extern struct acpi_info {
 	struct acpi_table fadt, dsdt, madt;
 	uint64_t hpet;	   /* 0: there is none */
 	uint16_t pm_timer; /* a port; 0: there is none */
-	bool pic, pit;	   /* what PCs have had from the start */
 	uint8_t madt_copy[ACPI_MADT_MAX];
 } acpi_info; /* of this machine */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/x86/irq.c: see irq.h. Intel 82093AA (I/O APIC) and 8259A (PIC) data sheets. Lines go to the boot processor, physical and fixed.
+ * core/x86/irq.c: see irq.h. Intel 82093AA (I/O APIC) data sheet. Lines go to the boot processor, physical and fixed.
  */
 #include "core/x86/irq.h"
 #include "core/sched/deadline.h"
@@ -16,8 +16,6 @@
 
 #define LINES	    (VECTOR_TIMER - VECTOR_FREE)
 #define IOAPICS_MAX 16
-#define PIC_MASTER  0x21
-#define PIC_SLAVE   0xa1
 
 #define REGISTER_SELECT	 0x00
 #define REGISTER_WINDOW	 0x10
@@ -195,12 +193,4 @@ void irq_ack(int number)
 	spin_unlock(&lock);
 	if (handler)
 		handler(cpu_current(), line->context);
-}
-
-void pic_init(void)
-{
-	if (!acpi_info.pic)
-		return;
-	io_write8(PIC_MASTER, 0xff);
-	io_write8(PIC_SLAVE, 0xff);
 }

@@ -35,11 +35,6 @@ int irq_claim(struct irq_mode mode, irq_handler handler, void *context);
 void irq_release(int number);
 void irq_ack(int number);
 
-/*
- * Masks the PICs for good. First, before lapic_init() closes the way by which their interrupts come: one that waits there would be announced for ever,
- * and never taken.
- */
-void pic_init(void);
 void ioapic_init(void);
 
 #endif

@@ -20,6 +20,8 @@
 #define ICR_PENDING	  0x1000
 #define ICR_ASSERT	  0x4000
 #define PATIENCE	  1000000
+#define PIC_MASTER	  0x21 /* their masks. Intel 8259A data sheet */
+#define PIC_SLAVE	  0xa1
 
 static bool x2apic;
 static volatile uint8_t *page;
@@ -66,6 +68,9 @@ static void enable(void)
 
 void lapic_init(struct cpu *cpu)
 {
+	/* The PICs are masked for good, while LINT0 is as it was: what waits there would be announced for ever, and never taken. */
+	io_write8(PIC_MASTER, 0xff);
+	io_write8(PIC_SLAVE, 0xff);
 	enable();
 	cpu->apic_id = x2apic ? lapic_read(LAPIC_ID) : lapic_read(LAPIC_ID) >> 24;
 	lapic_write(LAPIC_TPR, 0);

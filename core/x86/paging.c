@@ -74,13 +74,12 @@ void paging_init(const struct boot_range *pool)
 void *mmio_map(hpa_t address, size_t bytes, enum memory_cache cache)
 {
 	uint64_t start = address.value & ~(uint64_t)(PAGE_SIZE - 1), offset = address.value - start;
-	uint64_t limit = 1ul << cpu_features.physical_bits, at = mmio_next;
+	uint64_t limit = 1ul << cpu_features.physical_bits;
 	if (bytes == 0 || bytes > MMIO_BYTES / 2 || address.value >= limit || bytes > limit - address.value)
 		return NULL;
 	uint64_t length = (offset + bytes + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
-	/* What is large gets an address that lies as the physical one does, so that large pages fit. A page between two ranges stays empty. */
-	if (length >= LARGE_SIZE)
-		at = ((at + LARGE_SIZE - 1) & ~(uint64_t)(LARGE_SIZE - 1)) + start % LARGE_SIZE;
+	/* It lies as the physical address does, so that large pages fit. A page between two ranges stays empty. */
+	uint64_t at = ((mmio_next + LARGE_SIZE - 1) & ~(uint64_t)(LARGE_SIZE - 1)) + start % LARGE_SIZE;
 	if (at + length + PAGE_SIZE > MMIO_BASE + MMIO_BYTES)
 		return NULL;
 	map(at, start, length, GYRE_RIGHT_READ | GYRE_RIGHT_WRITE, cache);

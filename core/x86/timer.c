@@ -66,8 +66,6 @@ static uint64_t clock_start(enum clock clock)
 		return period == 0 || period > HPET_PERIOD_MAX ? 0 : FEMTOSECONDS / period;
 	case CLOCK_PM_TIMER: return acpi_info.pm_timer != 0 ? PM_TIMER_HZ : 0;
 	default:
-		if (!acpi_info.pit)
-			return 0;
 		io_write8(PORT_GATE, (io_read8(PORT_GATE) & ~GATE_SPEAKER) | GATE_COUNT);
 		io_write8(PIT_CONTROL, PIT_MODE);
 		io_write8(PIT_COUNT2, 0xff);

@@ -25,6 +25,8 @@
 #define EPTP_WRITE_BACK_4     0x1eull /* memory type 6, a walk of 4 */
 #define EPTP_AD		      0x40ull
 #define PML_EMPTY	      511
+#define PAUSE_GAP	      128  /* ticks between PAUSEs of one loop */
+#define PAUSE_WINDOW	      4096 /* and how long it may last */
 #define TIMER_MS	      4
 
 struct vmx_features vmx_features;
@@ -114,7 +116,7 @@ static uint32_t off_controls2(void)
 		const char *name;
 		uint32_t bits;
 	} controls[] = {{"ept", CONTROL2_EPT}, {"vpid", CONTROL2_VPID}, {"unrestricted", CONTROL2_UNRESTRICTED},
-		{"pml", CONTROL2_PML}, {"apicv", VMX_APICV}};
+		{"pml", CONTROL2_PML}, {"pause-filter", CONTROL2_PAUSE_LOOP}, {"apicv", VMX_APICV}};
 	uint32_t off = 0;
 	for (unsigned i = 0; i < sizeof(controls) / sizeof(controls[0]); i++)
 		off |= forced_off(controls[i].name) ? controls[i].bits : 0;
@@ -161,6 +163,7 @@ static enum gyre_virt_reason probe(uint64_t *features)
 	f->efer = EFER_SCE | EFER_LME | EFER_LMA | (cpu_features.nx ? EFER_NXE : 0);
 	f->timer_ticks = (uint32_t)((uint64_t)tsc_khz * TIMER_MS >> f->timer_shift) + 1;
 	*features = GYRE_FEATURE_NEXT_RIP | GYRE_FEATURE_CALL_BY_INTERRUPT | (f->vpid ? GYRE_FEATURE_FLUSH_BY_TAG : 0) |
+		    ((f->controls2 & CONTROL2_PAUSE_LOOP) != 0 ? GYRE_FEATURE_PAUSE_FILTER : 0) |
 		    (f->unrestricted ? GYRE_FEATURE_UNRESTRICTED : 0) | (f->ept_ad ? GYRE_FEATURE_ACCESSED_DIRTY : 0) |
 		    (f->pml ? GYRE_FEATURE_MODIFICATION_LOG : 0) | (f->apicv ? GYRE_FEATURE_VIRTUAL_APIC : 0) |
 		    ((f->controls & CONTROL_TPR_SHADOW) != 0 ? GYRE_FEATURE_VIRTUAL_TPR : 0) |
@@ -256,6 +259,10 @@ static void first_controls(struct vmx_vcpu *v)
 	vmx_write(VMCS_EPTP, v->eptp);
 	vmx_write(VMCS_LINK, UINT64_MAX);
 	vmx_write(VMCS_PREEMPTION_TIMER, f->timer_ticks);
+	if ((v->controls2 & CONTROL2_PAUSE_LOOP) != 0) {
+		vmx_write(VMCS_PLE_GAP, PAUSE_GAP);
+		vmx_write(VMCS_PLE_WINDOW, PAUSE_WINDOW);
+	}
 	if (v->pml != NULL) {
 		vmx_write(VMCS_PML_ADDRESS, frame_physical(v->pml).value);
 		vmx_write(VMCS_PML_INDEX, PML_EMPTY);

@@ -128,14 +128,6 @@ int vmx_state_check(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint
 		return -GYRE_EINVAL;
 	if ((groups & GYRE_STATE_CONTROL) != 0 && !vmx_features.unrestricted && (state->cr0 & GUEST_CR0_PE) == 0)
 		return -GYRE_ENOTSUP;
-	/* These go into the processor's own registers. */
-	if ((groups & GYRE_STATE_MSRS) != 0) {
-		if (!pat_valid(state->pat) || (state->debugctl & ~3ull) != 0 || !canonical_48(state->lstar) ||
-			!canonical_48(state->cstar) || !canonical_48(state->kernel_gs_base) || state->sfmask >> 32 != 0)
-			return -GYRE_EINVAL;
-	}
-	if ((groups & GYRE_STATE_DEBUG) != 0 && (state->dr6 >> 32 != 0 || state->dr7 >> 32 != 0))
-		return -GYRE_EINVAL;
 	return 0;
 }
 

@@ -153,7 +153,6 @@ enum vmcs_field {
 #define CONTROL2_PAUSE_LOOP	   0x400u
 #define CONTROL2_INVPCID	   0x1000u
 #define CONTROL2_PML		   0x20000u
-#define CONTROL2_TSC_SCALING	   0x2000000u
 
 /* VMCS_EXIT_CONTROLS, VMCS_ENTRY_CONTROLS */
 #define EXIT_SAVE_DEBUG	 0x4u
@@ -226,7 +225,6 @@ enum vmx_reason {
 #define REASON_ENTRY_FAILED 0x80000000u
 
 /* VMCS_QUALIFICATION of an EPT violation. SDM vol. 3, "Exit Qualification for EPT Violations". */
-#define EPT_VIOLATION_READ    0x1u
 #define EPT_VIOLATION_WRITE   0x2u
 #define EPT_VIOLATION_EXECUTE 0x4u
 #define EPT_VIOLATION_PRESENT 0x38u

@@ -31,7 +31,7 @@ static __attribute__((noinline)) int take_special(struct vcpu *vcpu, uint32_t fl
 		return -GYRE_EINVAL;
 	if ((flags & (GYRE_ENTRY_APIC_WRITE | GYRE_ENTRY_APIC_READ)) != 0 && (offset > 0xfff || gpr >= GYRE_GPRS))
 		return -GYRE_EINVAL;
-	if (inject_check(event, error, length) < 0)
+	if (event != 0 && inject_check(event, error, length) < 0)
 		return -GYRE_EINVAL;
 	if ((flags & GYRE_ENTRY_APIC_WRITE) != 0)
 		vlapic_mmio_write(&vcpu->lapic, offset, FETCH_ONCE(page->apic_value));
@@ -72,7 +72,8 @@ static __attribute__((noinline)) int64_t run_unusual(struct cpu *cpu, struct vcp
 	}
 	page->entry_flags = 0;
 	vcpu->ran = true;
-	vcpu_load(cpu, vcpu);
+	if (cpu->vcpu != vcpu || cpu->fpu_owner != vcpu->fpu)
+		vcpu_load(cpu, vcpu);
 	vcpu_ops->start_any(cpu, vcpu, (flags & GYRE_ENTRY_COMPLETED) != 0);
 }
 

@@ -240,26 +240,43 @@ __attribute__((noinline)) void vmx_interrupted(struct vmx_vcpu *v, uint32_t even
 	inject_again(&v->vcpu, event & ~EVENT_NMI_UNBLOCKED, (uint32_t)vmx_read(VMCS_VECTORING_ERROR), length);
 }
 
-HANDLER exit_ept(struct vmx_vcpu *v)
+static uint32_t ept_to_monitor(struct vmx_vcpu *v, uint64_t info)
 {
-	uint64_t info = vmx_read(VMCS_QUALIFICATION), gpa = vmx_read(VMCS_GUEST_PHYSICAL), flags;
-	uint32_t vectoring = (uint32_t)vmx_read(VMCS_VECTORING);
-	bool write = (info & EPT_VIOLATION_WRITE) != 0;
+	uint64_t gpa = vmx_read(VMCS_GUEST_PHYSICAL), linear = 0;
+	uint64_t flags = ((info & EPT_VIOLATION_WRITE) != 0 ? GYRE_ACCESS_WRITE : 0) |
+			 ((info & EPT_VIOLATION_EXECUTE) != 0 ? GYRE_ACCESS_EXECUTE : 0) |
+			 ((info & EPT_VIOLATION_PRESENT) != 0 ? GYRE_ACCESS_PRESENT : 0);
+	if ((info & EPT_VIOLATION_LINEAR) != 0) {
+		flags |= (info & EPT_VIOLATION_FINAL) == 0 ? GYRE_ACCESS_WALK : GYRE_ACCESS_LINEAR;
+		linear = vmx_read(VMCS_GUEST_LINEAR);
+	}
+	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_MEMORY, 0, gpa, flags, linear);
+}
+
+/* While an event was delivered, after an IRET, or a write to what may only be read. */
+HANDLER exit_ept_special(struct vmx_vcpu *v, uint64_t info, uint32_t vectoring)
+{
+	const uint64_t read_only = EPT_VIOLATION_WRITE | EPT_VIOLATION_READABLE;
 	/* An IRET had unblocked NMIs before its access faulted: it will do so again. Not with an event, where the bit means nothing. */
 	if ((info & EVENT_NMI_UNBLOCKED) != 0 && (vectoring & GYRE_EVENT_VALID) == 0)
 		vmx_write(VMCS_INTERRUPTIBILITY, vmx_read(VMCS_INTERRUPTIBILITY) | BLOCKED_BY_NMI);
-	if (__builtin_expect((vectoring & GYRE_EVENT_VALID) != 0, 0))
+	if ((vectoring & GYRE_EVENT_VALID) != 0)
 		vmx_interrupted(v, vectoring);
-	if (write && (info & EPT_VIOLATION_PRESENT) != 0 && aspace_dirty_fault(&v->vcpu.vm->aspace, gpa >> 12)) {
+	if ((info & read_only) == read_only &&
+		aspace_dirty_fault(&v->vcpu.vm->aspace, vmx_read(VMCS_GUEST_PHYSICAL) >> 12)) {
 		COUNT(&v->vcpu, CORE_DIRTY);
 		return finish(v);
 	}
-	flags = (write ? GYRE_ACCESS_WRITE : 0) | ((info & EPT_VIOLATION_EXECUTE) != 0 ? GYRE_ACCESS_EXECUTE : 0) |
-		((info & EPT_VIOLATION_PRESENT) != 0 ? GYRE_ACCESS_PRESENT : 0);
-	if ((info & EPT_VIOLATION_LINEAR) == 0)
-		return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_MEMORY, 0, gpa, flags, 0);
-	flags |= (info & EPT_VIOLATION_FINAL) == 0 ? GYRE_ACCESS_WALK : GYRE_ACCESS_LINEAR;
-	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_MEMORY, 0, gpa, flags, vmx_read(VMCS_GUEST_LINEAR));
+	return ept_to_monitor(v, info);
+}
+
+HANDLER exit_ept(struct vmx_vcpu *v)
+{
+	uint64_t info = vmx_read(VMCS_QUALIFICATION);
+	uint32_t vectoring = (uint32_t)vmx_read(VMCS_VECTORING);
+	if (((info & (EVENT_NMI_UNBLOCKED | EPT_VIOLATION_READABLE)) | (vectoring & GYRE_EVENT_VALID)) != 0)
+		return exit_ept_special(v, info, vectoring);
+	return ept_to_monitor(v, info);
 }
 
 HANDLER exit_halt(struct vmx_vcpu *v)

@@ -125,7 +125,8 @@ static void take_rest(struct vmx_vcpu *v, bool completed, uint64_t rflags)
 		v->cr2 = vcpu->page->cr2;
 		cr2_write(v->cr2);
 	}
-	if (completed)
+	/* RF ends, and TF makes a trap; the shadow has ended above. */
+	if (completed && (rflags & (RFLAGS_TF | RFLAGS_RF)) != 0)
 		vmx_skip(v, 0);
 	if (vcpu->step) {
 		/* The step that was begun goes on: with what TF is now. */

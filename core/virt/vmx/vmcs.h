@@ -225,11 +225,12 @@ enum vmx_reason {
 #define REASON_ENTRY_FAILED 0x80000000u
 
 /* VMCS_QUALIFICATION of an EPT violation. SDM vol. 3, "Exit Qualification for EPT Violations". */
-#define EPT_VIOLATION_WRITE   0x2u
-#define EPT_VIOLATION_EXECUTE 0x4u
-#define EPT_VIOLATION_PRESENT 0x38u
-#define EPT_VIOLATION_LINEAR  0x80u
-#define EPT_VIOLATION_FINAL   0x100u /* with LINEAR: not an access to a page table of the guest */
+#define EPT_VIOLATION_WRITE    0x2u
+#define EPT_VIOLATION_EXECUTE  0x4u
+#define EPT_VIOLATION_READABLE 0x8u
+#define EPT_VIOLATION_PRESENT  0x38u
+#define EPT_VIOLATION_LINEAR   0x80u
+#define EPT_VIOLATION_FINAL    0x100u /* with LINEAR: not an access to a page table of the guest */
 
 /* Without the processor's VMX on, with no current VMCS or with a field it has not, an access changes nothing and says so in flags that nobody reads. */
 #ifdef GYRE_UNIT_TEST

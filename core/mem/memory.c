@@ -25,15 +25,11 @@ void memory_unlock(struct memory_locked *locked)
 
 struct memory *memory_create(struct process *owner, uint64_t pages)
 {
-	if (pages == 0 || pages > MEMORY_PAGES_MAX)
-		return NULL;
 	struct memory *memory = OBJECT_CREATE(owner, GYRE_OBJECT_MEMORY, memory);
 	if (memory == NULL)
 		return NULL;
-	memory->owner = memory;
 	memory->pages = pages;
 	memory->rights = MEMORY_RIGHTS;
-	memory->cache = MEMORY_WRITE_BACK;
 	list_init(&memory->children);
 	list_init(&memory->sibling);
 	list_init(&memory->mappings);
@@ -171,7 +167,6 @@ int memory_derive(struct process *owner, struct memory *origin, uint64_t offset,
 		    : memory_is_busy(locked, origin, offset, pages) ? -GYRE_EBUSY
 								    : 0;
 	if (error == 0) {
-		window->owner = origin->owner;
 		window->origin = origin;
 		window->offset = offset;
 		window->depth = (uint8_t)(origin->depth + 1);

@@ -69,7 +69,6 @@ struct memory_walk {
 
 struct memory {
 	struct object object;
-	struct memory *owner;  /* that holds the pages: itself, or the root of its derivation */
 	struct memory *origin; /* what it is a window of, or NULL */
 	struct list children, sibling;
 	struct list mappings; /* struct mapping.in_memory */
@@ -103,7 +102,7 @@ struct memory_locked {
 struct memory_locked memory_lock(void);
 void memory_unlock(struct memory_locked *locked);
 
-struct memory *memory_create(struct process *owner, uint64_t pages);
+struct memory *memory_create(struct process *owner, uint64_t pages); /* 1 to MEMORY_PAGES_MAX */
 /* With `pages` zeroed frames of the pool, paid by the owner: what the core shares with a process (a vcpu's pages, root's image). At most MEMORY_CORE_MAX. */
 struct memory *memory_create_core(struct process *owner, uint64_t pages);
 /*

@@ -47,11 +47,13 @@ void core_call(struct cpu *cpu, uint64_t number)
 
 struct handle *call_handle(struct call *call, uint64_t number, enum gyre_object_type type, uint32_t rights)
 {
-	struct handle *handle = NULL;
-	int error = handle_find(call->caller->process, number, type, rights, &handle);
+	struct handle *handle;
+	int error = handle_find(&call->caller->process->handles, number, type, rights, &handle);
+	if (error == 0)
+		return handle;
 	if (call->error == 0)
 		call->error = error;
-	return handle;
+	return NULL;
 }
 
 struct process *call_process(struct call *call, uint64_t number, uint32_t rights)

@@ -26,7 +26,6 @@ int interrupt_create(struct process *owner, uint64_t line, uint64_t flags, struc
 	struct interrupt *interrupt = OBJECT_CREATE(owner, GYRE_OBJECT_INTERRUPT, interrupt);
 	if (interrupt == NULL)
 		return -GYRE_ENOMEM;
-	list_init(&interrupt->source.link);
 	int number = irq_claim(mode, interrupt_arrived, interrupt);
 	if (number < 0) {
 		object_discard(&interrupt->object);

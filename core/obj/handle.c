@@ -16,18 +16,6 @@ uint32_t handle_number(const struct handle *handle)
 	return frame_of(handle)->index * HANDLE_PER_FRAME + ((uint64_t)handle % PAGE_SIZE) / sizeof(struct handle);
 }
 
-int handle_find(
-	struct process *process, uint64_t number, enum gyre_object_type type, uint32_t rights, struct handle **handle)
-{
-	struct handle *entry = handle_entry(&process->handles, number);
-	if (entry == NULL || !object_alive(entry->object) || (type != GYRE_OBJECT_NONE && entry->object->type != type))
-		return -GYRE_EHANDLE;
-	if ((entry->rights & rights) != rights)
-		return -GYRE_EACCES;
-	*handle = entry;
-	return 0;
-}
-
 /* ---- making ---- */
 
 /* A free entry, from the hint on in the first frame with room. */

@@ -52,8 +52,15 @@ static inline struct handle *handle_entry(const struct handle_table *table, uint
  * A number of the process's table, of an object that lives, of this type (GYRE_OBJECT_NONE: of any), with all of these rights. 0, -GYRE_EHANDLE or
  * -GYRE_EACCES. What was found stays readable until the call ends.
  */
-int handle_find(
-	struct process *process, uint64_t number, enum gyre_object_type type, uint32_t rights, struct handle **handle);
+static inline int handle_find(const struct handle_table *table, uint64_t number, enum gyre_object_type type,
+	uint32_t rights, struct handle **handle)
+{
+	struct handle *entry = handle_entry(table, number);
+	if (entry == NULL || (type != GYRE_OBJECT_NONE && entry->object->type != type) || !object_alive(entry->object))
+		return -GYRE_EHANDLE;
+	*handle = entry;
+	return (entry->rights & rights) == rights ? 0 : -GYRE_EACCES;
+}
 
 /* A new handle: its number, or -GYRE_ENOMEM; -GYRE_EHANDLE when the object is dying. */
 int64_t handle_create(struct process *process, struct object *object, uint32_t rights, uint32_t badge);

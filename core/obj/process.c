@@ -20,7 +20,6 @@ static void process_lists(struct process *process)
 {
 	list_init(&process->objects);
 	list_init(&process->children);
-	list_init(&process->in_creator);
 	list_init(&process->ports);
 	process->number = process_numbers++;
 }
@@ -61,7 +60,6 @@ int process_init_root(struct process *process, uint64_t quota_frames)
 {
 	process->object.type = GYRE_OBJECT_PROCESS;
 	list_init(&process->object.handles);
-	list_init(&process->object.owned);
 	process_lists(process);
 	quota_init(&process->quota, quota_frames);
 	root_process = process;

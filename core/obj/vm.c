@@ -20,8 +20,6 @@ int vm_create(struct process *owner, struct vm **out)
 		list_init(&vm->doorbells[i]);
 	vm->number = vm_numbers++;
 	int error = aspace_init(&vm->aspace, virt_nested_format, &virt_aspace_ops, &owner->quota);
-	if (error == 0 && (error = virt_vm_init(vm)) < 0)
-		pagetable_end(&vm->aspace.table);
 	if (error < 0) {
 		object_discard(&vm->object);
 		return error;
@@ -121,6 +119,5 @@ int vm_end(struct object *object, unsigned int *budget)
 	}
 	if (!aspace_end(&vm->aspace, budget))
 		return -GYRE_EAGAIN;
-	virt_vm_release(vm);
 	return 0;
 }

@@ -11,11 +11,6 @@
 
 /* ---- parts of both directions ---- */
 
-static inline bool is_live_endpoint(const struct object *object)
-{
-	return object->type == GYRE_OBJECT_ENDPOINT && object_alive(object);
-}
-
 void context_refresh(struct cpu *cpu, struct sched_context *context)
 {
 	uint8_t effective = context->priority;
@@ -72,7 +67,7 @@ static void fault_give(struct thread *caller, struct thread *server)
 COLD static int64_t handle_pass(struct process *from, uint64_t number, struct process *to)
 {
 	struct handle *handle;
-	int error = handle_find(from, number, GYRE_OBJECT_NONE, GYRE_RIGHT_COPY, &handle);
+	int error = handle_find(&from->handles, number, GYRE_OBJECT_NONE, GYRE_RIGHT_COPY, &handle);
 	return error < 0 ? error : handle_create(to, handle->object, handle->rights, handle->badge);
 }
 
@@ -155,16 +150,13 @@ COLD static int call_queue(struct cpu *cpu, struct thread *caller, struct endpoi
 void endpoint_call(struct cpu *cpu, struct thread *caller)
 {
 	struct regs *regs = &caller->regs;
-	struct handle *handle = handle_entry(&caller->process->handles, regs->rdi);
-	if (handle == NULL || !is_live_endpoint(handle->object)) {
-		regs->rax = (uint64_t)-GYRE_EHANDLE;
+	struct handle *handle;
+	int64_t number = 0, error = handle_find(&caller->process->handles, regs->rdi, GYRE_OBJECT_ENDPOINT,
+				    GYRE_RIGHT_CALL, &handle);
+	if (error < 0) {
+		regs->rax = (uint64_t)error;
 		return;
 	}
-	if ((handle->rights & GYRE_RIGHT_CALL) == 0) {
-		regs->rax = (uint64_t)-GYRE_EACCES;
-		return;
-	}
-	int64_t error = 0, number = 0;
 	struct endpoint *endpoint = container_of(handle->object, struct endpoint, object);
 	struct thread *handler = endpoint->cpu[cpu->index].handler;
 	caller->call_badge = handle->badge;
@@ -324,13 +316,9 @@ COLD static void wait_slow(struct cpu *cpu, struct thread *server)
 void endpoint_reply_wait(struct cpu *cpu, struct thread *server)
 {
 	struct regs *regs = &server->regs;
-	struct handle *handle = handle_entry(&server->process->handles, regs->rdi);
-	int error = 0;
-	if (handle == NULL || !is_live_endpoint(handle->object))
-		error = -GYRE_EHANDLE;
-	else if ((handle->rights & GYRE_RIGHT_SERVE) == 0)
-		error = -GYRE_EACCES;
-	else if (server->serves != container_of(handle->object, struct endpoint, object))
+	struct handle *handle;
+	int error = handle_find(&server->process->handles, regs->rdi, GYRE_OBJECT_ENDPOINT, GYRE_RIGHT_SERVE, &handle);
+	if (error == 0 && server->serves != container_of(handle->object, struct endpoint, object))
 		error = serve(cpu, server, container_of(handle->object, struct endpoint, object));
 	if (error < 0) {
 		regs->rax = (uint64_t)error;

@@ -50,18 +50,6 @@ void virt_vm_gather(struct vm *vm)
 			vcpu_ops->gather(vcpu_of_lapic(vm->bus.member[i]));
 }
 
-int virt_vm_init(struct vm *vm)
-{
-	vm->bus.count = 0;
-	vm->bus.rotate = 0;
-	return 0;
-}
-
-void virt_vm_release(struct vm *vm)
-{
-	vm->bus.count = 0;
-}
-
 int vm_message(struct cpu *cpu, struct vm *vm, uint64_t address, uint64_t data)
 {
 	(void)cpu;

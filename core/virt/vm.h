@@ -53,9 +53,6 @@ int vm_end(
 /* The format of nested tables and the flush; NULL: this machine can't (vm_create is -GYRE_ENODEV). */
 extern const struct pagetable_format *virt_nested_format;
 extern const struct aspace_ops virt_aspace_ops;
-/* The rest of a new VM: vendor and local APIC state. 0, or an error and nothing has changed; vm_release undoes it. */
-int virt_vm_init(struct vm *vm);
-void virt_vm_release(struct vm *vm);
 /* Before the dirty log is taken: what the processors have listed of writes. */
 void virt_vm_gather(struct vm *vm);
 /* A message of an event or a call: 0, -GYRE_EINVAL, -GYRE_ENOENT (calls.h, vm_interrupt). */

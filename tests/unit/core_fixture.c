@@ -107,15 +107,6 @@ const char *trap_name(uint64_t vector)
 
 /* ---- virtualization ---- */
 
-int virt_vm_init(struct vm *vm)
-{
-	(void)vm;
-	return 0;
-}
-void virt_vm_release(struct vm *vm)
-{
-	(void)vm;
-}
 int vm_message(struct cpu *cpu, struct vm *vm, uint64_t address, uint64_t data)
 {
 	(void)cpu;

@@ -29,7 +29,7 @@ static void a_table_holds_what_the_header_says(void **state)
 	assert_int_equal(process->handles.count, GYRE_HANDLES_MAX);
 	assert_int_equal(core_used(process), used + HANDLE_FRAMES);
 	struct handle *handle;
-	assert_ok(handle_find(process, 4095, GYRE_OBJECT_NONE, GYRE_RIGHT_SIGNAL, &handle));
+	assert_ok(handle_find(&process->handles, 4095, GYRE_OBJECT_NONE, GYRE_RIGHT_SIGNAL, &handle));
 	handle_remove(handle);
 	assert_int_equal(handle_create(process, &event->object, GYRE_RIGHT_SIGNAL, 0), 4095);
 	/* The object's end clears them all, in pieces. */
@@ -48,20 +48,24 @@ static void hostile_numbers_find_nothing(void **state)
 	static const uint64_t numbers[] = {
 		0, 128, 127, 4095, 4096, 4224, 1ul << 31, 1ul << 32, 1ul << 63, ~0ul, 0x100000001};
 	for (unsigned int i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		assert_int_equal(handle_find(core.root, numbers[i], GYRE_OBJECT_EVENT, 0, &handle), -GYRE_EHANDLE);
-	assert_ok(handle_find(core.root, (uint64_t)number, GYRE_OBJECT_EVENT, GYRE_RIGHT_SIGNAL, &handle));
+		assert_int_equal(
+			handle_find(&core.root->handles, numbers[i], GYRE_OBJECT_EVENT, 0, &handle), -GYRE_EHANDLE);
+	assert_ok(handle_find(&core.root->handles, (uint64_t)number, GYRE_OBJECT_EVENT, GYRE_RIGHT_SIGNAL, &handle));
 	assert_int_equal(
-		handle_find(core.root, (uint64_t)number, GYRE_OBJECT_EVENT, GYRE_RIGHT_WAIT, &handle), -GYRE_EACCES);
+		handle_find(&core.root->handles, (uint64_t)number, GYRE_OBJECT_EVENT, GYRE_RIGHT_WAIT, &handle),
+		-GYRE_EACCES);
 	assert_ptr_equal(handle->object, &event->object);
-	assert_int_equal(handle_find(core.root, (uint64_t)number, GYRE_OBJECT_MEMORY, 0, &handle), -GYRE_EHANDLE);
+	assert_int_equal(
+		handle_find(&core.root->handles, (uint64_t)number, GYRE_OBJECT_MEMORY, 0, &handle), -GYRE_EHANDLE);
 	/* What was remembered of a handle is forgotten with any of the object's. */
 	int64_t other = handle_create(core.root, &event->object, GYRE_RIGHT_SIGNAL, 0);
 	event->object.quick = (uint32_t)number;
-	assert_ok(handle_find(core.root, (uint64_t)other, GYRE_OBJECT_NONE, 0, &handle));
+	assert_ok(handle_find(&core.root->handles, (uint64_t)other, GYRE_OBJECT_NONE, 0, &handle));
 	handle_remove(handle);
 	assert_int_equal(event->object.quick, 0);
 	core_destroy(&event->object);
-	assert_int_equal(handle_find(core.root, (uint64_t)number, GYRE_OBJECT_EVENT, 0, &handle), -GYRE_EHANDLE);
+	assert_int_equal(
+		handle_find(&core.root->handles, (uint64_t)number, GYRE_OBJECT_EVENT, 0, &handle), -GYRE_EHANDLE);
 }
 
 static void the_quota_pays_for_handles(void **state)

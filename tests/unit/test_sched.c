@@ -377,7 +377,8 @@ static void handles_travel_with_calls(void **state)
 	core.root_thread->regs.r9 = (uint64_t)number;
 	endpoint_call(core.cpu, core.root_thread);
 	struct handle *got;
-	assert_ok(handle_find(process, server->regs.r9, GYRE_OBJECT_NONE, GYRE_RIGHT_READ | GYRE_RIGHT_COPY, &got));
+	assert_ok(handle_find(
+		&process->handles, server->regs.r9, GYRE_OBJECT_NONE, GYRE_RIGHT_READ | GYRE_RIGHT_COPY, &got));
 	assert_ptr_equal(got->object, &memory->object);
 	core_destroy(&process->object);
 	core_destroy(&memory->object);

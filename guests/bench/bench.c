@@ -3,7 +3,7 @@
  * guests/bench/bench.c: what an exit costs, seen from inside. Each row runs one operation many times between two RDTSC and subtracts
  * the same loop without it. Where one TSC tick is one instruction (QEMU with -icount, Bochs), the figure is an exact count from guest to guest,
  * the operation's own instruction included. Prints "bench NAME VALUE" with hundredths on COM1, and ends through the debug exit port, else ACPI.
- * With "self-ipi=ROUNDS" on its command line it does these alone, so that the exits of two runs, subtracted, are those of the IPIs.
+ * With "x2apic-ipi=ROUNDS" on its command line it does these alone, so that the exits of two runs, subtracted, are those of the IPIs.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -278,7 +278,7 @@ static uint32_t option(uint32_t multiboot, const char *name)
 
 void bench_main(uint32_t multiboot)
 {
-	uint32_t word[4], highest, rounds = option(multiboot, "self-ipi=");
+	uint32_t word[4], highest, rounds = option(multiboot, "x2apic-ipi=");
 	bool has_x2apic, test_device;
 
 	traps_init();
@@ -287,6 +287,8 @@ void bench_main(uint32_t multiboot)
 	cpuid(1, word);
 	has_x2apic = highest >= 1 && (word[2] & 1u << 21);
 	if (rounds) {
+		if (has_x2apic)
+			wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | 0xc00);
 		self_ipi_rows(has_x2apic, rounds);
 		end(0);
 	}

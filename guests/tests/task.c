@@ -3,10 +3,12 @@
 #include "guests/tests/task.h"
 #include "guests/tests/kernel.h"
 
-#define CR0_PG	0x80000000u
-#define CR0_WP	0x10000u
-#define CR4_PSE 0x10u
-#define CR4_PAE 0x20u
+#define CR0_PG	 0x80000000u
+#define CR0_WP	 0x10000u
+#define CR4_PSE	 0x10u
+#define CR4_PAE	 0x20u
+#define APIC	 0xfee00000u
+#define APIC_ICR 0xfee00300u
 
 uint64_t gdt[GDT_ENTRIES] __attribute__((aligned(8))), idt[256] __attribute__((aligned(8))), ldt[4];
 struct tss tss_main, tss_a, tss_b, tss_v86, tss_handler, tss_fault[6];
@@ -15,7 +17,7 @@ uint8_t stack_16[256];
 static uint32_t stacks[10][512];
 struct seen seen_a, seen_b, seen_handler;
 enum how how_a, how_b;
-uint32_t handler_skips, handler_to_main, handler_eoi;
+uint32_t handler_skips, handler_to_main, handler_eoi, handler_nmis;
 struct fault fault;
 uint32_t debug_times, debug_dr6, debug_eip, task16_seen[8], user_seen[4];
 uint32_t go_at, go_next, go_registers[7];
@@ -130,6 +132,10 @@ void handler_runs(void)
 		port_write(0x20, 0x20);
 	if (handler_to_main)
 		tss_handler.link = SEL_MAIN;
+	if (handler_nmis) {
+		handler_nmis--;
+		*(volatile uint32_t *)APIC_ICR = 0x4400; /* to itself: it waits until the task has returned */
+	}
 }
 
 /* A fault's task is entered by a gate: its link says in which task the fault was. Only the main one goes on after it. */
@@ -252,6 +258,7 @@ GO(go_divide, "", "divb %ah")
 GO(go_undefined, "", "ud2")
 GO(go_int, "", "int $0x42")
 GO(go_breakpoint, "", "int3")
+GO(go_nmi, "", "movl $0x4400, 0xfee00300")
 GO(go_interrupt, "", "sti; hlt") /* side by side: the interrupt may have come already */
 
 /* ---- tables ---- */
@@ -275,17 +282,19 @@ void window_map(uint32_t page, uint32_t flags)
 	__asm__ volatile("invlpg (%0)" : : "r"(WINDOW + page * 4096) : "memory");
 }
 
-/* 16 MiB as they are, the window, and all of it for ring 3 too. */
+/* 16 MiB as they are, the local APIC, the window, and all of it for ring 3 too. */
 static void make_tables(void)
 {
 	for (uint32_t i = 0; i < 4; i++)
 		directory[0][i] = i << 22 | 0x87;
 	directory[0][WINDOW >> 22] = (uint32_t)page_table | 7;
+	directory[0][APIC >> 22] = (APIC & 0xffc00000) | 0x93;
 	for (uint32_t i = 0; i < 8; i++)
 		pae_directory[0][0][i] = i << 21 | 0x87;
 	pae_directory[0][1][0] = (uint32_t)pae_table | 7;
-	for (uint32_t i = 0; i < 1024; i++) {
-		directory[1][i] = directory[0][i];
+	pae_directory[0][APIC >> 30][APIC >> 21 & 511] = (APIC & 0xffe00000) | 0x93;
+	for (uint32_t i = 0; i < 2048; i++) {
+		directory[1][i & 1023] = directory[0][i & 1023];
 		pae_directory[1][i >> 9][i & 511] = pae_directory[0][i >> 9][i & 511];
 	}
 	for (uint32_t i = 0; i < 8; i++)
@@ -335,10 +344,10 @@ void tasks_reset(void)
 		idt[i == 0 ? 8 : 9 + i] = task_gate(SEL_FAULT + 8 * i, 0);
 	}
 	idt[1] = interrupt_gate(debug_entry);
-	idt[0] = idt[3] = idt[6] = idt[0x20] = idt[0x42] = idt[0x43] = 0;
+	idt[0] = idt[2] = idt[3] = idt[6] = idt[0x20] = idt[0x42] = idt[0x43] = 0;
 	seen_a = seen_b = seen_handler = (struct seen){0};
 	how_a = how_b = HOW_IRET;
-	handler_skips = handler_to_main = handler_eoi = 0;
+	handler_skips = handler_to_main = handler_eoi = handler_nmis = 0;
 	fault.times = debug_times = 0;
 	if (paging) {
 		window_map(0, 3);

@@ -74,7 +74,7 @@ extern struct seen seen_a, seen_b, seen_handler;
 enum how { HOW_IRET, HOW_JUMP, HOW_CALL_B };
 extern enum how how_a, how_b;
 /* What the handler does with the task that it interrupted, beside noting it. */
-extern uint32_t handler_skips, handler_to_main, handler_eoi;
+extern uint32_t handler_skips, handler_to_main, handler_eoi, handler_nmis;
 /* The last fault: 0 times if there was none. */
 struct fault {
 	uint32_t times, vector, error, link, eip, eflags, cs, ss, ds, cr2;
@@ -106,6 +106,7 @@ void go_divide(void);
 void go_undefined(void);
 void go_int(void); /* 0x42 */
 void go_breakpoint(void);
+void go_nmi(void);
 void go_interrupt(void); /* one from the timer */
 
 /* task_cases.c */

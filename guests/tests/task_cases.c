@@ -290,6 +290,9 @@ static void events(void)
 	event("undefined opcode", 6, 2, go_undefined);
 	event("INT", 0x42, 0, go_int);
 	event("INT3", 3, 0, go_breakpoint);
+	event("NMI", 2, 0, go_nmi);
+	handler_nmis = 1;
+	event("NMI, and another in its handler", 2, 0, go_nmi);
 	handler_eoi = 1;
 	timer_once();
 	event("interrupt", 0x20, 0, go_interrupt);

@@ -90,6 +90,9 @@ void svm_take_rest(struct svm_vcpu *v, bool completed)
 		vmcb_set_cr2(vmcb, vcpu->page->cr2);
 	if (completed)
 		svm_skip(v, vmcb, 0);
+	/* The monitor has done the IRET that was to be stepped over: a switch of tasks. */
+	if (v->step_over_iret && vmcb->rip != v->iret_rip)
+		vcpu->step = false;
 	if (vcpu->step) {
 		/* The step that was begun goes on: with what TF is now. */
 		v->step_tf = (vmcb->rflags & RFLAGS_TF) != 0;

@@ -121,6 +121,8 @@ static void system_call(struct cpu *cpu)
 void cpu_lend(struct cpu *cpu, struct cpu_lent *lent)
 {
 	cpu_take_back(cpu);
+	/* An exit does it, too; an entry that is refused, or that something is due before, has none. */
+	msr_write(MSR_EFER, msr_read(MSR_EFER) & ~EFER_SCE);
 	msr_write(MSR_STAR, lent->star);
 	msr_write(MSR_LSTAR, lent->lstar);
 	msr_write(MSR_SFMASK, lent->sfmask);

@@ -17,6 +17,7 @@
 #define CPU_REGS      8
 #define CPU_STACK_TOP 16
 #define CPU_USER_RSP  24
+#define CPU_LENT      32
 
 /* Control registers: APM vol. 2, "System-Control Registers". While CR0.TS is set, an FPU or vector instruction is a #NM. */
 #define CR0_PE 0x1
@@ -57,10 +58,11 @@ struct cpu_lent;
 
 struct cpu {
 	struct cpu *self;
-	struct regs *regs;  /* of the current thread: set by cpu_set_regs() only */
-	uint64_t stack_top; /* where RSP starts on entry from ring 3 */
-	uint64_t user_rsp;  /* holds RSP during the first instructions of a SYSCALL */
-	uint32_t index;	    /* 0 is the boot processor */
+	struct regs *regs;     /* of the current thread: set by cpu_set_regs() only */
+	uint64_t stack_top;    /* where RSP starts on entry from ring 3 */
+	uint64_t user_rsp;     /* holds RSP during the first instructions of a SYSCALL */
+	struct cpu_lent *lent; /* who has the MSRs of SYSCALL; NULL: the core */
+	uint32_t index;	       /* 0 is the boot processor */
 	uint32_t apic_id;
 
 	/* ---- core/sched: its own fields go here ---- */
@@ -74,7 +76,6 @@ struct cpu {
 	/* ---- end of the fields of others ---- */
 
 	bool tr_short;		     /* TR may have a limit that leaves out the I/O bitmap */
-	struct cpu_lent *lent;	     /* who has the MSRs of SYSCALL; NULL: the core */
 	uint64_t timer_deadline;     /* armed, in TSC ticks; UINT64_MAX: not armed */
 	const uint8_t *ioports_held; /* which bitmap tss.ioports is a copy of */
 	uint64_t gdt[8] __attribute__((aligned(16)));
@@ -84,7 +85,7 @@ struct cpu {
 
 _Static_assert(offsetof(struct cpu, self) == CPU_SELF && offsetof(struct cpu, regs) == CPU_REGS &&
 		       offsetof(struct cpu, stack_top) == CPU_STACK_TOP &&
-		       offsetof(struct cpu, user_rsp) == CPU_USER_RSP,
+		       offsetof(struct cpu, user_rsp) == CPU_USER_RSP && offsetof(struct cpu, lent) == CPU_LENT,
 	"core/x86/entry.S");
 
 extern struct cpu boot_cpu;

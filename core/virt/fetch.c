@@ -28,7 +28,6 @@ OPCODE(INVD, 0x080f, 2);
 OPCODE(WBINVD, 0x090f, 2);
 OPCODE(XSETBV, 0xd1010f, 3);
 /* With a ModRM byte, of which mod is ignored: APM vol. 3, "MOV CRn". */
-const struct fetch_opcode FETCH_MOV_TO_CR = {0x220f, 0xffff, 3};
 
 /* Where the levels end that a mode does not have. */
 static const uint64_t no_level = 0;

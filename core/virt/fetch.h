@@ -44,7 +44,7 @@ struct fetch_cache {
 struct fetch_where {
 	uint64_t rip, cs_base;
 	uint64_t cr0, cr3, cr4, efer;
-	bool cs_long, cs_default_32;
+	bool cs_long;
 };
 
 /* An instruction: what its opcode (after all prefixes) is. */
@@ -53,7 +53,7 @@ struct fetch_opcode {
 	uint8_t length;
 };
 extern const struct fetch_opcode FETCH_CPUID, FETCH_RDMSR, FETCH_WRMSR, FETCH_HLT, FETCH_VMMCALL, FETCH_VMCALL,
-	FETCH_INVD, FETCH_WBINVD, FETCH_MOV_TO_CR, FETCH_XSETBV;
+	FETCH_INVD, FETCH_WBINVD, FETCH_XSETBV;
 
 /* With the policy, and when the monitor's mapping may have moved. */
 void fetch_forget(struct fetch_cache *cache);

@@ -6,6 +6,7 @@
 #include "core/x86/timer.h"
 #include "gyre/trace.h"
 #include "gyre/errors.h"
+#include "lib/string.h"
 
 static struct gyre_trace_record *record_at(struct gyre_trace_header *ring, uint64_t count)
 {
@@ -15,6 +16,7 @@ static struct gyre_trace_record *record_at(struct gyre_trace_header *ring, uint6
 void trace_exit(struct vcpu *vcpu, uint32_t vendor_code, uint64_t rip, uint64_t cr3, uint64_t detail, uint64_t value)
 {
 	struct gyre_trace_header *ring = vcpu->trace;
+	memcpy(vcpu->traced, vcpu->counters->exits, sizeof(vcpu->traced));
 	*record_at(ring, ring->head) = (struct gyre_trace_record){
 		.tsc = tsc_read(),
 		.rip = rip,
@@ -33,6 +35,19 @@ bool trace_kind(struct vcpu *vcpu, uint32_t kind)
 	record_at(ring, ring->head)->kind = (uint16_t)kind;
 	__atomic_store_n(&ring->head, ring->head + 1, __ATOMIC_RELEASE);
 	return ring->head - ring->tail < ring->capacity;
+}
+
+bool trace_done(struct vcpu *vcpu, uint32_t next, uint32_t port)
+{
+	uint32_t kind = GYRE_EXIT_CORE_INTERRUPT;
+	if (next == port)
+		return trace_kind(vcpu, GYRE_EXIT_IO);
+	if (next == VCPU_MONITOR)
+		return trace_kind(vcpu, vcpu->exit_kind);
+	/* Of several that have counted, the first is the exit's own. */
+	while (kind < GYRE_EXIT_KINDS - 1 && vcpu->counters->exits[kind] == vcpu->traced[kind])
+		kind++;
+	return trace_kind(vcpu, kind);
 }
 
 /* Turning it on (again) takes all that is there as read. */

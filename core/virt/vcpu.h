@@ -102,6 +102,7 @@ struct vcpu {
 	struct memory *pages; /* GYRE_VCPU_PAGES of the core's memory */
 	struct gyre_vcpu_state *state;
 	void *fpu_page, *trace_pages;
+	uint64_t traced[GYRE_EXIT_KINDS]; /* the counters before the exit that is being recorded */
 	struct deadline timer;
 	uint32_t number; /* its APIC id */
 	/* ---- translations: core/virt/vm.c ---- */
@@ -213,6 +214,8 @@ static inline bool hypercall_does_nothing(const struct vcpu *vcpu, uint64_t rax,
 void trace_exit(struct vcpu *vcpu, uint32_t vendor_code, uint64_t rip, uint64_t cr3, uint64_t detail, uint64_t value);
 /* The kind of the exit that trace_exit() recorded last. False: that was the last free record. */
 bool trace_kind(struct vcpu *vcpu, uint32_t kind);
+/* The same, for an exit whose answer was `next`: `port` of the vendor's is one to the monitor; of one that the core answered, the counters know the kind. */
+bool trace_done(struct vcpu *vcpu, uint32_t next, uint32_t port);
 int trace_set(struct vcpu *vcpu, bool on);
 
 #endif

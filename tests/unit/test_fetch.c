@@ -92,9 +92,6 @@ static void plain_and_prefixed(void **state)
 	assert_int_equal(slow(guest, &FETCH_CPUID), 0); /* 48 is DEC EAX there */
 	put(guest, 0x10100, "\x0f\x01\xc1", 3);
 	assert_int_equal(slow(guest, &FETCH_VMCALL), 3);
-	put(guest, 0x10100, "\x44\x0f\x22\xc1", 4);
-	guest->where.cs_long = true;
-	assert_int_equal(slow(guest, &FETCH_MOV_TO_CR), 4);
 }
 
 static void across_a_page(void **state)

@@ -12,8 +12,7 @@
 #include "core/x86/msr.h"
 #include "core/x86/trap.h"
 
-#define CS_LONG	   0x200
-#define CS_DEFAULT 0x400
+#define CS_LONG 0x200
 
 /* A handler of its own function saves just what it needs itself. Its result: VCPU_AGAIN, or what the loop is to do. */
 #define HANDLER __attribute__((noinline)) uint32_t
@@ -30,7 +29,6 @@ uint32_t svm_length_by_bytes(struct svm_vcpu *v, const struct fetch_opcode *opco
 		.cr4 = vmcb->cr4_,
 		.efer = vmcb->efer_,
 		.cs_long = (vmcb->cs_.attributes & CS_LONG) != 0 && (vmcb->efer_ & GUEST_EFER_LMA_BIT) != 0,
-		.cs_default_32 = (vmcb->cs_.attributes & CS_DEFAULT) != 0,
 	};
 	return fetch_length_slow(&v->vcpu.fetch, v->vcpu.policy.ram, &where, opcode, bytes);
 }
@@ -409,32 +407,11 @@ uint32_t svm_exit(struct svm_vcpu *v)
 	return dispatch(v, vmcb);
 }
 
-bool svm_trace_end(struct svm_vcpu *v, uint32_t kind)
-{
-	return trace_kind(&v->vcpu, kind);
-}
-
-static uint32_t kind_of(uint64_t code, bool write)
-{
-	switch (code) {
-	case SVM_EXIT_MSR: return write ? GYRE_EXIT_CORE_MSR_WRITE : GYRE_EXIT_CORE_MSR_READ;
-	case SVM_EXIT_CPUID: return GYRE_EXIT_CORE_CPUID;
-	case SVM_EXIT_IO: return GYRE_EXIT_CORE_DOORBELL;
-	case SVM_EXIT_NPF: return GYRE_EXIT_CORE_DIRTY;
-	case SVM_EXIT_VMMCALL: return GYRE_EXIT_CORE_HYPERCALL;
-	case SVM_EXIT_INTR: return GYRE_EXIT_CORE_INTERRUPT;
-	case SVM_EXIT_HLT: return GYRE_EXIT_CORE_HALT;
-	case SVM_EXIT_VINTR: return GYRE_EXIT_CORE_WINDOW;
-	}
-	return GYRE_EXIT_NONE;
-}
-
 uint32_t svm_exit_traced(struct svm_vcpu *v)
 {
 	struct vmcb *vmcb = v->vmcb;
-	uint64_t detail = vmcb->exit_info_1, value = vmcb->exit_info_2, code = vmcb->exit_code;
-	bool write = vmcb->exit_info_1 != 0;
-	uint32_t next, kind;
+	uint64_t detail = vmcb->exit_info_1, value = vmcb->exit_info_2;
+	uint32_t next;
 	switch (vmcb->exit_code) {
 	case SVM_EXIT_CPUID:
 		detail = (uint32_t)vmcb->rax;
@@ -459,6 +436,5 @@ uint32_t svm_exit_traced(struct svm_vcpu *v)
 	next = svm_exit(v);
 	if (next == SVM_SLOW)
 		return next; /* the loop knows the kind when it is done */
-	kind = next == SVM_PORT ? GYRE_EXIT_IO : next == VCPU_MONITOR ? v->vcpu.exit_kind : kind_of(code, write);
-	return svm_trace_end(v, kind) || next != VCPU_AGAIN ? next : VCPU_DUE;
+	return trace_done(&v->vcpu, next, SVM_PORT) || next != VCPU_AGAIN ? next : VCPU_DUE;
 }

@@ -92,7 +92,7 @@ static __attribute__((noinline)) _Noreturn void left_slow(struct svm_vcpu *v, ui
 	} else if (left == SVM_SLOW) {
 		next = svm_exit_slow(cpu, v);
 		if (vcpu->trace != NULL)
-			svm_trace_end(v, next == VCPU_MONITOR ? vcpu->exit_kind : GYRE_EXIT_CORE_EXCEPTION);
+			trace_kind(vcpu, next == VCPU_MONITOR ? vcpu->exit_kind : GYRE_EXIT_CORE_EXCEPTION);
 	}
 	/*
 	 * Only now can an interrupt be taken: the host's GS and TR are back. Without this an entry for which one waits would end at once, for ever; and

@@ -108,7 +108,6 @@ uint32_t svm_length_by_bytes(struct svm_vcpu *v, const struct fetch_opcode *opco
 uint32_t svm_hypercall(struct svm_vcpu *v, uint32_t length);
 /* The instruction is done. Length 0: the monitor is to move RIP. */
 uint32_t svm_done(struct svm_vcpu *v, uint32_t length);
-bool svm_trace_end(struct svm_vcpu *v, uint32_t kind);
 /* This event, as EXITINTINFO or EVENTINJ has it, was not delivered: it is to be delivered again. */
 void svm_interrupted(struct svm_vcpu *v, uint64_t info);
 

@@ -336,27 +336,10 @@ uint32_t vmx_exit(struct vmx_vcpu *v)
 	}
 }
 
-static uint32_t kind_of(uint32_t reason)
-{
-	switch (reason) {
-	case REASON_WRMSR: return GYRE_EXIT_CORE_MSR_WRITE;
-	case REASON_RDMSR: return GYRE_EXIT_CORE_MSR_READ;
-	case REASON_CPUID: return GYRE_EXIT_CORE_CPUID;
-	case REASON_IO: return GYRE_EXIT_CORE_DOORBELL;
-	case REASON_EPT_VIOLATION: return GYRE_EXIT_CORE_DIRTY;
-	case REASON_VMCALL:
-	case REASON_EXCEPTION: return GYRE_EXIT_CORE_HYPERCALL;
-	case REASON_INTERRUPT: return GYRE_EXIT_CORE_INTERRUPT;
-	case REASON_PREEMPTION_TIMER: return GYRE_EXIT_CORE_PREEMPT;
-	case REASON_HLT: return GYRE_EXIT_CORE_HALT;
-	default: return GYRE_EXIT_CORE_WINDOW;
-	}
-}
-
 uint32_t vmx_exit_traced(struct vmx_vcpu *v)
 {
 	const uint64_t *gpr = v->vcpu.page->gpr;
-	uint32_t reason = (uint32_t)vmx_read(VMCS_EXIT_REASON), next, kind;
+	uint32_t reason = (uint32_t)vmx_read(VMCS_EXIT_REASON), next;
 	uint64_t detail = vmx_read(VMCS_QUALIFICATION), value = 0;
 	switch (reason) {
 	case REASON_CPUID:
@@ -383,6 +366,5 @@ uint32_t vmx_exit_traced(struct vmx_vcpu *v)
 	next = vmx_exit(v);
 	if (next == VMX_SLOW)
 		return next; /* the loop knows the kind when it is done */
-	kind = next == VMX_PORT ? GYRE_EXIT_IO : next == VCPU_MONITOR ? v->vcpu.exit_kind : kind_of(reason);
-	return trace_kind(&v->vcpu, kind) || next != VCPU_AGAIN ? next : VCPU_DUE;
+	return trace_done(&v->vcpu, next, VMX_PORT) || next != VCPU_AGAIN ? next : VCPU_DUE;
 }

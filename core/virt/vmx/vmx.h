@@ -138,7 +138,6 @@ void vmx_skip(struct vmx_vcpu *v, uint64_t length);
 uint32_t vmx_done(struct vmx_vcpu *v, uint64_t length); /* the instruction is */
 /* An exit came while this event (VMCS_VECTORING) was being delivered. */
 void vmx_interrupted(struct vmx_vcpu *v, uint32_t event);
-bool vmx_trace_end(struct vmx_vcpu *v, uint32_t kind);
 
 /* ---- slow.c, control.c ---- */
 enum vcpu_next vmx_exit_slow(struct vmx_vcpu *v);

@@ -111,13 +111,7 @@ static int check_common(struct vcpu *vcpu, const struct gyre_vcpu_state *state, 
 	if ((groups & GYRE_STATE_MSRS) != 0 &&
 		(state->tsc_aux >> 32 != 0 || (state->spec_ctrl & ~7ull) != 0 || state->xss != 0))
 		return -GYRE_EINVAL;
-	/* These go into the processor's own registers. */
-	if ((groups & GYRE_STATE_MSRS) != 0 &&
-		(!pat_valid(state->pat) || (state->debugctl & ~3ull) != 0 || !canonical_48(state->lstar) ||
-			!canonical_48(state->cstar) || !canonical_48(state->kernel_gs_base) ||
-			state->sfmask >> 32 != 0))
-		return -GYRE_EINVAL;
-	if ((groups & GYRE_STATE_DEBUG) != 0 && (state->dr6 >> 32 != 0 || state->dr7 >> 32 != 0))
+	if (!state_valid(state, groups))
 		return -GYRE_EINVAL;
 	if ((groups & GYRE_STATE_ACTIVITY) != 0 && (state->activity > VCPU_SHUT_DOWN || state->nmi_pending > 2))
 		return -GYRE_EINVAL;

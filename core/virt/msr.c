@@ -155,6 +155,16 @@ bool control_valid(const struct gyre_vcpu_policy *policy, const struct control *
 	return state->cr3 >> policy->physical_bits == 0;
 }
 
+bool state_valid(const struct gyre_vcpu_state *state, uint32_t groups)
+{
+	if ((groups & GYRE_STATE_MSRS) != 0 &&
+		(!pat_valid(state->pat) || (state->debugctl & ~3ull) != 0 || !canonical_48(state->lstar) ||
+			!canonical_48(state->cstar) || !canonical_48(state->kernel_gs_base) ||
+			state->sfmask >> 32 != 0))
+		return false;
+	return (groups & GYRE_STATE_DEBUG) == 0 || (state->dr6 >> 32 == 0 && state->dr7 >> 32 == 0);
+}
+
 /* Memory types 0, 1, 4 to 7: APM vol. 2, "PAT Indexing". */
 bool pat_valid(uint64_t pat)
 {

@@ -81,6 +81,8 @@ bool control_efer(const struct gyre_vcpu_policy *policy, struct control *now, ui
 bool control_valid(const struct gyre_vcpu_policy *policy, const struct control *state);
 /* The bits of CR4 that this processor accepts in a guest: those whose feature it has, and that are for guests. */
 uint64_t control_cr4_of_machine(void);
+/* MSRs and debug registers that go into the processor's own, as a monitor sets them. */
+bool state_valid(const struct gyre_vcpu_state *state, uint32_t groups);
 bool pat_valid(uint64_t pat);
 bool xcr0_valid(uint64_t xcr0, uint64_t allowed);
 

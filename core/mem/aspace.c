@@ -6,7 +6,6 @@
 #include "core/mem/memory.h"
 #include "gyre/calls.h"
 
-#define ALL_PAGES   (1ul << 36)
 #define UNMAP_STEPS (GYRE_MAP_ENTRIES * 2)
 
 int aspace_init(
@@ -173,7 +172,7 @@ int64_t aspace_map(struct aspace *aspace, const struct map_request *request)
 static void unmap_finish(struct aspace *aspace, struct pagetable_unmap *unmap, uint64_t page, uint64_t pages)
 {
 	if (unmap->whole)
-		aspace->ops->flush(aspace, 0, ALL_PAGES);
+		aspace->ops->flush(aspace, 0, PAGETABLE_PAGES);
 	else if (unmap->changed)
 		aspace->ops->flush(aspace, page, pages);
 	pagetable_unmap_free(&aspace->table, unmap);

@@ -12,8 +12,6 @@
 #include "core/obj/object.h"
 #include "gyre/calls.h"
 
-#define ALL_PAGES (1ul << (9 * PAGETABLE_LEVELS))
-
 static void bits_set(uint64_t *entry, uint64_t bits)
 {
 	__atomic_fetch_or(entry, bits, __ATOMIC_RELAXED);
@@ -74,7 +72,7 @@ static int tables_change(struct aspace *aspace, table_change change, bool split)
 	struct pagetable *table = &aspace->table;
 	unsigned int budget = OBJECT_BUDGET * 2;
 	int error = 0;
-	while (error == 0 && aspace->cursor < ALL_PAGES) {
+	while (error == 0 && aspace->cursor < PAGETABLE_PAGES) {
 		struct path path;
 		unsigned int level = path_walk(table, aspace->cursor, 0, &path);
 		bool large = split && level > 0 && entry_present(table->format, *path.at[level]);
@@ -89,7 +87,7 @@ static int tables_change(struct aspace *aspace, table_change change, bool split)
 			aspace->cursor++;
 		}
 	}
-	aspace->ops->flush(aspace, 0, ALL_PAGES);
+	aspace->ops->flush(aspace, 0, PAGETABLE_PAGES);
 	return error;
 }
 

@@ -134,7 +134,7 @@ bool memory_is_busy(struct memory_locked locked, const struct memory *memory, ui
 	(void)locked;
 	for (;;) {
 		const struct memory_walk *walk = &memory->walk;
-		if (walk->id != 0 && offset < walk->first + walk->pages && walk->first < offset + pages)
+		if (walk->id != 0 && ranges_meet(offset, pages, walk->first, walk->pages))
 			return true;
 		if (memory->origin == NULL)
 			return false;

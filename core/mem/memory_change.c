@@ -61,58 +61,6 @@ void memory_share_drop(struct memory_locked locked, struct memory_share *share)
 	slab_free(target->tree.quota, share, sizeof(*share));
 }
 
-/* ---- move ---- */
-
-static int64_t move_check(struct memory_locked locked, const struct memory *target, uint64_t target_offset,
-	const struct memory *source, uint64_t source_offset, uint64_t pages)
-{
-	if (!object_alive(&target->object) || !object_alive(&source->object))
-		return -GYRE_EHANDLE;
-	if (!is_plain_owner(target) || !is_plain_owner(source) || target->cache != source->cache || target->home ||
-		!range_inside(target_offset, pages, target->pages) ||
-		!range_inside(source_offset, pages, source->pages))
-		return -GYRE_EINVAL;
-	if (target == source && source_offset < target_offset + pages && target_offset < source_offset + pages)
-		return -GYRE_EINVAL;
-	return memory_is_busy(locked, target, target_offset, pages) ? -GYRE_EBUSY : 0;
-}
-
-static int64_t move_locked(struct memory_locked locked, struct memory *target, uint64_t target_offset,
-	struct memory *source, uint64_t source_offset, uint64_t pages)
-{
-	unsigned int budget = CHANGE_STEPS;
-	struct tree_run run;
-	tree_find(&source->tree, source_offset, &run);
-	if (run.kind != TREE_RUN)
-		return run.kind == TREE_EMPTY ? -GYRE_ENOENT : -GYRE_EINVAL;
-	if (memory_walk(locked, source, source_offset, pages, &budget) < 0)
-		return -GYRE_EAGAIN;
-	memory_walk_end(source);
-	uint64_t done = 0;
-	do {
-		int64_t n = entry_move(&target->tree, target_offset + done, &source->tree, source_offset + done,
-			pages - done, &budget);
-		if (n < 0)
-			return done > 0 ? (int64_t)done : n;
-		done += (uint64_t)n;
-	} while (done < pages && budget > 0);
-	return (int64_t)done;
-}
-
-int64_t memory_move(
-	struct memory *target, uint64_t target_offset, struct memory *source, uint64_t source_offset, uint64_t pages)
-{
-	struct memory_locked locked = memory_lock();
-	int64_t result = move_check(locked, target, target_offset, source, source_offset, pages);
-	if (result == 0)
-		result = move_locked(locked, target, target_offset, source, source_offset,
-			pages < CHANGE_PAGES ? pages : CHANGE_PAGES);
-	memory_unlock(&locked);
-	return result;
-}
-
-/* ---- punch ---- */
-
 /* An owner's: what is there goes home. Pages done (holes too). */
 static int64_t punch_owner(
 	struct memory_locked locked, struct memory *memory, uint64_t offset, uint64_t pages, unsigned int *budget)
@@ -144,21 +92,59 @@ static int64_t punch_window(struct memory *window, uint64_t offset, uint64_t pag
 	return (int64_t)tree_level_pages(level);
 }
 
-static int64_t punch_locked(struct memory_locked locked, struct memory *memory, uint64_t offset, uint64_t pages)
+/* ---- move and punch ---- */
+
+/* Pages leave the source, for a target or (NULL) to become holes there. Pages done, or an error. */
+static int64_t leave(struct memory_locked locked, struct memory *source, uint64_t offset, struct memory *target,
+	uint64_t target_offset, uint64_t pages)
 {
 	unsigned int budget = CHANGE_STEPS;
-	if (memory_walk(locked, memory, offset, pages, &budget) < 0)
-		return -GYRE_EAGAIN;
-	memory_walk_end(memory);
 	uint64_t done = 0;
+	if (pages > CHANGE_PAGES)
+		pages = CHANGE_PAGES;
+	if (memory_walk(locked, source, offset, pages, &budget) < 0)
+		return -GYRE_EAGAIN;
+	memory_walk_end(source);
 	do {
-		int64_t n = memory->origin == NULL ? punch_owner(locked, memory, offset + done, pages - done, &budget)
-						   : punch_window(memory, offset + done, pages - done, &budget);
+		uint64_t at = offset + done, rest = pages - done;
+		int64_t n = target != NULL
+				    ? entry_move(&target->tree, target_offset + done, &source->tree, at, rest, &budget)
+			    : source->origin == NULL ? punch_owner(locked, source, at, rest, &budget)
+						     : punch_window(source, at, rest, &budget);
 		if (n < 0)
 			return done > 0 ? (int64_t)done : n;
 		done += (uint64_t)n;
 	} while (done < pages && budget > 0);
 	return (int64_t)done;
+}
+
+static int64_t move_check(struct memory_locked locked, const struct memory *target, uint64_t target_offset,
+	const struct memory *source, uint64_t source_offset, uint64_t pages)
+{
+	struct tree_run run;
+	if (!object_alive(&target->object) || !object_alive(&source->object))
+		return -GYRE_EHANDLE;
+	if (!is_plain_owner(target) || !is_plain_owner(source) || target->cache != source->cache || target->home ||
+		!range_inside(target_offset, pages, target->pages) ||
+		!range_inside(source_offset, pages, source->pages))
+		return -GYRE_EINVAL;
+	if (target == source && ranges_meet(source_offset, pages, target_offset, pages))
+		return -GYRE_EINVAL;
+	tree_find(&source->tree, source_offset, &run);
+	if (run.kind != TREE_RUN)
+		return run.kind == TREE_EMPTY ? -GYRE_ENOENT : -GYRE_EINVAL;
+	return memory_is_busy(locked, target, target_offset, pages) ? -GYRE_EBUSY : 0;
+}
+
+int64_t memory_move(
+	struct memory *target, uint64_t target_offset, struct memory *source, uint64_t source_offset, uint64_t pages)
+{
+	struct memory_locked locked = memory_lock();
+	int64_t result = move_check(locked, target, target_offset, source, source_offset, pages);
+	if (result == 0)
+		result = leave(locked, source, source_offset, target, target_offset, pages);
+	memory_unlock(&locked);
+	return result;
 }
 
 int64_t memory_punch(struct memory *memory, uint64_t offset, uint64_t pages)
@@ -168,7 +154,7 @@ int64_t memory_punch(struct memory *memory, uint64_t offset, uint64_t pages)
 	if (!object_alive(&memory->object))
 		result = -GYRE_EHANDLE;
 	else if (!memory->fixed && !memory->home && range_inside(offset, pages, memory->pages))
-		result = punch_locked(locked, memory, offset, pages < CHANGE_PAGES ? pages : CHANGE_PAGES);
+		result = leave(locked, memory, offset, NULL, 0, pages);
 	memory_unlock(&locked);
 	return result;
 }

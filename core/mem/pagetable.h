@@ -14,6 +14,7 @@
 enum memory_cache { MEMORY_WRITE_BACK, MEMORY_WRITE_COMBINING, MEMORY_UNCACHED };
 
 #define PAGETABLE_LEVELS 4
+#define PAGETABLE_PAGES	 (1ul << (9 * PAGETABLE_LEVELS)) /* that they reach */
 
 /* What differs between the formats. Bits 61:52 and 9 of an entry that leads to a table, and bit 11 of a leaf, must be the software's. */
 struct pagetable_format {

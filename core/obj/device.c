@@ -65,22 +65,12 @@ int interrupt_end(struct object *object, unsigned int *budget)
 
 /* ---- ports ---- */
 
-/* The core's own, which nobody gets: the PICs, which it keeps masked. */
-static bool ports_are_free(uint64_t first, uint64_t count)
-{
-	static const uint16_t kept[] = {0x20, 0x21, 0xa0, 0xa1};
-	for (unsigned int i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
-		if (kept[i] >= first && kept[i] < first + count)
-			return false;
-	}
-	return true;
-}
-
 int ioports_create(struct process *owner, uint64_t first, uint64_t count, struct ioports **out)
 {
-	if (first > 0xffff || count == 0 || count > 0x10000 - first)
+	if (!range_inside(first, count, 0x10000))
 		return -GYRE_EINVAL;
-	if (!ports_are_free(first, count))
+	/* The PICs are the core's own, which keeps them masked. */
+	if (ranges_meet(first, count, 0x20, 2) || ranges_meet(first, count, 0xa0, 2))
 		return -GYRE_EPERM;
 	struct ioports *ioports = OBJECT_CREATE(owner, GYRE_OBJECT_IOPORTS, ioports);
 	if (ioports == NULL)
@@ -115,7 +105,7 @@ static int grant_check(const struct process *process, const struct ioports *iopo
 {
 	unsigned int granted = 0;
 	LIST_EACH (const struct ioports, other, &process->ports, in_process) {
-		if (ioports->first < other->first + other->count && other->first < ioports->first + ioports->count)
+		if (ranges_meet(ioports->first, ioports->count, other->first, other->count))
 			return -GYRE_EEXIST;
 		granted++;
 	}

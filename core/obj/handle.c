@@ -5,6 +5,7 @@
 #include "core/obj/handle.h"
 #include "core/mem/frame.h"
 #include "core/obj/process.h"
+#include "core/x86/cpu.h"
 
 static struct handle_frame_header *frame_of(const struct handle *handle)
 {
@@ -82,8 +83,12 @@ void handle_remove(struct handle *handle)
 		table->frame[header->index] = NULL;
 	spin_unlock(&table->lock);
 	__atomic_fetch_sub(&handles_live, 1, __ATOMIC_RELAXED);
-	if (empty)
-		handle_frame_free_deferred(header);
+	if (empty) { /* freed when the call ends, like objects */
+		struct cpu *cpu = cpu_current();
+		header->next_deferred = cpu->sched.deferred_frames;
+		cpu->sched.deferred_frames = header;
+		cpu->hazard |= HAZARD_FREE;
+	}
 }
 
 bool handle_table_end(struct process *process, unsigned int *budget)

@@ -79,6 +79,11 @@ static inline bool range_inside(uint64_t first, uint64_t count, uint64_t end)
 	return count > 0 && first < end && count <= end - first;
 }
 
+static inline bool ranges_meet(uint64_t a, uint64_t a_count, uint64_t b, uint64_t b_count)
+{
+	return a < b + b_count && b < a + a_count;
+}
+
 /* Steps of a call, of about 20 instructions each. False: so many are not left, and now none is. */
 static inline bool budget_take(unsigned int *budget, unsigned int steps)
 {

@@ -81,14 +81,6 @@ int object_destroy(struct object *object, struct handle *keep, unsigned int *bud
 	return result < 0 ? result : object_finish(object, keep, budget);
 }
 
-void handle_frame_free_deferred(struct handle_frame_header *frame)
-{
-	struct cpu *cpu = cpu_current();
-	frame->next_deferred = cpu->sched.deferred_frames;
-	cpu->sched.deferred_frames = frame;
-	cpu->hazard |= HAZARD_FREE;
-}
-
 /* As many as one call can have put there: its budget bounds them. What a process owned stands before it. */
 void objects_free_deferred(struct cpu *cpu)
 {

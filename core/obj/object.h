@@ -66,9 +66,6 @@ static inline bool object_alive(const struct object *object)
 
 /* The end of a call, or of a pass through the idle loop: what nobody can look at any more is freed. */
 void objects_free_deferred(struct cpu *cpu);
-/* The frame of a handle table, too. */
-struct handle_frame_header;
-void handle_frame_free_deferred(struct handle_frame_header *frame);
 
 extern uint64_t objects_live, handles_live; /* of all processes, for machine_info */
 

@@ -16,16 +16,16 @@ bool process_is_below(const struct process *process, const struct process *above
 	return process != NULL;
 }
 
-static void process_lists(struct process *process)
+/* With frames of a quota, if there is one to take them from: root's are nobody else's. */
+static int process_begin(struct process *process, struct quota *from, uint64_t frames)
 {
 	list_init(&process->objects);
 	list_init(&process->children);
 	list_init(&process->ports);
 	process->number = process_numbers++;
-}
-
-static int process_space(struct process *process)
-{
+	quota_init(&process->quota, from == NULL ? frames : 0);
+	if (from != NULL && !quota_give(from, &process->quota, frames))
+		return -GYRE_ENOMEM;
 	int error = aspace_init(&process->aspace, &pagetable_process, &process_aspace_ops, &process->quota);
 	if (error == 0)
 		process_aspace_prepare(process);
@@ -41,10 +41,8 @@ int process_create(struct process *creator, uint64_t quota_frames, struct proces
 	struct process *process = OBJECT_CREATE(creator, GYRE_OBJECT_PROCESS, process);
 	if (process == NULL)
 		return -GYRE_ENOMEM;
-	process_lists(process);
 	process->depth = creator->depth + 1;
-	quota_init(&process->quota, 0);
-	if (!quota_give(&creator->quota, &process->quota, quota_frames) || process_space(process) < 0) {
+	if (process_begin(process, &creator->quota, quota_frames) < 0) {
 		quota_return(&process->quota, &creator->quota);
 		object_discard(&process->object);
 		return -GYRE_ENOMEM;
@@ -60,10 +58,8 @@ int process_init_root(struct process *process, uint64_t quota_frames)
 {
 	process->object.type = GYRE_OBJECT_PROCESS;
 	list_init(&process->object.handles);
-	process_lists(process);
-	quota_init(&process->quota, quota_frames);
 	root_process = process;
-	return process_space(process);
+	return process_begin(process, NULL, quota_frames);
 }
 
 void process_released(struct process *process)

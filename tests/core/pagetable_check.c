@@ -5,8 +5,6 @@
 #include "core/mem/pagetable_entry.h"
 #include "tests/core/check.h"
 
-#define END_PAGE (1ul << (9 * PAGETABLE_LEVELS))
-
 static unsigned int entries_in(const struct pagetable_format *format, const uint64_t *entries)
 {
 	unsigned int count = 0;
@@ -35,7 +33,7 @@ static int64_t tables_beginning_at(
 int64_t pagetable_check(const struct pagetable *table, uint64_t limit, pagetable_leaf_check check, void *context)
 {
 	int64_t tables = 1;
-	for (uint64_t page = 0; page < limit && page < END_PAGE;) {
+	for (uint64_t page = 0; page < limit && page < PAGETABLE_PAGES;) {
 		struct path path;
 		unsigned int level = path_walk(table, page, 0, &path);
 		int64_t n = tables_beginning_at(table, page, &path, level);

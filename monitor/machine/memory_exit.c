@@ -203,7 +203,7 @@ void emulator_load(struct machine *machine)
 		cpu->mode = EMU_MODE_LONG;
 	else
 		cpu->mode = mode & GYRE_MODE_CS_D ? EMU_MODE_PROT32 : EMU_MODE_PROT16;
-	machine->emu.missing = EMU_STATE_SEGMENTS | EMU_STATE_TABLES;
+	machine->emu.missing = EMU_STATE_SEGMENTS | EMU_STATE_TABLES | (mode & GYRE_MODE_LMA ? 0 : EMU_STATE_CONTROL);
 }
 
 /* Groups that the instruction changed go back to the processor. The rest of each group is as it is: it is read first. */

@@ -62,5 +62,7 @@ def test_a_guest_on_qemu_switches_tasks_too(gyre, build, kind):
     guest = ["--vm", "small", "--kernel", kernel, "--append", kind, "--memory", "32M", "--test-device"]
     result = gyre.emulate(*guest, seconds=60)
     assert result.returncode == 1, result.stderr
-    # QEMU's last line comes without its end.
-    assert lines(result.stdout) == re.findall(r"^tasks: .*$", bare.stdout, re.M)
+    # QEMU's last line comes without its end. Alone it takes an NMI only where a block of its translated code ends; and under Gyre, which steps over the
+    # IRET that lets the next one in, the task that it leaves itself is saved with the step's TF.
+    mine, its = ([line for line in output.splitlines() if re.match("tasks: (?!NMI)", line)] for output in (result.stdout, bare.stdout))
+    assert mine == its and mine[-1] == "tasks: done"

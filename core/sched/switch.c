@@ -60,6 +60,8 @@ void switch_special(struct cpu *cpu, struct thread *next)
 	struct sched_cpu *sched = &cpu->sched;
 	if (next->process != cpu->process)
 		virt_leave(cpu);
+	else if (cpu_take_back(cpu)) /* the other thread goes on by SYSRET */
+		virt_disturbed(cpu);
 	if (next->fpu_state != NULL)
 		fpu_enter(cpu, next->fpu_state);
 	else if ((sched->special & THREAD_SPECIAL_FPU) != 0)

@@ -67,9 +67,6 @@ resume:
 	mov CPU_REGS(%rdi), %rsp
 	cmpq $REGS_TRAP_SYSCALL, REGS_trap(%rsp)
 	jne leave_all
-	/* SYSRET is lent with the rest, and faults in ring 0, on the process's stack. */
-	cmpq $0, CPU_LENT(%rdi)
-	jne leave_all
 	mov REGS_rflags(%rsp), %r11
 	mov REGS_rip(%rsp), %rcx
 	test $(RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | RFLAGS_IOPL), %r11d
@@ -147,6 +144,7 @@ core_resume:
 	mov CPU_REGS(%rdi), %rdx
 	cmpq $REGS_TRAP_RUN, REGS_trap(%rdx)
 	jne 2f
+	/* SYSRET is lent with the rest: it would fault in ring 0, on the process's stack. */
 	cmpq $0, CPU_LENT(%rdi)
 	jne 1f
 	mov REGS_rip(%rdx), %rcx

@@ -14,27 +14,14 @@
 #ifndef CORE_VIRT_VLAPIC_H
 #define CORE_VIRT_VLAPIC_H
 
+#include "core/x86/lapic.h"
 #include <stdbool.h>
-#include <stdint.h>
 
 struct gyre_vcpu_state;
-
-/* Offsets in the xAPIC page; as an MSR, 0x800 + offset / 16. */
-/* clang-format off */
-enum vlapic_offset {
-	APIC_ID = 0x020, APIC_VERSION = 0x030, APIC_TPR = 0x080, APIC_APR = 0x090, APIC_PPR = 0x0a0, APIC_EOI = 0x0b0,
-	APIC_LDR = 0x0d0, APIC_DFR = 0x0e0, APIC_SVR = 0x0f0, APIC_ISR = 0x100, APIC_TMR = 0x180, APIC_IRR = 0x200,
-	APIC_ESR = 0x280, APIC_ICR = 0x300, APIC_ICR_HIGH = 0x310, APIC_LVT_TIMER = 0x320, APIC_LVT_THERMAL = 0x330,
-	APIC_LVT_PERFORMANCE = 0x340, APIC_LVT_LINT0 = 0x350, APIC_LVT_LINT1 = 0x360, APIC_LVT_ERROR = 0x370,
-	APIC_TIMER_INITIAL = 0x380, APIC_TIMER_CURRENT = 0x390, APIC_TIMER_DIVIDE = 0x3e0, APIC_SELF_IPI = 0x3f0,
-};
-/* clang-format on */
 
 /* Six entries of the LVT (number of the last in 23:16), an integrated APIC, no suppression of EOI broadcasts. */
 #define APIC_VERSION_VALUE 0x00050014u
 
-#define APIC_SVR_ENABLE	   0x100u
-#define APIC_LVT_MASKED	   0x10000u
 #define APIC_LVT_LEVEL	   0x8000u
 #define APIC_LVT_REMOTE	   0x4000u
 #define APIC_LVT_MODE(l)   ((l) >> 8 & 7)
@@ -54,8 +41,6 @@ enum apic_delivery {
 
 /* MSR 0x1b */
 #define APIC_BASE_BSP	  0x100ull
-#define APIC_BASE_X2APIC  0x400ull
-#define APIC_BASE_ENABLE  0x800ull
 #define APIC_BASE_ADDRESS 0xffffff000ull
 #define APIC_BASE_DEFAULT 0xfee00000ull
 

@@ -134,7 +134,7 @@ void interrupt_dispatch(struct cpu *cpu, uint32_t vector)
 		hazard_set(cpu, HAZARD_RESCHEDULE);
 	else if (vector - VECTOR_FREE < LINES)
 		line_interrupt(cpu, &lines[vector - VECTOR_FREE]);
-	lapic_write(LAPIC_EOI, 0);
+	lapic_write(APIC_EOI, 0);
 }
 
 struct irq_mode irq_isa_mode(uint32_t isa_irq)

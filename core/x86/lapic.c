@@ -11,17 +11,12 @@
 #include "core/x86/msr.h"
 #include "core/x86/paging.h"
 
-#define APIC_BASE_X2APIC  0x400ul
-#define APIC_BASE_ENABLE  0x800ul
-#define APIC_BASE_ADDRESS 0x000ffffffffff000ul
-#define SPURIOUS_ENABLE	  0x100
-#define LVT_NMI		  0x400
-#define LVT_MASKED	  0x10000
-#define ICR_PENDING	  0x1000
-#define ICR_ASSERT	  0x4000
-#define PATIENCE	  1000000
-#define PIC_MASTER	  0x21 /* their masks. Intel 8259A data sheet */
-#define PIC_SLAVE	  0xa1
+#define LVT_NMI	    0x400
+#define ICR_PENDING 0x1000
+#define ICR_ASSERT  0x4000
+#define PATIENCE    1000000
+#define PIC_MASTER  0x21 /* their masks. Intel 8259A data sheet */
+#define PIC_SLAVE   0xa1
 
 static bool x2apic;
 static volatile uint8_t *page;
@@ -44,13 +39,13 @@ void lapic_ipi(uint32_t apic_id, uint32_t vector)
 	if (x2apic) {
 		/* A WRMSR to the ICR is not ordered behind earlier stores that the other side is to see. SDM vol. 3, "MSR Access in x2APIC Mode". */
 		__asm__ volatile("mfence; lfence" : : : "memory");
-		msr_write(MSR_X2APIC + LAPIC_ICR / 16, (uint64_t)apic_id << 32 | ICR_ASSERT | vector);
+		msr_write(MSR_X2APIC + APIC_ICR / 16, (uint64_t)apic_id << 32 | ICR_ASSERT | vector);
 		return;
 	}
-	for (uint32_t i = 0; (lapic_read(LAPIC_ICR) & ICR_PENDING) && i < PATIENCE; i++)
+	for (uint32_t i = 0; (lapic_read(APIC_ICR) & ICR_PENDING) && i < PATIENCE; i++)
 		cpu_pause();
-	lapic_write(LAPIC_ICR_HIGH, apic_id << 24);
-	lapic_write(LAPIC_ICR, ICR_ASSERT | vector);
+	lapic_write(APIC_ICR_HIGH, apic_id << 24);
+	lapic_write(APIC_ICR, ICR_ASSERT | vector);
 }
 
 static void enable(void)
@@ -62,8 +57,8 @@ static void enable(void)
 	x2apic = (base & APIC_BASE_X2APIC) || cpu_features.x2apic;
 	if (x2apic)
 		msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
-	else if (page == NULL && (page = mmio_map(hpa(base & APIC_BASE_ADDRESS), PAGE_SIZE, MEMORY_UNCACHED)) == NULL)
-		panic("the local APIC at 0x%lx cannot be mapped", base & APIC_BASE_ADDRESS);
+	else if (page == NULL && (page = mmio_map(hpa(base & PTE_ADDRESS), PAGE_SIZE, MEMORY_UNCACHED)) == NULL)
+		panic("the local APIC at 0x%lx cannot be mapped", base & PTE_ADDRESS);
 }
 
 void lapic_init(struct cpu *cpu)
@@ -72,17 +67,17 @@ void lapic_init(struct cpu *cpu)
 	io_write8(PIC_MASTER, 0xff);
 	io_write8(PIC_SLAVE, 0xff);
 	enable();
-	cpu->apic_id = x2apic ? lapic_read(LAPIC_ID) : lapic_read(LAPIC_ID) >> 24;
-	lapic_write(LAPIC_TPR, 0);
-	lapic_write(LAPIC_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
-	lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
+	cpu->apic_id = x2apic ? lapic_read(APIC_ID) : lapic_read(APIC_ID) >> 24;
+	lapic_write(APIC_TPR, 0);
+	lapic_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);
+	lapic_write(APIC_LVT_TIMER, APIC_LVT_MASKED | VECTOR_TIMER);
 	/* Thermal, performance and corrected-error entries stay: masked by reset, or in use by firmware, for SMIs of its own. */
 	/* As PCs have them: the PICs, which are masked, and the NMI of a button or a chip set error. */
-	lapic_write(LAPIC_LVT_LINT0, LVT_MASKED);
-	lapic_write(LAPIC_LVT_LINT1, LVT_NMI);
-	lapic_write(LAPIC_ERROR, 0);
-	lapic_write(LAPIC_LVT_ERROR, VECTOR_ERROR);
+	lapic_write(APIC_LVT_LINT0, APIC_LVT_MASKED);
+	lapic_write(APIC_LVT_LINT1, LVT_NMI);
+	lapic_write(APIC_ESR, 0);
+	lapic_write(APIC_LVT_ERROR, VECTOR_ERROR);
 	/* What firmware or a loader left in service would keep everything below from coming: at most one per vector. */
 	for (uint32_t vector = 0; vector < 256; vector++)
-		lapic_write(LAPIC_EOI, 0);
+		lapic_write(APIC_EOI, 0);
 }

@@ -13,7 +13,6 @@
 #include "core/x86/msr.h"
 #include "core/x86/paging.h"
 
-#define LVT_MASKED	 0x10000
 #define LVT_TSC_DEADLINE 0x40000
 #define DIVIDE_BY_1	 0xb
 #define MEASURE_MS	 25
@@ -100,7 +99,7 @@ static struct sample sample_take(enum clock clock)
 	for (unsigned i = 0; i < SAMPLES; i++) {
 		uint64_t before = tsc_read();
 		uint64_t count = clock_read(clock);
-		uint64_t lapic = lapic_read(LAPIC_TIMER_CURRENT);
+		uint64_t lapic = lapic_read(APIC_TIMER_CURRENT);
 		uint64_t width = tsc_read() - before;
 		if (width < best_width) {
 			best_width = width;
@@ -114,9 +113,9 @@ static struct sample sample_take(enum clock clock)
 static bool measure(enum clock clock, uint64_t hz)
 {
 	uint64_t wanted = hz * MEASURE_MS / 1000;
-	lapic_write(LAPIC_TIMER_DIVIDE, DIVIDE_BY_1);
-	lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
-	lapic_write(LAPIC_TIMER_INITIAL, UINT32_MAX);
+	lapic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
+	lapic_write(APIC_LVT_TIMER, APIC_LVT_MASKED | VECTOR_TIMER);
+	lapic_write(APIC_TIMER_INITIAL, UINT32_MAX);
 	struct sample start = sample_take(clock);
 	while (((clock_read(clock) - start.clock) & clock_masks[clock]) < wanted) {
 		if (tsc_read() - start.tsc > STUCK_TICKS)
@@ -124,7 +123,7 @@ static bool measure(enum clock clock, uint64_t hz)
 		cpu_pause();
 	}
 	struct sample end = sample_take(clock);
-	lapic_write(LAPIC_TIMER_INITIAL, 0);
+	lapic_write(APIC_TIMER_INITIAL, 0);
 	uint64_t elapsed = (end.clock - start.clock) & clock_masks[clock];
 	tsc_hz = muldiv(end.tsc - start.tsc, hz, elapsed);
 	lapic_hz = muldiv(start.lapic - end.lapic, hz, elapsed);
@@ -172,8 +171,8 @@ void timer_calibrate(void)
 
 void timer_init(struct cpu *cpu)
 {
-	lapic_write(LAPIC_TIMER_DIVIDE, DIVIDE_BY_1);
-	lapic_write(LAPIC_LVT_TIMER, VECTOR_TIMER | (deadline_mode ? LVT_TSC_DEADLINE : 0));
+	lapic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
+	lapic_write(APIC_LVT_TIMER, VECTOR_TIMER | (deadline_mode ? LVT_TSC_DEADLINE : 0));
 	/* The mode must be in effect before the first deadline is written. SDM vol. 3, "TSC-Deadline Mode". */
 	__asm__ volatile("mfence" : : : "memory");
 	timer_arm(cpu, TIMER_NEVER);
@@ -194,7 +193,7 @@ void timer_arm(struct cpu *cpu, uint64_t tsc_deadline)
 		/* Rounded up: not too early, and never 0, which would disarm. */
 		count = scaled >= UINT32_MAX ? UINT32_MAX : (uint64_t)scaled + 1;
 	}
-	lapic_write(LAPIC_TIMER_INITIAL, count);
+	lapic_write(APIC_TIMER_INITIAL, count);
 }
 
 uint64_t tsc_from_ns(uint64_t ns)

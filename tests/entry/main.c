@@ -251,6 +251,7 @@ static void try_case(const struct entry_case *entry)
 	static struct gyre_dump changes;
 	struct entry_verdict verdict;
 	char text[WORD_BYTES];
+	call_by_interrupt = count.tried & 1;
 	changes.count = 0;
 	changes_make(&changes, entry);
 	const enum outcome said = enter(entry->mode, &changes), judged = checked(&verdict);
@@ -293,6 +294,52 @@ static void try_again_after_refusals(void)
 	}
 	native_log("entry: %s", right ? "a vcpu goes on after refused entries" : "a vcpu is broken by a refused entry");
 	vcpu_finish();
+}
+
+/* ---- calls by SYSCALL and by interrupt, around a guest ---- */
+
+static handle_t asked, answered;
+
+static void beside(void *unused)
+{
+	uint64_t bits;
+	(void)unused;
+	for (;;) {
+		event_wait(asked, GYRE_FOREVER, &bits);
+		event_signal(answered, 1);
+	}
+}
+
+/* A thread of the same process waits in a SYSCALL meanwhile, and goes on while the registers of SYSCALL are the guest's. */
+static void try_threads(void)
+{
+	static uint8_t stack[8192] __attribute__((aligned(16)));
+	static const struct gyre_dump none;
+	uint64_t bits;
+	bool right = true;
+	asked = (handle_t)event_create();
+	answered = (handle_t)event_create();
+	call_by_interrupt = 0;
+	const long thread = thread_create(0, (uintptr_t)beside, (uintptr_t)stack + sizeof(stack) - 8, 0, 0, 0);
+	thread_start((handle_t)thread);
+	vcpu_begin();
+	state_begin(LONG);
+	for (unsigned i = 0; i < 8; i++) {
+		/* It waits, by SYSCALL. */
+		call_by_interrupt = 0;
+		event_signal(asked, 1);
+		event_wait(answered, GYRE_FOREVER, &bits);
+		event_wait(answered, 0, &bits);
+		call_by_interrupt = i & 1;
+		right = right && enter_again(&none) == ENTERED;
+		call_by_interrupt = i >> 1 & 1;
+		event_signal(asked, 1);
+		right = right && event_wait(answered, GYRE_FOREVER, &bits) == 0;
+	}
+	call_by_interrupt = 0;
+	native_log("entry: %s", right ? "threads go on beside a guest" : "threads beside a guest are broken");
+	vcpu_finish();
+	object_destroy((handle_t)thread);
 }
 
 /* ---- pairs at random ---- */
@@ -419,6 +466,7 @@ void native_main(void *argument)
 		count.differ);
 	tell_unconfirmed();
 	try_again_after_refusals();
+	try_threads();
 	seed = number_after("seed=", 1) * 2 + 1;
 	const uint64_t pairs = number_after("pairs=", 0);
 	count.tried = count.differ = 0;

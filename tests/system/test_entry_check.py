@@ -107,6 +107,10 @@ def test_a_refused_entry_does_no_harm_to_the_next(machine):
     assert "entry: a vcpu goes on after refused entries" in machine[1], machine[1]
 
 
+def test_a_guest_takes_no_way_of_calling_from_its_monitor(machine):
+    assert "entry: threads go on beside a guest" in machine[1], machine[1]
+
+
 def test_pairs_at_random(machine):
     print(f"GYRE_ENTRY_SEED={SEED} GYRE_ENTRY_PAIRS={PAIRS}")
     assert f"entry: {PAIRS} pairs, 0 differ" in machine[1], machine[1]

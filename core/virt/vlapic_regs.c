@@ -61,8 +61,7 @@ void vlapic_tpr_set(struct vlapic *lapic, uint32_t tpr)
 {
 	VREG(lapic, APIC_TPR) = tpr;
 	vlapic_priority(lapic);
-	if (vlapic_requests(lapic))
-		vlapic_notify(lapic);
+	vlapic_notify(lapic); /* what CR8 reads is the same register */
 }
 
 static void lvt_write(struct vlapic *lapic, uint32_t offset, uint32_t value)

@@ -62,6 +62,8 @@ void svm_fill_rest(struct svm_vcpu *v)
 		if (vcpu->step && !v->step_tf)
 			page->rflags &= ~(uint64_t)RFLAGS_TF;
 	}
+	if (vmcb->v_tpr_ != v->tpr_seen)
+		svm_tpr_from_guest(v); /* the local APIC's page shows it */
 	page->mode = mode_of(v, vmcb);
 	page->cs_base = vmcb->cs_.base;
 	page->cr0 = vmcb->cr0_;

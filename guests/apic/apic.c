@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guests/apic/apic.c: what a guest can see of its local APIC, tried in both modes, whoever runs it: this processor itself, or Gyre. Each case says "apic
+ * MODE CASE: ok" on COM1, or what came instead; the end is the debug exit port, with the number of cases that were wrong. With "-" at its command line's end it
+ * leaves out what QEMU 7.2 can't bear: a write to CR8 while a virtual interrupt waits.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#define COM1		0x3f8
+#define COM1_GSI	4
+#define TIMER_TICKS	3000000
+#define PORT_DEBUG_EXIT 0xf4
+
+#define APIC_PAGE   0xfee00000ull
+#define IOAPIC_PAGE 0xfec00000ull
+#define MSR_BASE    0x1b
+#define BASE_ENABLE 0x800u
+#define BASE_X2APIC 0x400u
+
+enum apic_register {
+	ID = 0x20,
+	TPR = 0x80,
+	PPR = 0xa0,
+	EOI = 0xb0,
+	SVR = 0xf0,
+	ISR = 0x100,
+	TMR = 0x180,
+	IRR = 0x200,
+	ESR = 0x280,
+	ICR = 0x300,
+	ICR_HIGH = 0x310,
+	LVT_TIMER = 0x320,
+	TIMER_INITIAL = 0x380,
+	TIMER_CURRENT = 0x390,
+	TIMER_DIVIDE = 0x3e0,
+	SELF_IPI = 0x3f0,
+};
+
+struct gate {
+	uint16_t offset_low, selector, attributes, offset_middle;
+	uint32_t offset_high, reserved;
+};
+struct frame;
+
+extern uint8_t exception_stubs[];
+void bench_main(uint32_t multiboot);
+void bench_exception(uint64_t vector, uint64_t word0, uint64_t word1);
+uint64_t interrupts_seen; /* start.S has handlers that count here */
+static struct gate idt[256];
+static bool x2apic;
+static unsigned wrong;
+
+/* ---- the machine ---- */
+static inline void out8(uint16_t port, uint8_t value)
+{
+	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
+}
+static inline uint8_t in8(uint16_t port)
+{
+	uint8_t value;
+	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+static inline uint64_t rdmsr(uint32_t index)
+{
+	uint32_t low, high;
+	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(index));
+	return (uint64_t)high << 32 | low;
+}
+static inline void wrmsr(uint32_t index, uint64_t value)
+{
+	__asm__ volatile("wrmsr" : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+}
+static inline uint64_t cr8(void)
+{
+	uint64_t value;
+	__asm__ volatile("mov %%cr8, %0" : "=r"(value));
+	return value;
+}
+static inline void set_cr8(uint64_t value)
+{
+	__asm__ volatile("mov %0, %%cr8; nop" : : "r"(value) : "memory");
+}
+static inline void on(void)
+{
+	__asm__ volatile("sti; nop; nop" : : : "memory");
+}
+static inline void off(void)
+{
+	__asm__ volatile("cli" : : : "memory");
+}
+
+static uint32_t get(enum apic_register offset)
+{
+	return x2apic ? (uint32_t)rdmsr(0x800 + offset / 16) : *(volatile uint32_t *)(APIC_PAGE + offset);
+}
+static void put(enum apic_register offset, uint32_t value)
+{
+	if (x2apic)
+		wrmsr(0x800 + offset / 16, value);
+	else
+		*(volatile uint32_t *)(APIC_PAGE + offset) = value;
+}
+static bool bit(enum apic_register set, uint32_t vector)
+{
+	return (get((enum apic_register)(set + vector / 32 * 16)) >> vector % 32 & 1) != 0;
+}
+static void self(uint32_t vector)
+{
+	if (x2apic && vector % 2 == 0)
+		put(SELF_IPI, vector);
+	else
+		put(ICR, 1u << 18 | vector);
+}
+
+static void ioapic(uint32_t index, uint32_t value)
+{
+	*(volatile uint32_t *)IOAPIC_PAGE = index;
+	*(volatile uint32_t *)(IOAPIC_PAGE + 0x10) = value;
+}
+
+/* ---- words ---- */
+static void say(const char *text)
+{
+	for (; *text; text++) {
+		while (!(in8(COM1 + 5) & 0x20))
+			;
+		out8(COM1, (uint8_t)*text);
+	}
+}
+static void say_hex(uint64_t value)
+{
+	for (int digit = value >> 8 != 0 ? 15 : 1; digit >= 0; digit--) {
+		char text[2] = {"0123456789abcdef"[value >> 4 * digit & 15], 0};
+		say(text);
+	}
+}
+
+/* ---- what came: each handler notes its vector ---- */
+static uint8_t came[64];
+static unsigned came_count;
+static void (*inside)(uint32_t vector); /* before the EOI */
+
+static void took(uint32_t vector)
+{
+	if (came_count < sizeof(came))
+		came[came_count++] = (uint8_t)vector;
+	if (inside)
+		inside(vector);
+	if (vector >= 16)
+		put(EOI, 0);
+}
+
+#define HANDLER(v)                                                                                                     \
+	static __attribute__((interrupt)) void handler_##v(struct frame *frame)                                        \
+	{                                                                                                              \
+		(void)frame;                                                                                           \
+		took(0x##v);                                                                                           \
+	}
+#define VECTORS(X) X(02) X(40) X(41) X(50) X(51) X(55) X(60) X(61) X(70) X(80) X(90) X(91)
+VECTORS(HANDLER)
+
+static void gate_set(unsigned vector, const void *handler)
+{
+	uint64_t address = (uint64_t)handler;
+	idt[vector] = (struct gate){
+		(uint16_t)address, 8, 0x8e00, (uint16_t)(address >> 16), (uint32_t)(address >> 32), 0};
+}
+
+static void traps_init(void)
+{
+	struct {
+		uint16_t limit;
+		uint64_t base;
+	} __attribute__((packed)) pointer = {sizeof(idt) - 1, (uint64_t)idt};
+	for (unsigned i = 0; i < 32; i++)
+		gate_set(i, exception_stubs + 32 * i);
+#define GATE(v) gate_set(0x##v, handler_##v);
+	VECTORS(GATE)
+	__asm__ volatile("lidt %0" : : "m"(pointer));
+}
+
+static void end(void)
+{
+	__asm__ volatile("outl %0, %1" : : "a"(wrong), "Nd"((uint16_t)PORT_DEBUG_EXIT));
+	__asm__ volatile("outw %0, %1" : : "a"((uint16_t)0x2000), "Nd"((uint16_t)0xb004));
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+void bench_exception(uint64_t vector, uint64_t word0, uint64_t word1)
+{
+	say("apic exception ");
+	say_hex(vector);
+	say(" at ");
+	say_hex(word0);
+	say(" ");
+	say_hex(word1);
+	say("\n");
+	wrong++;
+	end();
+}
+
+/* A line of this file whose condition did not hold. */
+static unsigned failed_at;
+#define MUST(condition)                                                                                                \
+	do {                                                                                                           \
+		if (!(condition) && failed_at == 0)                                                                    \
+			failed_at = __LINE__;                                                                          \
+	} while (0)
+
+/* The vectors that came since the last case, ended by 0. */
+static void check(const char *name, const char *vectors)
+{
+	const uint8_t *expected = (const uint8_t *)vectors;
+	unsigned n = 0;
+	bool fine;
+	off();
+	while (n < came_count && expected[n] == came[n])
+		n++;
+	fine = failed_at == 0 && n == came_count && expected[n] == 0;
+	say(x2apic ? "apic x2apic " : "apic xapic ");
+	say(name);
+	if (fine) {
+		say(": ok\n");
+	} else {
+		say(": wrong at line 0x");
+		say_hex(failed_at);
+		say(", came");
+		for (unsigned i = 0; i < came_count; i++) {
+			say(" ");
+			say_hex(came[i]);
+		}
+		say("\n");
+	}
+	wrong += !fine;
+	came_count = failed_at = 0;
+	inside = 0;
+}
+
+/* ---- the cases ---- */
+static void order(void)
+{
+	self(0x40);
+	self(0x91);
+	self(0x60);
+	self(0x41);
+	MUST(bit(IRR, 0x40) && bit(IRR, 0x91) && bit(IRR, 0x60) && !bit(IRR, 0x61));
+	MUST(came_count == 0);
+	on();
+	MUST(!bit(IRR, 0x40));
+	check("order", "\x91\x60\x41\x40");
+}
+
+static void nest(uint32_t vector)
+{
+	if (vector != 0x50)
+		return;
+	MUST(bit(ISR, 0x50) && !bit(IRR, 0x50));
+	MUST(get(PPR) == 0x50);
+	self(0x55);
+	on(); /* its own class waits */
+	MUST(came_count == 1);
+	self(0x80);
+	MUST(came_count == 2);
+	MUST(get(PPR) == 0x50);
+	off();
+}
+static void nested(void)
+{
+	inside = nest;
+	on();
+	self(0x50);
+	MUST(get(PPR) == 0 && !bit(ISR, 0x50));
+	check("nested", "\x50\x80\x55");
+}
+
+static void priority(void)
+{
+	on();
+	set_cr8(6);
+	MUST(get(TPR) == 0x60);
+	MUST(get(PPR) == 0x60);
+	self(0x61);
+	self(0x50);
+	MUST(came_count == 0);
+	self(0x70);
+	MUST(came_count == 1);
+	set_cr8(7);
+	set_cr8(5);
+	MUST(came_count == 2);
+	put(TPR, 0x4f);
+	MUST(came_count == 3);
+	MUST(cr8() == 4 && get(TPR) == 0x4f);
+	self(0x41);
+	MUST(came_count == 3);
+	put(TPR, 0);
+	MUST(cr8() == 0);
+	put(TPR, 0x35);
+	MUST(cr8() == 3);
+	set_cr8(2);
+	MUST(get(TPR) == 0x20);
+	set_cr8(0);
+	check("priority", "\x70\x61\x50\x41");
+}
+
+/* Held back by a TPR that CR8 sets, with the interrupt already on its way: the processor must not forget either. */
+static bool no_held;
+static void held(void)
+{
+	if (no_held)
+		return;
+	off();
+	self(0x80);
+	set_cr8(8);
+	on();
+	MUST(came_count == 0 && bit(IRR, 0x80));
+	set_cr8(0);
+	MUST(came_count == 1);
+	check("held", "\x80");
+}
+
+static void halted(void)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		self(0x51);
+		__asm__ volatile("sti; hlt; cli" : : : "memory");
+	}
+	check("halt", "\x51\x51\x51");
+}
+
+static void illegal(void)
+{
+	on();
+	put(ESR, 0);
+	self(4);
+	put(ESR, 0);
+	MUST(get(ESR) == 0x20);
+	check("illegal", "");
+}
+
+static void non_maskable(void)
+{
+	self(0x90);
+	if (x2apic) {
+		wrmsr(0x830, rdmsr(0x802) << 32 | 0x400);
+	} else {
+		put(ICR_HIGH, get(ID));
+		put(ICR, 0x400);
+	}
+	for (volatile unsigned i = 0; i < 100 && came_count == 0; i++)
+		;
+	MUST(came_count == 1);
+	on();
+	check("nmi", "\x02\x90");
+}
+
+static void timer(void)
+{
+	put(TIMER_DIVIDE, 0xb);
+	put(LVT_TIMER, 0x70);
+	put(TIMER_INITIAL, TIMER_TICKS);
+	MUST(get(TIMER_CURRENT) <= TIMER_TICKS);
+	__asm__ volatile("sti; hlt; cli" : : : "memory");
+	MUST(get(TIMER_CURRENT) == 0);
+	put(LVT_TIMER, 0x10070);
+	check("timer", "\x70");
+}
+
+/* The port's transmitter is empty as long as nobody asks: its line stays up, so that each EOI brings the next. */
+static void thrice(uint32_t vector)
+{
+	MUST(bit(TMR, vector) && bit(ISR, vector));
+	if (came_count == 3)
+		out8(COM1 + 1, 0);
+}
+static void level(void)
+{
+	inside = thrice;
+	ioapic(0x11 + 2 * COM1_GSI, x2apic ? (uint32_t)rdmsr(0x802) << 24 : get(ID));
+	ioapic(0x10 + 2 * COM1_GSI, 0x8060);
+	out8(COM1 + 4, 0xb);
+	out8(COM1 + 1, 2);
+	on();
+	for (volatile unsigned i = 0; i < 1000; i++)
+		;
+	off();
+	ioapic(0x10 + 2 * COM1_GSI, 0x10000);
+	out8(COM1 + 1, 0);
+	MUST(!bit(ISR, 0x60));
+	check("level", "\x60\x60\x60");
+	/* The same vector by an edge. */
+	on();
+	self(0x60);
+	check("edge", "\x60");
+}
+
+static void disabled(void)
+{
+	on();
+	put(SVR, 0xff);
+	self(0x40);
+	self(0x41);
+	MUST(came_count == 0);
+	put(SVR, 0x1ff);
+	self(0x41);
+	MUST((get(LVT_TIMER) & 0x10000) != 0);
+	check("disabled", "\x41");
+}
+
+/* Twice: the first time, pages are missing. */
+static void both_ways(void)
+{
+	for (unsigned round = 0; round < 2; round++) {
+		order();
+		nested();
+		priority();
+		held();
+		halted();
+		illegal();
+		non_maskable();
+		timer();
+		level();
+		disabled();
+	}
+}
+
+void bench_main(uint32_t multiboot)
+{
+	uint64_t base = rdmsr(MSR_BASE);
+	uint32_t a = 1, c = 0;
+	const uint32_t *information = (const uint32_t *)(uint64_t)multiboot;
+	for (const char *text = (const char *)(uint64_t)information[4]; (information[0] & 4) != 0 && *text != 0; text++)
+		no_held = *text == '-'; /* the last */
+	traps_init();
+	out8(0x21, 0xff); /* PICs: nothing */
+	out8(0xa1, 0xff);
+	__asm__ volatile("cpuid" : "+a"(a), "+c"(c) : : "rbx", "rdx");
+	/* In xAPIC mode, by way of off if need be; then x2APIC, and back. */
+	for (unsigned round = 0; round < 2; round++) {
+		wrmsr(MSR_BASE, base & ~(uint64_t)(BASE_ENABLE | BASE_X2APIC));
+		wrmsr(MSR_BASE, (base | BASE_ENABLE) & ~(uint64_t)BASE_X2APIC);
+		x2apic = false;
+		put(SVR, 0x1ff);
+		both_ways();
+		if ((c & 1u << 21) == 0)
+			continue;
+		/* What is requested goes along. */
+		self(0x40);
+		wrmsr(MSR_BASE, base | BASE_ENABLE | BASE_X2APIC);
+		x2apic = true;
+		on();
+		check("switched", "\x40");
+		both_ways();
+	}
+	say("apic done\n");
+	end();
+}

@@ -8,8 +8,8 @@
  * A flush is done by the entry that follows, and there may be none: something else was due, or its VMRUN was refused. What is pending stays in the guest's
  * block; but the flush of everything is owed by whoever is entered first in the new generation, so a guest that leaves the processor hands it on.
  */
-#ifndef CORE_VIRT_SVM_ASID_H
-#define CORE_VIRT_SVM_ASID_H
+#ifndef CORE_VIRT_ASID_H
+#define CORE_VIRT_ASID_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -15,10 +15,7 @@ struct fixup {
 };
 extern const struct fixup core_fixups_start[], core_fixups_end[];
 
-struct smap_site {
-	uint64_t at, last;
-};
-extern const struct smap_site core_smap_sites_start[], core_smap_sites_end[];
+extern uint8_t *const core_smap_sites_start[], *const core_smap_sites_end[];
 
 extern const char syscall_entry[];
 
@@ -35,11 +32,8 @@ const char *trap_name(uint64_t vector)
 /* Boot calls this once, while the image can still be written. */
 void smap_patch(void)
 {
-	for (const struct smap_site *site = core_smap_sites_start; site < core_smap_sites_end; site++) {
-		uint8_t *code = (uint8_t *)site->at;
-		code[1] = 0x01;
-		code[2] = site->last;
-	}
+	for (uint8_t *const *site = core_smap_sites_start; site < core_smap_sites_end; site++)
+		(*site)[1] = 0x01;
 }
 
 /* From ring 0: what the idle loop or a window let in, a guarded access that faulted, or the end. */

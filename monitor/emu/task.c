@@ -7,8 +7,8 @@
  * instruction. Where several things are wrong the manuals leave open which one is told; here it is LDTR, CS, SS, then the data segments.
  *
  * A fault in the new task finds the selectors of all its segments loaded, as the manuals have it, and those descriptors that were not reached
- * unusable; SS then still has the new privilege in its attributes. A processor cannot be entered without CS: until it is loaded, it is an empty code
- * segment of the new privilege.
+ * unusable. For CS and SS not every such state is one with which each processor can be entered (SDM vol. 3, "Checks on Guest Segment Registers"): CS is
+ * an empty code segment of the new privilege, and the RPL of SS, which a handler might see in what it finds saved, is that privilege.
  */
 #include "monitor/emu/exec.h"
 
@@ -321,6 +321,7 @@ static void enter(struct emu *emu, const struct plan *plan, const struct image *
 		cpu->seg[EMU_CS].attributes = (uint16_t)(EMU_SEG_P | cpl << EMU_SEG_DPL_SHIFT | EMU_SEG_S |
 							 EMU_SEG_CODE | EMU_SEG_WRITE | EMU_SEG_ACCESSED);
 		cpu->seg[EMU_SS].attributes = (uint16_t)(cpl << EMU_SEG_DPL_SHIFT);
+		cpu->seg[EMU_SS].selector = (uint16_t)((image->segment[EMU_SS] & ~3u) | cpl);
 	}
 	cpu->mode = v86 ? EMU_MODE_V86 : EMU_MODE_PROT32;
 	emu->changed = EMU_STATE_CONTROL | EMU_STATE_SEGMENTS | EMU_STATE_TABLES;

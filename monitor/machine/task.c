@@ -107,13 +107,7 @@ static void store(struct machine *machine, int trap)
 {
 	struct engine_vcpu *vcpu = &machine->vcpu;
 	struct gyre_vcpu_state *state = vcpu->state;
-	struct gyre_segment *ss = &state->segment[GYRE_SS];
 	int error = emulator_store_groups(machine);
-	if (error < 0 && (ss->attributes & GYRE_SEGMENT_UNUSABLE)) {
-		/* Before its fault is delivered, a stack's selector may have a privilege with which not every processor can be entered. */
-		ss->selector = (uint16_t)((ss->selector & ~3u) | (ss->attributes >> 5 & 3));
-		error = engine_state_set(vcpu, GYRE_STATE_SEGMENTS | GYRE_STATE_CONTROL);
-	}
 	if (error == 0)
 		error = engine_state_get(vcpu, GYRE_STATE_CONTROL | GYRE_STATE_DEBUG);
 	if (error == 0) {

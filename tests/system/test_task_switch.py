@@ -8,7 +8,8 @@ import subprocess
 import bochs
 import pytest
 
-ON_BOCHS = [("ryzen", "tasks"), ("ryzen", "tasks-pae"), ("corei7_haswell_4770", "tasks-paging"), ("corei7_haswell_4770", "tasks-pae")]
+HASWELL, LYNNFIELD = "corei7_haswell_4770", "corei5_lynnfield_750"  # the second without unrestricted guest
+ON_BOCHS = [("ryzen", "tasks"), ("ryzen", "tasks-pae"), (HASWELL, "tasks-paging"), (HASWELL, "tasks-pae"), (LYNNFIELD, "tasks")]
 MODULES = "multiboot normal iso9660 configfile part_msdos"
 SECONDS = 120  # takes 4; other tests run beside it
 

@@ -221,6 +221,7 @@ static void fails_in_new(unsigned vector, unsigned error)
 	assert_int_equal(emu.cpu.seg[EMU_CS].attributes & 0x98, 0x98);
 	assert_int_equal(emu.cpu.seg[EMU_CS].attributes >> 5 & 3, emu.cpu.cpl);
 	assert_int_equal(emu.cpu.seg[EMU_SS].attributes >> 5 & 3, emu.cpu.cpl);
+	assert_int_equal(emu.cpu.seg[EMU_SS].selector & 3, emu.cpu.cpl);
 	setup(NULL);
 }
 
@@ -693,7 +694,7 @@ static void what_was_not_reached_is_unusable(void **state)
 {
 	(void)state;
 	put16(NEW + 0x4c, SEL_UCODE);
-	put16(NEW + 0x50, 0x1003);
+	put16(NEW + 0x50, 0x1001);
 	assert_int_equal(go(), EMU_EXCEPTION);
 	assert_int_equal(emu.cpu.cpl, 3);
 	assert_int_equal(emu.cpu.seg[EMU_SS].selector, 0x1003);

@@ -29,6 +29,9 @@ static void put_event(struct vmx_vcpu *v, const struct inject *inject)
 		vmx_write(VMCS_ENTRY_ERROR, inject->error);
 	if (type >= GYRE_EVENT_SOFTWARE)
 		vmx_write(VMCS_ENTRY_LENGTH, inject->length);
+	/* What an injection leaves undone: its handler can use the debug registers. SDM vol. 3, "Vectored-Event Injection". */
+	if ((event & 0x7ff) == (GYRE_EVENT_EXCEPTION | TRAP_DEBUG))
+		vmx_write(VMCS_DR7, vmx_read(VMCS_DR7) & ~DR7_GENERAL_DETECT);
 	vmx_write(VMCS_ENTRY_EVENT, event);
 }
 
@@ -51,6 +54,7 @@ enum vcpu_next vmx_events(struct vmx_vcpu *v)
 	struct inject_gate gate;
 	struct inject inject;
 	enum vcpu_next next;
+	bool sti;
 	vmx_event_back(v);
 	vmx_apic_take(v);
 	blocked = vmx_read(VMCS_INTERRUPTIBILITY);
@@ -66,8 +70,10 @@ enum vcpu_next vmx_events(struct vmx_vcpu *v)
 		put_blocked(blocked, true, (inject.event & 0x700) == GYRE_EVENT_NMI);
 	}
 	vmx_apic_put(v);
-	vmx_controls_set(v, CONTROL_INTERRUPT_WINDOW, inject.want_interrupt);
-	vmx_controls_set(v, CONTROL_NMI_WINDOW, inject.want_nmi);
+	/* In STI's shadow a processor may have the window for NMIs open already, and leave again and again: the other one opens when the shadow ends. */
+	sti = inject.event == 0 && (blocked & BLOCKED_BY_STI) != 0;
+	vmx_controls_set(v, CONTROL_INTERRUPT_WINDOW, inject.want_interrupt || (inject.want_nmi && sti));
+	vmx_controls_set(v, CONTROL_NMI_WINDOW, inject.want_nmi && !sti);
 	if (vcpu->single && !vcpu->step) {
 		vcpu->step = true;
 		v->step_tf = (vmx_read(VMCS_RFLAGS) & RFLAGS_TF) != 0;

@@ -50,7 +50,6 @@ static enum vcpu_next undefined(struct vmx_vcpu *v)
 		.cs_long = code_64};
 	uint8_t bytes[16];
 	uint32_t length;
-	v->cr2 = cr2_read(); /* a fault on the way changes it */
 	length = fetch_length_slow(&v->vcpu.fetch, v->vcpu.policy.ram, &where, &FETCH_VMMCALL, bytes);
 	if (length == 0)
 		return answer_undefined(&v->vcpu);
@@ -81,6 +80,11 @@ static enum vcpu_next exception(struct vmx_vcpu *v)
 	}
 	if (answer_exception_waits(&v->vcpu))
 		return VCPU_AGAIN;
+	/* INT1 leaves before it is done: as what it is, it goes on behind itself, and DR6 is not concerned. */
+	if ((event & 0x700) == GYRE_EVENT_PRIVILEGED && !answer_monitor_wants(&v->vcpu, vector)) {
+		inject_again(&v->vcpu, event, 0, (uint32_t)vmx_read(VMCS_LENGTH));
+		return VCPU_AGAIN;
+	}
 	if (vector == TRAP_DEBUG)
 		return debug(v);
 	if (vector == TRAP_INVALID_OPCODE)
@@ -165,6 +169,7 @@ static enum vcpu_next pml_full(struct vmx_vcpu *v)
 enum vcpu_next vmx_exit_slow(struct vmx_vcpu *v)
 {
 	uint32_t reason = (uint32_t)vmx_read(VMCS_EXIT_REASON);
+	v->cr2 = cr2_read(); /* a fault on the way, in the guest's memory, changes it */
 	if (reason >= REASON_VMCLEAR && reason <= REASON_VMXON)
 		return inject(v, TRAP_INVALID_OPCODE); /* no level has them */
 	switch (reason) {

@@ -173,6 +173,7 @@ enum vmcs_field {
 /* VMCS_EXIT_EVENT, VMCS_VECTORING and VMCS_ENTRY_EVENT have the form of GYRE_EVENT_, and this. */
 #define EVENT_NMI_UNBLOCKED 0x1000u /* an IRET that faulted had let NMIs in */
 #define PENDING_DEBUG_BS    0x4000u
+#define DR7_GENERAL_DETECT  0x2000ull
 
 /* VMCS_EXIT_REASON. SDM vol. 3, appendix "VMX Basic Exit Reasons". */
 enum vmx_reason {

@@ -97,7 +97,8 @@ static void fill(const struct vmx_msrs *msrs, struct vmx_features *f)
 	f->controls2_allowed = (uint32_t)(msrs->controls2 >> 32);
 	f->cr0_fixed0 = msrs->cr0_fixed0;
 	f->cr0_fixed1 = msrs->cr0_fixed1;
-	f->cr4_fixed0 = msrs->cr4_fixed0;
+	/* While a guest runs without MCE, a machine check of the host would shut the processor down. It sees its own, by the shadow. */
+	f->cr4_fixed0 = msrs->cr4_fixed0 | CR4_MCE;
 	f->cr4_fixed1 = msrs->cr4_fixed1;
 	f->timer_shift = msrs->misc & 31;
 	f->unrestricted = (f->controls2 & CONTROL2_UNRESTRICTED) != 0;

@@ -47,7 +47,7 @@ static __attribute__((noinline)) int take_special(struct vcpu *vcpu, uint32_t fl
 	vcpu->single = (flags & GYRE_ENTRY_SINGLE) != 0;
 	if ((flags & GYRE_ENTRY_NO_RUN) != 0)
 		vcpu_hazard_set(vcpu, VCPU_HAZARD_KICK);
-	if (vcpu->activity != VCPU_RUNNING)
+	if (vcpu->activity != VCPU_RUNNING || vcpu->single)
 		vcpu_hazard_set(vcpu, VCPU_HAZARD_EVENTS);
 	return 0;
 }

@@ -105,12 +105,12 @@ static inline uint32_t finish_done(struct svm_vcpu *v, struct vmcb *vmcb, uint32
 	return finish(v);
 }
 
-/* RFLAGS.RF ends with the instruction; TF makes a #DB after it, unless something else is to be delivered first. */
+/* RFLAGS.RF ends with the instruction; TF makes a #DB after it, unless something else is to be delivered first or TF is the core's own. */
 void svm_skip_special(struct svm_vcpu *v)
 {
 	struct vmcb *vmcb = v->vmcb;
 	vmcb->rflags &= ~(uint64_t)RFLAGS_RF;
-	if ((vmcb->rflags & RFLAGS_TF) == 0 || v->vcpu.event != 0)
+	if ((vmcb->rflags & RFLAGS_TF) == 0 || v->vcpu.event != 0 || (v->vcpu.step && !v->step_tf))
 		return;
 	vmcb_set_dr6(vmcb, vmcb->dr6_ | 1u << 14); /* BS */
 	vcpu_exception(&v->vcpu, TRAP_DEBUG);

@@ -10,11 +10,11 @@
 /* A handler of its own function saves just what it needs itself. Its result: VCPU_AGAIN, or what the loop is to do. */
 #define HANDLER static __attribute__((noinline)) uint32_t
 
-/* RFLAGS.RF ends with the instruction; TF makes a #DB after it, unless something else is to be delivered first. */
+/* RFLAGS.RF ends with the instruction; TF makes a #DB after it, unless something else is to be delivered first or TF is the core's own. */
 static __attribute__((noinline)) void skip_special(struct vmx_vcpu *v, uint64_t rflags)
 {
 	vmx_write(VMCS_RFLAGS, rflags & ~(uint64_t)RFLAGS_RF);
-	if ((rflags & RFLAGS_TF) == 0 || v->vcpu.event != 0)
+	if ((rflags & RFLAGS_TF) == 0 || v->vcpu.event != 0 || (v->vcpu.step && !v->step_tf))
 		return;
 	vmx_dr6_set(v, vmx_dr6(v) | PENDING_DEBUG_BS);
 	vcpu_exception(&v->vcpu, TRAP_DEBUG);

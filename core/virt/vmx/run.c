@@ -128,6 +128,7 @@ static void take_rest(struct vmx_vcpu *v, bool completed, uint64_t rflags)
 	/* RF ends, and TF makes a trap; the shadow has ended above. */
 	if (completed && (rflags & (RFLAGS_TF | RFLAGS_RF)) != 0)
 		vmx_skip(v, 0);
+	vcpu->step = vcpu->step && vcpu->single;
 	if (vcpu->step) {
 		/* The step that was begun goes on: with what TF is now. */
 		v->step_tf = (rflags & RFLAGS_TF) != 0;

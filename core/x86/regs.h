@@ -18,9 +18,10 @@
 #define REGS_TRAP_NONE	  0x101
 
 /* The same by the way of vcpu_run: general registers that the call does not keep are not here either, and nobody has changed the others. */
-#define REGS_TRAP_RUN		0x102
-#define REGS_TRAP_RUN_INTERRUPT 0x103 /* by VECTOR_CALL instead of SYSCALL */
-#define CALL_VCPU_RUN		43    /* its number: gyre/calls.h */
+#define REGS_TRAP_RUN 0x102
+#define REGS_TRAP_RUN_INTERRUPT                                                                                        \
+	0x104 /* 0x103 is REGS_TRAP_RUN with a RIP that is not canonical; by VECTOR_CALL instead of SYSCALL */
+#define CALL_VCPU_RUN 43 /* its number: gyre/calls.h */
 
 /* Its gate is open to ring 3: calls, where SYSCALL is not to be used. gyre/calls.h */
 #define VECTOR_CALL 0x20

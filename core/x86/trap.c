@@ -47,7 +47,8 @@ void trap_from_core(struct regs *regs)
 		for (const struct fixup *fixup = core_fixups_start; fixup < core_fixups_end; fixup++) {
 			if (fixup->at == regs->rip) {
 				regs->rip = fixup->recovery;
-				virt_disturbed(cpu_current());
+				if (regs->trap == TRAP_PAGE_FAULT) /* it has changed CR2 */
+					virt_disturbed(cpu_current());
 				return;
 			}
 		}

@@ -15,6 +15,8 @@
 #define IER_THR	     0x02u
 #define IIR_NONE     0x01u
 #define IIR_ID	     0x0eu
+#define IIR_RECEIVED 0x04u
+#define IIR_PAUSE    0x0cu /* fewer bytes than the FIFO's trigger, and no more came */
 #define FCR_ON	     0x87u /* FIFOs on and emptied, interrupt at 8 bytes or a pause */
 #define LCR_8N1	     0x03u
 #define LCR_DLAB     0x80u
@@ -55,13 +57,17 @@ size_t uart_send(struct uart *uart, const uint8_t *data, size_t bytes)
 	return sent;
 }
 
-void uart_send_interrupt(struct uart *uart, int on)
+static void enable(struct uart *uart, uint8_t wanted)
 {
-	uint8_t wanted = on ? IER_RECEIVED | IER_THR : IER_RECEIVED;
 	if (wanted != uart->enabled) {
 		uart->enabled = wanted;
 		port_out8(uart->port + IER, wanted);
 	}
+}
+
+void uart_send_interrupt(struct uart *uart, int on)
+{
+	enable(uart, (uint8_t)((uart->enabled & ~IER_THR) | (on ? IER_THR : 0)));
 }
 
 size_t uart_receive(struct uart *uart, uint8_t *data, size_t bytes)
@@ -69,6 +75,8 @@ size_t uart_receive(struct uart *uart, uint8_t *data, size_t bytes)
 	size_t got = 0;
 	while (got < bytes && (port_in8(uart->port + LSR) & LSR_READY) != 0)
 		data[got++] = port_in8(uart->port + RBR_THR);
+	if (got < bytes)
+		enable(uart, uart->enabled | IER_RECEIVED);
 	return got;
 }
 
@@ -82,8 +90,11 @@ void uart_interrupt(struct uart *uart)
 	/* Reading the IIR ends the transmitter's interrupt, the LSR the line's, the MSR the modem's. Bounded: hardware may be broken. */
 	for (int i = 0; i < 16; i++) {
 		uint8_t iir = port_in8(uart->port + IIR_FCR);
-		if ((iir & IIR_NONE) != 0 || (iir & IIR_ID) == 0x04 || (iir & IIR_ID) == 0x0c)
+		if ((iir & IIR_NONE) != 0)
 			return;
+		/* Bytes that nobody takes yet would keep the line high, and the transmitter's interrupt would make no edge. */
+		if ((iir & IIR_ID) == IIR_RECEIVED || (iir & IIR_ID) == IIR_PAUSE)
+			enable(uart, uart->enabled & (uint8_t)~IER_RECEIVED);
 		port_in8(uart->port + LSR);
 		port_in8(uart->port + MSR);
 	}

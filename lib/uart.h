@@ -47,13 +47,13 @@ size_t uart_send(struct uart *uart, const uint8_t *data, size_t bytes);
 /* Whether an interrupt is wanted when the transmitter has room. */
 void uart_send_interrupt(struct uart *uart, int on);
 
-/* What has arrived. */
+/* What has arrived. Less than asked for: there is no more, and the next byte interrupts again. */
 size_t uart_receive(struct uart *uart, uint8_t *data, size_t bytes);
 
 /* Nothing is left in FIFO and shift register. */
 int uart_sent(const struct uart *uart);
 
-/* Answers what the UART interrupts for, except arrived bytes: those uart_receive() takes. */
+/* Answers what the UART interrupts for, except arrived bytes: those uart_receive() takes, and until then they interrupt no more. */
 void uart_interrupt(struct uart *uart);
 
 #endif

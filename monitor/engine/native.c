@@ -165,6 +165,9 @@ int engine_vcpu_create(struct engine_vcpu *vcpu, uint32_t apic_id)
 	if (handle < 0)
 		return (int)handle;
 	long error = vcpu_kick_on((handle_t)handle, native.start->event);
+	/* What came before (input, typed while the machine booted) has kicked nobody. */
+	if (error >= 0)
+		error = vcpu_kick((handle_t)handle, GYRE_KICK_EXIT);
 	if (error < 0)
 		return (int)error;
 	*vcpu = (struct engine_vcpu){

@@ -23,9 +23,11 @@ static struct {
 
 void console_init(void)
 {
-	if ((native.start->flags & GYRE_START_COM1) == 0 || !uart_init(&console.uart, UART_COM1))
+	if ((native.start->flags & GYRE_START_COM1) == 0)
 		return;
-	console.com1 = interrupt_bind(native.start->interrupt, native.start->event, NATIVE_BIT_COM1) == 0;
+	/* Bound first: bytes may have arrived, whose only edge comes when the UART's interrupts are enabled. */
+	console.com1 = interrupt_bind(native.start->interrupt, native.start->event, NATIVE_BIT_COM1) == 0 &&
+		       uart_init(&console.uart, UART_COM1);
 }
 
 static uint32_t waiting(void)

@@ -32,10 +32,11 @@ static struct {
 static int com2_take(void)
 {
 	long ports = ioports_create(GYRE_ROOT_MACHINE, UART_COM2, 8);
-	if (ports < 0 || ioports_grant(0, (handle_t)ports) < 0 || !uart_init(&out.uart, UART_COM2))
-		return 0;
 	long interrupt = interrupt_create(GYRE_ROOT_MACHINE, COM2_ISA_LINE, GYRE_INTERRUPT_ISA);
-	if (interrupt < 0 || interrupt_bind((handle_t)interrupt, root.event, ROOT_EVENT_UART) < 0)
+	/* Bound before the UART's interrupts are enabled: its first edge would be lost. */
+	if (ports < 0 || ioports_grant(0, (handle_t)ports) < 0 || interrupt < 0 ||
+		interrupt_bind((handle_t)interrupt, root.event, ROOT_EVENT_UART) < 0 ||
+		!uart_init(&out.uart, UART_COM2))
 		return 0;
 	out.interrupt = (handle_t)interrupt;
 	return 1;

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the system tests share: where the build is, the command, and machines that it boots. Each test gives its machine a time-out, and
-a machine that a test leaves behind is ended."""
+a machine that a test leaves behind is ended.
+
+A test with the mark both_vendors runs on each machine of GYRE_TEST_MACHINES (left out: amd,intel): a name of `gyre emulate --machine`, or a model of Bochs's. The
+mark qemu_only(reason) takes a test of a marked module out of that. Other tests run on amd, or boot nothing."""
 
 import fcntl
 import os
@@ -13,6 +16,48 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROMPT = "guest# "
+MACHINES = os.environ.get("GYRE_TEST_MACHINES", "amd,intel").split(",")
+# Bochs runs at a tenth of QEMU's speed, and its firmware and GRUB take two seconds.
+BOCHS_PATIENCE = 4
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "both_vendors: runs on an AMD machine and on an Intel machine")
+    config.addinivalue_line("markers", "qemu_only(reason): runs on an AMD machine on QEMU only")
+
+
+def pytest_generate_tests(metafunc):
+    node = metafunc.definition
+    if "machine" in metafunc.fixturenames and node.get_closest_marker("both_vendors") and not node.get_closest_marker("qemu_only"):
+        metafunc.parametrize("machine", MACHINES, indirect=True, scope="module")
+
+
+def pytest_collection_modifyitems(items):
+    """A module's tests on one machine share a worker, and so what is made once for them."""
+    for item in items:
+        machine = getattr(item, "callspec", None) and item.callspec.params.get("machine", "")
+        item.add_marker(pytest.mark.xdist_group(f"{item.module.__name__}-{machine or ''}"))
+
+
+@pytest.fixture(scope="module")
+def machine(request):
+    """The machine that the test runs on."""
+    return getattr(request, "param", "amd")
+
+
+def is_bochs(machine):
+    return not machine.startswith("amd")
+
+
+def vendor(machine):
+    return "amd" if machine.startswith("amd") or machine == "ryzen" else "intel"
+
+
+def machine_words(machine):
+    """The words by which the command is told."""
+    if machine.split("-")[0] in ("amd", "intel"):
+        return ["--machine", machine]
+    return ["--machine", vendor(machine), "--cpu-model", machine]
 
 
 @pytest.fixture(scope="session")
@@ -41,11 +86,15 @@ def signals_as_in_a_terminal():
 
 
 class Gyre:
-    """The command, build/gyre."""
+    """The command, build/gyre, and the machine that it shall boot Gyre on unless a test says otherwise."""
 
-    def __init__(self, build):
-        self.build, self.children = build, []
+    def __init__(self, build, machine="amd"):
+        self.build, self.machine, self.children = build, machine, []
         self.program = str(build / "gyre")
+
+    @property
+    def patience(self):
+        return BOCHS_PATIENCE if is_bochs(self.machine) else 1
 
     def debian(self, append="", memory="256M", initrd="initramfs.cpio.gz"):
         """The arguments that describe the Debian guest."""
@@ -60,16 +109,21 @@ class Gyre:
             words, stdin=stdin, capture_output=True, timeout=seconds, text=True, errors="replace", cwd=ROOT, check=False
         )
 
-    def emulate(self, *args, machine="amd", seconds=120):
-        """Boots Gyre and waits for the end, as run() does. The command's own time-out is shorter than the test's."""
-        return self.run("emulate", "--machine", machine, "--timeout", seconds, *args, seconds=seconds + 30)
+    def words(self, *args, machine=None, seconds=None):
+        """What `gyre emulate` is told, seconds being those that an AMD machine needs."""
+        timeout = ["--timeout", seconds * min(self.patience, 4 if seconds >= 30 else 2)] if seconds else []
+        return [str(word) for word in ["emulate", *machine_words(machine or self.machine), *timeout, *args]]
 
-    def spawn(self, *args, machine="amd", seconds=60):
+    def emulate(self, *args, machine=None, seconds=120):
+        """Boots Gyre and waits for the end, as run() does. The command's own time-out is shorter than the test's; a short one is meant to be met."""
+        return self.run(*self.words(*args, machine=machine, seconds=seconds), seconds=seconds * self.patience + 30)
+
+    def spawn(self, *args, machine=None, seconds=60):
         """Boots Gyre with a terminal that the test types into (pexpect)."""
         child = pexpect.spawn(
             self.program,
-            ["emulate", "--machine", machine, *map(str, args)],
-            timeout=seconds,
+            self.words(*args, machine=machine),
+            timeout=seconds * self.patience,
             encoding="utf-8",
             codec_errors="replace",
             dimensions=(50, 200),
@@ -85,16 +139,8 @@ class Gyre:
 
 
 @pytest.fixture
-def gyre(build):
-    command = Gyre(build)
-    yield command
-    command.close()
-
-
-@pytest.fixture(scope="module")
-def gyre_module(build):
-    """The same for machines that a module's tests share."""
-    command = Gyre(build)
+def gyre(build, machine):
+    command = Gyre(build, machine)
     yield command
     command.close()
 

@@ -10,15 +10,16 @@ import pytest
 
 from conftest import PROMPT, ROOT
 
+VENDOR_FREE = "nothing here depends on the processor, and a boot takes half a minute on Bochs"
 # What a kernel says when its machine is not right.
 BAD = r"BUG|WARNING|[Uu]nhandled|clocksource.*unstable|Call Trace|\bOops\b|probe .*failed|failed with error|soft lockup|invalid opcode"
 
 
-def command(child, line, seconds=30):
+def command(child, line):
     """What the guest's shell prints for a line."""
     child.send(line + "\r")
     child.expect_exact(line)
-    child.expect(r"\r\n(.*?)" + re.escape(PROMPT), timeout=seconds)
+    child.expect(r"\r\n(.*?)" + re.escape(PROMPT))
     return child.match.group(1)
 
 
@@ -44,12 +45,13 @@ def play(child, seconds):
 
 def test_a_person_at_the_shell(gyre):
     child = gyre.spawn(*gyre.debian("quiet"), seconds=60)
-    play(child, 90)
+    play(child, 90 * gyre.patience)
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
 
 
+@pytest.mark.qemu_only("the command is not there: on Bochs, test_bochs.py does it")
 @pytest.mark.parametrize("firmware", ["bios", "uefi"])
 def test_the_image_on_a_machine_without_the_command(gyre, tmp_path, firmware):
     iso = tmp_path / "gyre.iso"
@@ -78,6 +80,7 @@ def test_the_kernel_log_is_clean_and_the_clock_keeps_time(gyre):
     assert 3 <= second - first <= 4 and 3 <= later - up <= 4
 
 
+@pytest.mark.qemu_only(VENDOR_FREE)
 def test_reboot_and_no_reboot(gyre):
     debian = gyre.debian('quiet gyre.exec="echo up; reboot -f"')
     result = gyre.emulate("--no-reboot", *debian, seconds=120)
@@ -105,6 +108,7 @@ def unpack_lz4(packed):
     return out
 
 
+@pytest.mark.qemu_only(VENDOR_FREE)
 def test_the_elf_inside_the_bzimage_boots_by_pvh(gyre, build, tmp_path):
     image = (build / "guests/vmlinuz").read_bytes()
     # The kernel's Documentation/x86/boot.rst: setup_sects, payload_offset, payload_length. The last four bytes are the unpacked size.
@@ -118,9 +122,10 @@ def test_the_elf_inside_the_bzimage_boots_by_pvh(gyre, build, tmp_path):
     assert "Linux gyre-guest 6.1." in result.stdout and "Gyre guest: exit status 0" in result.stdout
 
 
+@pytest.mark.qemu_only(VENDOR_FREE)
 def test_input_that_is_no_terminal(gyre):
-    words = [gyre.program, "emulate", "--machine", "amd", "--timeout", "120", *gyre.debian("quiet")]
-    with subprocess.Popen(list(map(str, words)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
+    words = [gyre.program, *gyre.words(*gyre.debian("quiet"), seconds=120)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
         heard = b""
         while PROMPT.encode() not in heard:
             byte = process.stdout.read(1)

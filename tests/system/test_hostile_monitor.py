@@ -58,7 +58,7 @@ def test_a_monitor_that_goes_without_a_word_ends_its_vm(gyre, build, folder):
 
 def test_a_flood_of_log_lines_keeps_no_other_vm_waiting(gyre, build, folder):
     """Nobody reads what the command says meanwhile, so nothing more leaves the machine."""
-    words = [gyre.program, "emulate", "--machine", "amd", "--timeout", "60", "--lib-dir", folder]
+    words = [gyre.program, *gyre.words("--lib-dir", folder, seconds=60)]
     for name, text in (("hostile", "rounds=0 flood"), ("victim", "victim beats=400")):
         words += ["--vm", name, "--kernel", build / "guests/testkernel.elf", "--append", text, "--memory", "32M"]
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}

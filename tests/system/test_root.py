@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 NAME = "test kernel: "
+pytestmark = pytest.mark.both_vendors
 FAILED = 4
 
 

@@ -26,7 +26,7 @@ enum msr_answer msr_guest_read(struct vcpu *vcpu, uint32_t index, uint64_t *valu
 	case GUEST_MSR_APIC_BASE: *value = vcpu->lapic.base; return ANSWER_DONE;
 	case GUEST_MSR_TSC_ADJUST: *value = vcpu->tsc_adjust; return fault_unless(vcpu->offers.tsc_adjust);
 	case GUEST_MSR_TSC_DEADLINE:
-		*value = vlapic_deadline_read(&vcpu->lapic);
+		*value = vcpu->lapic.timer_deadline;
 		return fault_unless(vcpu->offers.tsc_deadline);
 	case GUEST_MSR_TSC_AUX: *value = vcpu->tsc_aux; return fault_unless(vcpu->offers.rdtscp);
 	case GUEST_MSR_SPEC_CTRL: *value = vcpu->spec_ctrl; return fault_unless(vcpu->offers.spec_ctrl);

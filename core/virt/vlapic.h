@@ -28,20 +28,10 @@ struct gyre_vcpu_state;
 #define APIC_TIMER_MODE(l) ((l) >> 17 & 3)
 
 enum apic_timer_mode { APIC_TIMER_ONE_SHOT, APIC_TIMER_PERIODIC, APIC_TIMER_DEADLINE, APIC_TIMER_RESERVED };
-enum apic_delivery {
-	APIC_FIXED,
-	APIC_LOWEST,
-	APIC_SMI,
-	APIC_DELIVERY_RESERVED,
-	APIC_NMI,
-	APIC_INIT,
-	APIC_STARTUP,
-	APIC_EXTINT
-};
+enum apic_delivery { APIC_FIXED, APIC_LOWEST, APIC_SMI, APIC_RESERVED, APIC_NMI, APIC_INIT, APIC_STARTUP, APIC_EXTINT };
 
 /* MSR 0x1b */
 #define APIC_BASE_BSP	  0x100ull
-#define APIC_BASE_ADDRESS 0xffffff000ull
 #define APIC_BASE_DEFAULT 0xfee00000ull
 
 /* signals: what is not a vector. */
@@ -81,7 +71,7 @@ struct vlapic {
 	uint32_t eoi_vector; /* of a level-triggered interrupt whose EOI the monitor is to hear of, or 0 */
 	/* The timer. */
 	uint64_t timer_start;	 /* host TSC when the present count began, one-shot and periodic */
-	uint64_t timer_deadline; /* in the guest's TSC, TSC-deadline mode; 0: none */
+	uint64_t timer_deadline; /* in the guest's TSC; 0: none, or another mode */
 	bool timer_armed;
 	uint32_t timer_khz, tsc_khz; /* of the undivided timer, and of the host's TSC */
 	uint64_t tsc_offset;	     /* guest TSC = host TSC + offset */
@@ -114,6 +104,7 @@ uint32_t vlapic_mmio_read(struct vlapic *lapic, uint32_t offset);
 void vlapic_mmio_write(struct vlapic *lapic, uint32_t offset, uint32_t value);
 int vlapic_msr_read(struct vlapic *lapic, uint32_t index, uint64_t *value);
 int vlapic_msr_write(struct vlapic *lapic, uint32_t index, uint64_t value);
+bool vlapic_base_legal(uint64_t base, uint32_t physical_bits, bool x2apic);
 int vlapic_base_write(struct vlapic *lapic, uint64_t value, uint32_t physical_bits, bool x2apic_offered);
 void vlapic_tpr_set(struct vlapic *lapic, uint32_t tpr);
 void vlapic_eoi(struct vlapic *lapic);
@@ -141,7 +132,6 @@ uint32_t vlapic_timer_divisor(const struct vlapic *lapic);
 uint32_t vlapic_timer_count(const struct vlapic *lapic);
 void vlapic_timer_mode_changed(struct vlapic *lapic, uint32_t old_lvt);
 void vlapic_deadline_write(struct vlapic *lapic, uint64_t guest_tsc);
-uint64_t vlapic_deadline_read(const struct vlapic *lapic);
 void vlapic_timer_fired(struct vlapic *lapic); /* the host's timer came: maybe early, maybe stale */
 void vlapic_tsc_changed(struct vlapic *lapic, uint64_t offset);
 

@@ -162,7 +162,7 @@ int vlapic_bus_message(struct vlapic_bus *bus, uint64_t address, uint32_t data)
 		mode = APIC_LOWEST;
 	if ((mode == APIC_FIXED || mode == APIC_LOWEST) && vector < 16)
 		return -GYRE_ENOENT;
-	if (mode == APIC_STARTUP || mode == APIC_DELIVERY_RESERVED)
+	if (mode == APIC_STARTUP || mode == APIC_RESERVED)
 		return -GYRE_ENOENT;
 	return send(bus, mode, vector, (data & 0x8000) != 0, logical, BROADCAST(destination), 0) != 0 ? 0
 												      : -GYRE_ENOENT;
@@ -176,15 +176,13 @@ void vlapic_lint0(struct vlapic *lapic, uint32_t level)
 	lapic->lint0_line = level != 0;
 	if ((lvt & APIC_LVT_MASKED) != 0 || !vlapic_hardware_enabled(lapic))
 		return;
-	if (APIC_LVT_MODE(lvt) == APIC_NMI && rises) {
+	if (APIC_LVT_MODE(lvt) == APIC_NMI && rises)
 		vlapic_signal(lapic, VLAPIC_SIGNAL_NMI);
-	} else if (APIC_LVT_MODE(lvt) == APIC_FIXED) {
-		if ((lvt & APIC_LVT_LEVEL) == 0) {
-			if (rises)
-				vlapic_post(lapic, lvt & 0xff, false);
-		} else if (level != 0 && (lvt & APIC_LVT_REMOTE) == 0) {
-			if (vlapic_post(lapic, lvt & 0xff, true))
-				VREG(lapic, APIC_LVT_LINT0) |= APIC_LVT_REMOTE;
-		}
-	}
+	if (APIC_LVT_MODE(lvt) != APIC_FIXED)
+		return;
+	if ((lvt & APIC_LVT_LEVEL) == 0 && rises)
+		vlapic_post(lapic, lvt & 0xff, false);
+	if ((lvt & (APIC_LVT_LEVEL | APIC_LVT_REMOTE)) == APIC_LVT_LEVEL && level != 0 &&
+		vlapic_post(lapic, lvt & 0xff, true))
+		VREG(lapic, APIC_LVT_LINT0) |= APIC_LVT_REMOTE;
 }

@@ -186,15 +186,21 @@ int vlapic_msr_write(struct vlapic *lapic, uint32_t index, uint64_t value)
 }
 
 /* MSR 0x1b. SDM vol. 3, "x2APIC State Transitions": of the four states of (EN, EXTD) one is invalid, and some ways between the others are. */
+#define BASE_MODE (APIC_BASE_ENABLE | APIC_BASE_X2APIC)
+
+bool vlapic_base_legal(uint64_t base, uint32_t physical_bits, bool x2apic)
+{
+	uint64_t bits = ((1ull << physical_bits) - 1) & ~0xfffull;
+	bits |= APIC_BASE_BSP | APIC_BASE_ENABLE | (x2apic ? APIC_BASE_X2APIC : 0);
+	return (base & ~bits) == 0 && (base & BASE_MODE) != APIC_BASE_X2APIC;
+}
+
 int vlapic_base_write(struct vlapic *lapic, uint64_t value, uint32_t physical_bits, bool x2apic_offered)
 {
-	const uint64_t mode = APIC_BASE_ENABLE | APIC_BASE_X2APIC;
-	uint64_t address = ((1ull << physical_bits) - 1) & ~0xfffull;
-	uint64_t legal = address | APIC_BASE_BSP | APIC_BASE_ENABLE | (x2apic_offered ? APIC_BASE_X2APIC : 0);
-	uint64_t from = lapic->base & mode, to = value & mode;
-	if ((value & ~legal) != 0 || to == APIC_BASE_X2APIC)
+	uint64_t from = lapic->base & BASE_MODE, to = value & BASE_MODE;
+	if (!vlapic_base_legal(value, physical_bits, x2apic_offered))
 		return -1;
-	if (from != to && ((from == mode && to == APIC_BASE_ENABLE) || (from == 0 && to == mode)))
+	if (from != to && ((from == BASE_MODE && to == APIC_BASE_ENABLE) || (from == 0 && to == BASE_MODE)))
 		return -1;
 	/* BSP is the hardware's: written or not, it says what this processor is. */
 	value = (value & ~APIC_BASE_BSP) | (lapic->base & APIC_BASE_BSP);

@@ -10,7 +10,7 @@
 void vlapic_state_get(struct vlapic *lapic, struct gyre_vcpu_state *state)
 {
 	state->apic_base = lapic->base;
-	state->tsc_deadline = vlapic_deadline_read(lapic);
+	state->tsc_deadline = lapic->timer_deadline;
 	state->apic_timer_left = 0;
 	if (lapic->timer_armed && APIC_TIMER_MODE(VREG(lapic, APIC_LVT_TIMER)) < APIC_TIMER_DEADLINE) {
 		state->apic_timer_left = (uint64_t)vlapic_timer_count(lapic) * vlapic_timer_divisor(lapic);
@@ -25,13 +25,9 @@ void vlapic_state_get(struct vlapic *lapic, struct gyre_vcpu_state *state)
 /* -GYRE_EINVAL: no local APIC can be in this state. */
 int vlapic_state_check(const struct vlapic *lapic, const struct gyre_vcpu_state *state, uint32_t physical_bits)
 {
-	uint64_t legal = (((1ull << physical_bits) - 1) & ~0xfffull) | APIC_BASE_BSP | APIC_BASE_ENABLE |
-			 APIC_BASE_X2APIC;
-	uint64_t mode = state->apic_base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC);
 	const uint32_t *page = state->apic;
-	if ((state->apic_base & ~legal) != 0 || mode == APIC_BASE_X2APIC)
-		return -GYRE_EINVAL;
-	if (page[APIC_ID / 16] != (mode == (APIC_BASE_ENABLE | APIC_BASE_X2APIC) ? lapic->id : lapic->id << 24))
+	if (!vlapic_base_legal(state->apic_base, physical_bits, true) ||
+		page[APIC_ID / 16] != ((state->apic_base & APIC_BASE_X2APIC) != 0 ? lapic->id : lapic->id << 24))
 		return -GYRE_EINVAL;
 	if ((page[APIC_IRR / 16] & 0xffff) != 0 || (page[APIC_ISR / 16] & 0xffff) != 0)
 		return -GYRE_EINVAL; /* vectors 0 to 15 */

@@ -25,13 +25,20 @@ static uint64_t add_saturating(uint64_t a, uint64_t b)
 }
 
 /* How long a count takes, in ticks of the TSC. At least 1. */
-static uint64_t ticks_of(const struct vlapic *lapic, uint32_t count)
+static uint64_t ticks_of(const struct vlapic *lapic)
 {
-	uint64_t ticks = muldiv((uint64_t)count * vlapic_timer_divisor(lapic), lapic->tsc_khz, lapic->timer_khz);
+	uint64_t count = (uint64_t)VREG(lapic, APIC_TIMER_INITIAL) * vlapic_timer_divisor(lapic);
+	uint64_t ticks = muldiv(count, lapic->tsc_khz, lapic->timer_khz);
 	uint64_t least = mode_of(lapic) == APIC_TIMER_PERIODIC ? (uint64_t)lapic->tsc_khz * VLAPIC_PERIOD_US / 1000 : 0;
 	if (ticks < least)
 		ticks = least;
 	return ticks == 0 ? 1 : ticks;
+}
+
+/* The host's timer, for the end of the present count. */
+static void set_end(struct vlapic *lapic)
+{
+	vlapic_timer_set(lapic, add_saturating(lapic->timer_start, ticks_of(lapic)));
 }
 
 static void fire(struct vlapic *lapic)
@@ -60,7 +67,7 @@ void vlapic_timer_start(struct vlapic *lapic)
 	}
 	lapic->timer_start = vlapic_host_tsc();
 	lapic->timer_armed = true;
-	vlapic_timer_set(lapic, add_saturating(lapic->timer_start, ticks_of(lapic, VREG(lapic, APIC_TIMER_INITIAL))));
+	set_end(lapic);
 }
 
 /* Of a saved timer: it began so long ago that `left` ticks of the undivided timer are left. */
@@ -70,9 +77,9 @@ void vlapic_timer_resume(struct vlapic *lapic, uint64_t left)
 	vlapic_timer_start(lapic);
 	if (!lapic->timer_armed)
 		return;
-	whole = ticks_of(lapic, VREG(lapic, APIC_TIMER_INITIAL));
+	whole = ticks_of(lapic);
 	lapic->timer_start -= rest < whole ? whole - rest : 0;
-	vlapic_timer_set(lapic, add_saturating(lapic->timer_start, whole));
+	set_end(lapic);
 }
 
 uint32_t vlapic_timer_count(const struct vlapic *lapic)
@@ -82,7 +89,7 @@ uint32_t vlapic_timer_count(const struct vlapic *lapic)
 		return 0;
 	elapsed = vlapic_host_tsc() - lapic->timer_start;
 	if (mode_of(lapic) == APIC_TIMER_PERIODIC)
-		elapsed %= ticks_of(lapic, VREG(lapic, APIC_TIMER_INITIAL));
+		elapsed %= ticks_of(lapic);
 	counted = muldiv(elapsed, lapic->timer_khz, (uint64_t)lapic->tsc_khz * vlapic_timer_divisor(lapic));
 	return counted >= VREG(lapic, APIC_TIMER_INITIAL) ? 0 : VREG(lapic, APIC_TIMER_INITIAL) - (uint32_t)counted;
 }
@@ -99,24 +106,22 @@ void vlapic_timer_mode_changed(struct vlapic *lapic, uint32_t old_lvt)
 		VREG(lapic, APIC_TIMER_INITIAL) = 0;
 	} else if (lapic->timer_armed) {
 		/* The shortest period may apply now, or no longer. */
-		vlapic_timer_set(
-			lapic, add_saturating(lapic->timer_start, ticks_of(lapic, VREG(lapic, APIC_TIMER_INITIAL))));
+		set_end(lapic);
 	}
 }
 
 /* Sets the host's timer for a deadline in the guest's TSC; one that has passed fires here and now. */
 static void deadline_arm(struct vlapic *lapic)
 {
-	uint64_t now = vlapic_host_tsc(), guest_now = now + lapic->tsc_offset, left;
+	uint64_t now = vlapic_host_tsc(), guest_now = now + lapic->tsc_offset;
 	if (lapic->timer_deadline <= guest_now) {
 		vlapic_timer_stop(lapic);
 		lapic->timer_deadline = 0;
 		fire(lapic);
 		return;
 	}
-	left = lapic->timer_deadline - guest_now;
 	lapic->timer_armed = true;
-	vlapic_timer_set(lapic, add_saturating(now, left));
+	vlapic_timer_set(lapic, add_saturating(now, lapic->timer_deadline - guest_now));
 }
 
 void vlapic_deadline_write(struct vlapic *lapic, uint64_t guest_tsc)
@@ -130,30 +135,24 @@ void vlapic_deadline_write(struct vlapic *lapic, uint64_t guest_tsc)
 		deadline_arm(lapic);
 }
 
-uint64_t vlapic_deadline_read(const struct vlapic *lapic)
-{
-	return mode_of(lapic) == APIC_TIMER_DEADLINE ? lapic->timer_deadline : 0;
-}
-
 void vlapic_timer_fired(struct vlapic *lapic)
 {
-	uint64_t now = vlapic_host_tsc(), period, due;
+	uint64_t now = vlapic_host_tsc(), period;
 	if (!lapic->timer_armed)
 		return;
 	if (mode_of(lapic) == APIC_TIMER_DEADLINE) {
 		deadline_arm(lapic);
 		return;
 	}
-	period = ticks_of(lapic, VREG(lapic, APIC_TIMER_INITIAL));
-	due = add_saturating(lapic->timer_start, period);
-	if (now < due) {
-		vlapic_timer_set(lapic, due);
+	period = ticks_of(lapic);
+	if (now < add_saturating(lapic->timer_start, period)) {
+		set_end(lapic);
 		return;
 	}
 	if (mode_of(lapic) == APIC_TIMER_PERIODIC) {
 		/* Ticks that were missed altogether are one, as in a real IRR; the next is where it would have been. */
 		lapic->timer_start += (now - lapic->timer_start) / period * period;
-		vlapic_timer_set(lapic, add_saturating(lapic->timer_start, period));
+		set_end(lapic);
 	} else {
 		lapic->timer_armed = false;
 	}

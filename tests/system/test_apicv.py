@@ -39,9 +39,9 @@ def test_no_guest_can_tell_who_runs_its_local_apic(gyre, build, words, seen):
 
 
 def self_ipis(gyre, build, folder, rounds, *words):
-    """The exits of a run with so many self IPIs by either mode, and what it said."""
+    """The exits of a run with so many self IPIs, and what it said."""
     counters = folder / "counters.json"
-    vm = ["--vm", "bench", "--kernel", build / "guests/bench.elf", "--append", f"self-ipi={rounds}", "--memory", "64M", "--test-device"]
+    vm = ["--vm", "bench", "--kernel", build / "guests/bench.elf", "--append", f"x2apic-ipi={rounds}", "--memory", "64M", "--test-device"]
     result = gyre.run("emulate", "--machine", "intel", *words, "--counters", counters, *vm, seconds=SECONDS)
     assert "bench-check interrupts" in result.stdout, result.stdout
     return json.loads(counters.read_text())["vcpus"][0]["exits"], result.stderr
@@ -57,4 +57,4 @@ def test_a_self_ipi_and_its_eoi_take_no_exit(gyre, build, tmp_path, words, exits
     many, _ = self_ipis(gyre, build, tmp_path, 1100, *words)
     assert bool(features(output) & VIRTUAL_APIC) == (exits == 0)
     assert many["CORE_MSR_WRITE"] - few["CORE_MSR_WRITE"] == 1000 * exits
-    assert many["MEMORY"] - few["MEMORY"] == 1000 * 3  # by the page: ICR twice, EOI
+    assert sum(many.values()) - sum(few.values()) < 1000 * exits + 1000

@@ -122,16 +122,16 @@ static void deadlines(void **state)
 	vlapic_tsc_changed(lapic, 5000); /* the guest's clock is 5,000 ahead */
 	vlapic_deadline_write(lapic, clock_now + 10000);
 	assert_int_equal(timer_at, VLAPIC_TSC_NEVER); /* not in this mode */
-	assert_int_equal(vlapic_deadline_read(lapic), 0);
+	assert_int_equal(lapic->timer_deadline, 0);
 	vlapic_mmio_write(lapic, APIC_LVT_TIMER, 0x40040);
 	vlapic_mmio_write(lapic, APIC_TIMER_INITIAL, 1000); /* ignored in this one */
 	assert_int_equal(timer_at, VLAPIC_TSC_NEVER);
 	vlapic_deadline_write(lapic, clock_now + 10000);
 	assert_int_equal(timer_at, clock_now + 5000);
-	assert_int_equal(vlapic_deadline_read(lapic), clock_now + 10000);
+	assert_int_equal(lapic->timer_deadline, clock_now + 10000);
 	turn(lapic, 5000);
 	assert_int_equal(take(lapic), 0x40);
-	assert_int_equal(vlapic_deadline_read(lapic), 0);
+	assert_int_equal(lapic->timer_deadline, 0);
 	vlapic_eoi(lapic);
 	/* Passed already: at once. 0: disarmed. The largest: never, and no overflow. */
 	vlapic_deadline_write(lapic, 1);

@@ -22,6 +22,10 @@ void vmx_apic_take(struct vmx_vcpu *v)
 {
 	struct vlapic *lapic = &v->vcpu.lapic;
 	bool delivers = vmx_features.apicv && vlapic_x2apic(lapic) && vlapic_accepts(lapic);
+	if (!delivers && !lapic->delivers) {
+		vlapic_priority(lapic); /* all that such a guest can have changed is TPR, by CR8 */
+		return;
+	}
 	vlapic_merge(lapic);
 	if (delivers == lapic->delivers)
 		return;

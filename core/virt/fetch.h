@@ -81,9 +81,9 @@ static inline uint64_t fetch_cached(const struct fetch_entry *entry, uint64_t of
 }
 #else
 #define FETCH_SITE(last)                                                                                               \
-	"771:	.byte 0x0f, 0x1f, 0x00\n"                                                                                \
+	"771:	.byte 0x0f, 0x1f, " last "\n"                                                                          \
 	"	.pushsection .smap_sites, \"a\"\n"                                                                           \
-	"	.quad 771b, " last "\n"                                                                                \
+	"	.quad 771b\n"                                                                                                \
 	"	.popsection\n"
 #define FETCH_FIXUP                                                                                                    \
 	"	.pushsection .fixups, \"a\"\n"                                                                               \

@@ -2,6 +2,7 @@
 /*
  * core/x86/smap.h: STAC and CLAC, which are undefined without SMAP. Each place starts as a no-op that differs in its second byte (0F 1F with any
  * operand) and is noted in a list; boot writes the real instruction there (smap_patch) before the image becomes read-only.
+ * core/virt/fetch.h writes the same in C.
  */
 #ifndef CORE_X86_SMAP_H
 #define CORE_X86_SMAP_H

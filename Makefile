@@ -6,6 +6,7 @@
 B ?= build#               where everything is built
 V ?= 0#                   1 shows the commands
 DEPS ?= yes#              no: installs nothing, and tries with what is there
+MACHINE ?= amd#           what `make run` boots on: amd (QEMU) or intel (Bochs)
 FUZZ_SECONDS ?= 60#       how long `make fuzz` runs each target
 SOAK_SECONDS ?= 600#      how long `make soak` runs each of its parts
 ifeq ($(origin CC),default)
@@ -14,6 +15,7 @@ endif
 B := $(strip $(B))
 V := $(strip $(V))
 DEPS := $(strip $(DEPS))
+MACHINE := $(strip $(MACHINE))
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -227,10 +229,9 @@ format: | $(INSTALLED) ## lays all sources out by .clang-format
 	$(Q)git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format -i
 
 .PHONY: run bench bench-peers soak fuzz
-RUN_VM := --vm debian --kernel $(B)/guests/vmlinuz --append "console=ttyS0" --initrd $(B)/guests/initramfs.cpio.gz --memory 256M
-run: all ## boots Debian on Gyre on an emulated AMD machine; without a terminal, plays a short session
-	$(Q)if [ -t 0 ]; then exec $(B)/gyre emulate --machine amd $(RUN_VM); \
-	else exec $(PYTHON) tests/session.py $(B)/gyre emulate --machine amd $(RUN_VM); fi
+RUN := $(B)/gyre emulate --machine $(MACHINE) --vm debian --kernel $(B)/guests/vmlinuz --append "console=ttyS0" --initrd $(B)/guests/initramfs.cpio.gz --memory 256M
+run: all ## boots Debian on Gyre on an emulated MACHINE, amd or intel; without a terminal, plays a short session
+	$(Q)if [ -t 0 ]; then exec $(RUN); else exec $(PYTHON) tests/session.py $(RUN); fi
 bench: all ## measures Gyre, prints the table, writes build/bench.json
 	$(Q)$(PYTHON) bench/run.py --build $(B) gyre
 bench-peers: all ## measures Gyre and its peers side by side
@@ -258,7 +259,7 @@ $(B)/fuzz/%: tests/fuzz/%.c $$(call fuzz_sources,$$*) $(FUZZ_HEADERS) | $(INSTAL
 clean: ## removes the build folder
 	rm -rf $(B)
 help: ## lists the targets
-	@echo 'make TARGET [B=folder] [V=1] [DEPS=no] [FUZZ_SECONDS=60]'
+	@echo 'make TARGET [B=folder] [V=1] [DEPS=no] [MACHINE=intel] [FUZZ_SECONDS=60]'
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 # ---- What headers each object read at its last compilation -------------------------------------------------------------------

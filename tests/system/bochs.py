@@ -36,7 +36,7 @@ com1: enabled=1, mode=file, dev={folder}/console
 def needed():
     """Skips the test where Bochs is not installed."""
     if not shutil.which("bochs-bin"):
-        pytest.skip("bochs-bin is missing: install the Debian packages bochs and bochs-term")
+        pytest.skip("bochs-bin is missing: install the Debian package bochs")
     for file, package in ((BIOS, "bochsbios"), (VGA_BIOS, "seabios")):
         if not file.exists():
             pytest.skip(f"{file} is missing: install the Debian package {package}")

@@ -11,6 +11,7 @@ import pexpect
 import pytest
 from conftest import is_bochs
 
+pytestmark = pytest.mark.both_vendors
 END = r"calls:.*\n|[Pp]anic"
 OFF_AT_MOST = 20000
 

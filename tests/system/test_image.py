@@ -87,6 +87,14 @@ def test_no_image_is_left_when_it_fails(gyre, parts, tmp_path):
     assert not list(tmp_path.glob("gyre.iso*"))
 
 
+def test_two_at_once_make_one_whole_image(gyre, parts, tmp_path):
+    words = [gyre.program, "image", "-o", tmp_path / "x.iso", "--lib-dir", parts, "--vm", "a", "--kernel", parts / "kernel"]
+    makers = [subprocess.Popen(list(map(str, words)), stdin=subprocess.DEVNULL) for _ in range(2)]
+    assert [maker.wait(60) for maker in makers] == [0, 0]
+    assert (unpack(tmp_path / "x.iso", tmp_path / "out") / "gyre/file0").read_bytes() == (parts / "kernel").read_bytes()
+    assert [path.name for path in tmp_path.glob("x.iso*")] == ["x.iso"]
+
+
 def fake_program(folder, name, text):
     path = folder / name
     path.write_text(f"#!/bin/sh\n{text}\n")

@@ -253,15 +253,21 @@ int iso_make(const struct iso *iso, const char *remove_too)
 	char *folder = folder_make();
 	if (!folder)
 		return GYRE_STATUS_FAILED;
-	/* A whole image or none. */
-	char *unfinished = text_format("%s.new", iso->output);
+	/* A whole image or none, in a folder of its own beside the place: others may make the same one. */
+	char *beside = text_format("%s.XXXXXX", iso->output);
+	if (!mkdtemp(beside)) {
+		status = fail(GYRE_STATUS_FAILED, "%s: %s", beside, strerror(errno));
+		folder_remove(folder);
+		return status;
+	}
+	char *unfinished = text_format("%s/image", beside);
 	status = lay_out(iso, folder);
 	if (!status)
 		status = run_mkrescue(iso, folder, unfinished, &interrupted);
 	if (!status && !interrupted && rename(unfinished, iso->output) < 0)
 		status = fail(GYRE_STATUS_FAILED, "%s: %s", iso->output, strerror(errno));
-	if (status || interrupted)
-		unlink(unfinished);
+	folder_remove(beside);
+	free(beside);
 	folder_remove(folder);
 	free(unfinished);
 	free(folder);

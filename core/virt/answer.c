@@ -39,36 +39,6 @@ enum vcpu_next answer_undefined(struct vcpu *vcpu)
 	return VCPU_AGAIN;
 }
 
-bool answer_control(struct vcpu *vcpu, struct control *now, uint32_t number, uint64_t value)
-{
-	switch (number) {
-	case 0: return control_cr0(&vcpu->policy, now, value);
-	case 4:
-		if (!control_cr4(&vcpu->policy, now, value))
-			return false;
-		cpuid_table_cr4(vcpu->cpuid, now->cr4);
-		return true;
-	case 8:
-		if ((value & ~15ull) != 0)
-			return false;
-		vlapic_tpr_set(&vcpu->lapic, (uint32_t)value << 4);
-		vcpu_hazard_set(vcpu, VCPU_HAZARD_EVENTS);
-		return true;
-	}
-	return false;
-}
-
-/* The processor's own checks came first (CPL, CR4.OSXSAVE). APM vol. 4, XSETBV; SDM vol. 2, XSETBV. */
-bool answer_xsetbv(struct vcpu *vcpu, uint64_t rax)
-{
-	const uint64_t *gpr = vcpu->page->gpr;
-	uint64_t value = gpr[GYRE_RDX] << 32 | (uint32_t)rax;
-	if ((uint32_t)gpr[GYRE_RCX] != 0 || !vcpu->offers.xsave || !xcr0_valid(value, vcpu->policy.xcr0_allowed))
-		return false;
-	xcr_write(0, value); /* the guest's is in the processor while its FPU state is */
-	return true;
-}
-
 void answer_debug_load(struct vcpu *vcpu)
 {
 	__asm__ volatile("mov %0, %%db0" : : "r"(vcpu->dr[0]));

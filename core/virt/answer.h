@@ -103,11 +103,6 @@ static inline bool answer_exception_waits(struct vcpu *vcpu)
 /* #UD: the monitor's, or the guest's own. The foreign hypercall was looked for before. */
 enum vcpu_next answer_undefined(struct vcpu *vcpu);
 
-/* A write to CR0, CR4 or CR8 by the guest: `now` has the registers as they are, and as they are to be. False: #GP. */
-bool answer_control(struct vcpu *vcpu, struct control *now, uint32_t number, uint64_t value);
-/* XSETBV. False: #GP. */
-bool answer_xsetbv(struct vcpu *vcpu, uint64_t rax);
-
 /* The guest's DR0 to DR3 into the processor, and back; vcpu->dr_loaded says where they are. */
 void answer_debug_load(struct vcpu *vcpu);
 void answer_debug_unload(struct vcpu *vcpu);

@@ -56,12 +56,6 @@ static uint64_t window_address(const struct gyre_ram_window *windows, uint64_t g
 	return 0;
 }
 
-bool fetch_physical(const struct gyre_ram_window *windows, uint64_t gpa, uint64_t *value)
-{
-	uint64_t address = window_address(windows, gpa, sizeof(*value));
-	return address != 0 && user_load64(value, address) == 0;
-}
-
 struct walk {
 	const struct gyre_ram_window *windows;
 	struct fetch_entry *entry; /* filled in on the way */

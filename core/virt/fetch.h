@@ -53,7 +53,7 @@ struct fetch_opcode {
 	uint8_t length;
 };
 extern const struct fetch_opcode FETCH_CPUID, FETCH_RDMSR, FETCH_WRMSR, FETCH_HLT, FETCH_VMMCALL, FETCH_VMCALL,
-	FETCH_INVD, FETCH_WBINVD, FETCH_XSETBV;
+	FETCH_INVD, FETCH_WBINVD;
 
 /* With the policy, and when the monitor's mapping may have moved. */
 void fetch_forget(struct fetch_cache *cache);
@@ -61,9 +61,6 @@ void fetch_forget(struct fetch_cache *cache);
 /* The slow way: walks. The length with prefixes; 0: not to be had, or another instruction. *bytes: up to 15 of them, from the first prefix. */
 uint32_t fetch_length_slow(struct fetch_cache *cache, const struct gyre_ram_window *windows,
 	const struct fetch_where *where, const struct fetch_opcode *opcode, uint8_t bytes[16]);
-
-/* Eight bytes of guest-physical memory, where the monitor has it. */
-bool fetch_physical(const struct gyre_ram_window *windows, uint64_t gpa, uint64_t *value);
 
 /*
  * Eight bytes at an offset (at most 4088) into the page, if the walk is still the same; else 0. Nothing else may be between STAC and CLAC; each access that

@@ -85,57 +85,6 @@ enum msr_answer msr_guest_write(struct vcpu *vcpu, uint32_t index, uint64_t valu
 	return ANSWER_MONITOR;
 }
 
-/* APM vol. 2, "CR0 Register", "Enabling and Activating Long Mode". */
-bool control_cr0(const struct gyre_vcpu_policy *policy, struct control *now, uint64_t cr0)
-{
-	bool paging = (cr0 & GUEST_CR0_PAGING) != 0, was = (now->cr0 & GUEST_CR0_PAGING) != 0;
-	uint64_t efer = now->efer;
-	if (cr0 >> 32 != 0 || (paging && (cr0 & GUEST_CR0_PE) == 0))
-		return false;
-	if ((cr0 & GUEST_CR0_NW) != 0 && (cr0 & GUEST_CR0_CD) == 0)
-		return false;
-	/* Reserved bits of the lower half are ignored; so is what the level has not. CD and NW are accepted and have no effect. */
-	cr0 = (cr0 & policy->cr0_allowed & GUEST_CR0_DEFINED & ~(GUEST_CR0_CD | GUEST_CR0_NW)) | GUEST_CR0_ET;
-	if (paging && !was && (efer & GUEST_EFER_LME) != 0) {
-		if ((now->cr4 & GUEST_CR4_PAE_BIT) == 0 || now->cs_long)
-			return false;
-		efer |= GUEST_EFER_LMA_BIT;
-	}
-	if (!paging && was) {
-		if ((now->cr4 & GUEST_CR4_PCIDE) != 0 || ((efer & GUEST_EFER_LMA_BIT) != 0 && now->cs_long))
-			return false;
-		efer &= ~GUEST_EFER_LMA_BIT;
-	}
-	now->cr0 = cr0;
-	now->efer = efer;
-	return true;
-}
-
-bool control_cr4(const struct gyre_vcpu_policy *policy, struct control *now, uint64_t cr4)
-{
-	bool long_mode = (now->efer & GUEST_EFER_LMA_BIT) != 0;
-	if ((cr4 & ~policy->cr4_allowed) != 0)
-		return false;
-	if (long_mode && ((cr4 & GUEST_CR4_PAE_BIT) == 0 || ((cr4 ^ now->cr4) & GUEST_CR4_LA57_BIT) != 0))
-		return false;
-	if ((cr4 & ~now->cr4 & GUEST_CR4_PCIDE) != 0 && (!long_mode || (now->cr3 & 0xfff) != 0))
-		return false;
-	now->cr4 = cr4;
-	return true;
-}
-
-bool control_efer(const struct gyre_vcpu_policy *policy, struct control *now, uint64_t efer)
-{
-	/* LMA is what it is, whatever is written. */
-	efer = (efer & ~GUEST_EFER_LMA_BIT) | (now->efer & GUEST_EFER_LMA_BIT);
-	if ((efer & ~(policy->efer_allowed | GUEST_EFER_LMA_BIT)) != 0)
-		return false;
-	if (((efer ^ now->efer) & GUEST_EFER_LME) != 0 && (now->cr0 & GUEST_CR0_PAGING) != 0)
-		return false;
-	now->efer = efer;
-	return true;
-}
-
 bool control_valid(const struct gyre_vcpu_policy *policy, const struct control *state)
 {
 	bool paging = (state->cr0 & GUEST_CR0_PAGING) != 0, lme = (state->efer & GUEST_EFER_LME) != 0;

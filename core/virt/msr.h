@@ -71,12 +71,7 @@ void msr_tsc_set(struct vcpu *vcpu, uint64_t guest_tsc);
 
 struct control {
 	uint64_t cr0, cr3, cr4, efer;
-	bool cs_long; /* CS.L */
 };
-/* The new value is put into *now, with all that follows from it (EFER.LMA with CR0.PG). */
-bool control_cr0(const struct gyre_vcpu_policy *policy, struct control *now, uint64_t cr0);
-bool control_cr4(const struct gyre_vcpu_policy *policy, struct control *now, uint64_t cr4);
-bool control_efer(const struct gyre_vcpu_policy *policy, struct control *now, uint64_t efer);
 /* Of a whole state, as a monitor sets it. */
 bool control_valid(const struct gyre_vcpu_policy *policy, const struct control *state);
 /* The bits of CR4 that this processor accepts in a guest: those whose feature it has, and that are for guests. */

@@ -166,9 +166,7 @@ enum gyre_instruction {
 
 /* FAILED: d1 */
 #define GYRE_FAILED_STATE 1 /* the guest's state breaks a rule of the processor */
-#define GYRE_FAILED_MODE                                                                                               \
-	3 /* the guest turns to real mode, which this processor can't run: no GYRE_FEATURE_UNRESTRICTED */
-#define GYRE_FAILED_CORE 2 /* what the core asked for: a fault of Gyre */
+#define GYRE_FAILED_CORE  2 /* what the core asked for: a fault of Gyre */
 
 /* The mode word: what an emulator must know, without asking for state. */
 #define GYRE_MODE_PE	    0x0001u /* CR0.PE */

@@ -171,6 +171,24 @@ static enum emu_result write_cr4(struct emu *emu, uint64_t value)
 	return EMU_DONE;
 }
 
+/* With PAE paging a write to CR0, CR3 or CR4 loads four entries. SDM vol. 3, "PDPTE Registers": bits 2:1, 8:5 and those beyond the width are reserved. */
+static enum emu_result load_pdptes(struct emu *emu)
+{
+	const struct emu_cpu *cpu = &emu->cpu;
+	uint64_t reserved = 0x1e6 | ~((1ull << emu->physical_bits) - 1), table = cpu->cr3 & 0xffffffe0, entry;
+	const uint8_t *page;
+
+	if (!(cpu->cr0 & CR0_PG) || !(cpu->cr4 & CR4_PAE) || cpu->efer & EFER_LMA)
+		return EMU_DONE;
+	page = emu->ops->page(emu->context, table & ~0xfffull, false);
+	for (unsigned i = 0; page && i < 4; i++) {
+		__builtin_memcpy(&entry, page + (table & 0xfff) + 8 * i, 8);
+		if (entry & 1 && entry & reserved)
+			return emu_fault_code(emu, VECTOR_GP, 0);
+	}
+	return EMU_DONE;
+}
+
 static enum emu_result write_cr3(struct emu *emu, uint64_t value)
 {
 	if (emu->cpu.efer & EFER_LMA) {
@@ -203,6 +221,7 @@ enum emu_result exec_movtocr(struct emu *emu, const struct emu_insn *insn)
 		emu->changed |= EMU_STATE_TABLES;
 		return EMU_DONE;
 	}
+	TRY(load_pdptes(emu));
 	emu->changed |= EMU_STATE_CONTROL;
 	emu->events |= EMU_EVENT_TLB;
 	if (insn->reg == 0) {
@@ -242,6 +261,7 @@ enum emu_result exec_lmsw(struct emu *emu, const struct emu_insn *insn)
 	TRY(e_read(emu, insn, 2, &value));
 	value = (emu->cpu.cr0 & ~0xeull) | (value & 0xf); /* PE can be set so, not cleared */
 	TRY(write_cr0(emu, value));
+	TRY(load_pdptes(emu));
 	emu->changed |= EMU_STATE_CONTROL;
 	emu->events |= EMU_EVENT_MODE;
 	emu->cpu.mode = (uint8_t)emu_mode_of(&emu->cpu);

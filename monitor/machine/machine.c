@@ -5,6 +5,7 @@
 #include "monitor/machine/machine.h"
 #include "monitor/machine/failed.h"
 #include "monitor/dev/acpi/tables.h"
+#include "gyre/errors.h"
 #include "lib/format.h"
 #include "lib/string.h"
 
@@ -334,6 +335,21 @@ static void msr_exit(struct machine *machine)
 		skip(machine);
 }
 
+/* The processor has checked CPL and CR4.OSXSAVE; the core knows which values there are. */
+static void xsetbv_exit(struct machine *machine)
+{
+	const struct gyre_vcpu_page *page = machine->vcpu.page;
+	uint64_t value = page->gpr[GYRE_RDX] << 32 | (uint32_t)page->gpr[GYRE_RAX];
+	int error = (uint32_t)page->gpr[GYRE_RCX] || !machine->level.policy.xcr0_allowed || !(value & 1)
+			    ? -GYRE_EINVAL
+			    : engine_state_get(&machine->vcpu, GYRE_STATE_CONTROL);
+	machine->vcpu.state->xcr0 = value;
+	if (error < 0 || engine_state_set(&machine->vcpu, GYRE_STATE_CONTROL) < 0)
+		processor_inject(machine, 13, 0);
+	else
+		skip(machine);
+}
+
 static void hypercall_exit(struct machine *machine)
 {
 	machine->vcpu.page->gpr[GYRE_RAX] = (uint64_t)-1000; /* KVM's "no such call" */
@@ -373,9 +389,6 @@ static void failed_exit(struct machine *machine)
 {
 	const struct gyre_vcpu_page *page = machine->vcpu.page;
 	char why[200];
-	if (page->d1 == GYRE_FAILED_MODE)
-		machine_crash(machine, "it turned to real mode, which this processor cannot run (no \"unrestricted "
-				       "guest\"): use a newer processor, or a kernel that starts in protected mode");
 	if (failed_words(&machine->vcpu, why, sizeof why))
 		machine_crash(machine, why);
 	machine_crash(machine, page->d1 == GYRE_FAILED_STATE ? "its processor's state is not possible"
@@ -387,7 +400,12 @@ static void other_exit(struct machine *machine, int exit)
 	struct gyre_vcpu_page *page = machine->vcpu.page;
 	switch (exit) {
 	case GYRE_EXIT_UNDEFINED: processor_inject(machine, 6, -1); return;
-	case GYRE_EXIT_CONTROL: emulate(machine); return;
+	case GYRE_EXIT_CONTROL:
+		if (page->d0 == GYRE_CONTROL_XSETBV)
+			xsetbv_exit(machine);
+		else
+			emulate(machine);
+		return;
 	case GYRE_EXIT_INSTRUCTION: instruction_exit(machine); return;
 	case GYRE_EXIT_TASK_SWITCH: task_exit(machine); return;
 	case GYRE_EXIT_APIC:

@@ -7,6 +7,7 @@
  * which no operating system uses, cost one more entry to learn the value.
  */
 #include "monitor/machine/machine.h"
+#include "gyre/errors.h"
 #include "lib/string.h"
 
 #define APIC_REGISTER(gpa) ((uint32_t)(gpa)&0xff0u)
@@ -215,6 +216,10 @@ int emulator_store_groups(struct machine *machine)
 	if (engine_state_get(&machine->vcpu, GYRE_STATE_SEGMENTS | GYRE_STATE_CONTROL) < 0)
 		return -1;
 	if (emu->changed & EMU_STATE_CONTROL) {
+		/* PAE's four entries, for a processor that holds them. */
+		const uint8_t *table = memory_at(&machine->memory, emu->cpu.cr3 & 0xffffffe0, sizeof state->pdpte);
+		if (table)
+			memcpy(state->pdpte, table, sizeof state->pdpte);
 		state->cr0 = emu->cpu.cr0, state->cr3 = emu->cpu.cr3, state->cr4 = emu->cpu.cr4;
 		/* Only LMA can have changed with CR0. */
 		state->efer = (state->efer & ~0x400ull) | (emu->cpu.efer & 0x400);
@@ -243,8 +248,15 @@ static void emulator_done(struct machine *machine)
 	page->rip = emu->cpu.rip;
 	page->rflags = emu->cpu.rflags;
 	page->entry_flags |= GYRE_ENTRY_COMPLETED;
-	if (__builtin_expect(emu->changed != 0, 0) && emulator_store_groups(machine) < 0)
-		machine_crash(machine, "the state that an emulated instruction left is not possible");
+	if (__builtin_expect(emu->changed != 0, 0)) {
+		int error = emulator_store_groups(machine);
+		if (error == -GYRE_ENOTSUP)
+			machine_crash(machine,
+				"it turned to real mode, which this processor cannot run (no \"unrestricted "
+				"guest\"): use a newer processor, or a kernel that starts in protected mode");
+		if (error < 0)
+			machine_crash(machine, "the state that an emulated instruction left is not possible");
+	}
 	if (__builtin_expect((emu->events & (EMU_EVENT_SHADOW_STI | EMU_EVENT_SHADOW_SS)) != 0, 0)) {
 		page->entry_flags &= ~GYRE_ENTRY_COMPLETED;
 		page->interruptibility |= GYRE_INTERRUPTIBILITY_STI;

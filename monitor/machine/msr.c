@@ -23,6 +23,8 @@
 #define HWCR_WRITABLE (HWCR_TSC_FREQ | 1ull << 18 | 1ull << 8 | 1ull << 6 | 1ull << 3)
 #define NB_CFG	      0xc001001fu
 #define DE_CFG	      0xc0011029u
+#define EFER_LME      (1ull << 8)
+#define EFER_LMA      (1ull << 10)
 
 /* Which of the eleven fixed-range registers, or -1. */
 static int fixed_index(uint32_t index)
@@ -55,8 +57,56 @@ static int is_intel(const struct machine *machine)
 	return machine->level.cpuid[0].ebx == 0x756e6547; /* "Genu" */
 }
 
+/* Those that are part of the processor's own state: read and written there. */
+#define STATE(name) offsetof(struct gyre_vcpu_state, name)
+static const struct {
+	uint32_t index, group;
+	size_t offset;
+} of_state[] = {
+	{0xc0000080, GYRE_STATE_CONTROL, STATE(efer)},
+	{0xc0000081, GYRE_STATE_MSRS, STATE(star)},
+	{0xc0000082, GYRE_STATE_MSRS, STATE(lstar)},
+	{0xc0000083, GYRE_STATE_MSRS, STATE(cstar)},
+	{0xc0000084, GYRE_STATE_MSRS, STATE(sfmask)},
+	{0x1d9, GYRE_STATE_MSRS, STATE(debugctl)},
+	{0x277, GYRE_STATE_MSRS, STATE(pat)},
+};
+
+/* Its value within the state as it is now; NULL: not one of them, or the core refuses. *group: which it belongs to. */
+static uint64_t *state_msr(struct machine *machine, uint32_t index, uint32_t *group)
+{
+	for (unsigned i = 0; i < sizeof of_state / sizeof of_state[0]; i++) {
+		if (of_state[i].index != index)
+			continue;
+		*group = of_state[i].group;
+		if (engine_state_get(&machine->vcpu, *group) < 0)
+			return NULL;
+		return (uint64_t *)((char *)machine->vcpu.state + of_state[i].offset);
+	}
+	return NULL;
+}
+
+/* What the core does not check by itself. APM vol. 2, "Extended Feature Enable Register (EFER)": LMA is what it is, LME is fixed while there is paging. */
+static int state_msr_write(struct machine *machine, uint64_t *place, uint32_t group, uint64_t value)
+{
+	const struct gyre_vcpu_state *state = machine->vcpu.state;
+	if (group == GYRE_STATE_CONTROL) {
+		value = (value & ~EFER_LMA) | (*place & EFER_LMA);
+		if ((value & ~machine->level.policy.efer_allowed) || ((value ^ *place) & EFER_LME && state->cr0 >> 31))
+			return -1;
+	}
+	*place = value;
+	return engine_state_set(&machine->vcpu, group) < 0 ? -1 : 0;
+}
+
 int msr_read(struct machine *machine, uint32_t index, uint64_t *value)
 {
+	uint32_t group;
+	const uint64_t *place = state_msr(machine, index, &group);
+	if (place) {
+		*value = *place;
+		return 0;
+	}
 	const struct msr_state *msr = &machine->msr;
 	int fixed = fixed_index(index);
 	if (fixed >= 0) {
@@ -123,6 +173,10 @@ static int mtrr_write(struct machine *machine, uint32_t index, uint64_t value)
 int msr_write(struct machine *machine, uint32_t index, uint64_t value)
 {
 	struct msr_state *msr = &machine->msr;
+	uint32_t group;
+	uint64_t *place = state_msr(machine, index, &group);
+	if (place)
+		return state_msr_write(machine, place, group, value);
 	if (fixed_index(index) >= 0 || index == MTRR_DEFAULT || index - MTRR_BASE_0 < 2 * MSR_VARIABLE_MTRRS)
 		return mtrr_write(machine, index, value);
 	switch (index) {

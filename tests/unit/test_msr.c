@@ -79,56 +79,33 @@ static void tsc_and_its_adjustment_are_one_clock(void **state)
 }
 
 /* ---- control registers ---- */
-static bool cr0_ok(struct control now, uint64_t value)
+static bool valid(uint64_t cr0, uint64_t cr3, uint64_t cr4, uint64_t efer)
 {
-	return control_cr0(&vcpu()->policy, &now, value);
+	struct control state = {cr0, cr3, cr4, efer};
+	return control_valid(&vcpu()->policy, &state);
 }
 
-static void cr0_rules(void **state)
+/* Of a whole state: what no guest could have reached. */
+static void control_rules(void **state)
 {
-	struct control real = {0x10, 0, 0, 0, false}, long_mode = {0x80000011, 0x1000, 0x20, 0xd00, true}, now;
 	(void)state;
-	assert_true(cr0_ok(real, 0x11));
-	assert_false(cr0_ok(real, 0x80000010));	 /* PG without PE */
-	assert_false(cr0_ok(real, 0x20000011));	 /* NW without CD */
-	assert_false(cr0_ok(real, 0x100000011)); /* upper half */
-	now = real;
-	assert_true(control_cr0(&vcpu()->policy, &now, 0x6000ffd1 | 1)); /* reserved bits and the cache's are dropped */
-	assert_int_equal(now.cr0, 0x11);
-	now = (struct control){0x11, 0x1000, 0x20, 0x900, false};
-	assert_true(control_cr0(&vcpu()->policy, &now, 0x80000011));
-	assert_int_equal(now.efer, 0xd00); /* LMA follows */
-	assert_true(control_cr0(&vcpu()->policy, &now, 0x11));
-	assert_int_equal(now.efer, 0x900);
-	assert_false(cr0_ok((struct control){0x11, 0, 0, 0x100, false}, 0x80000011));	/* LME without PAE */
-	assert_false(cr0_ok((struct control){0x11, 0, 0x20, 0x100, true}, 0x80000011)); /* CS.L */
-	assert_false(cr0_ok(long_mode, 0x11));						/* out of 64-bit code */
-	long_mode.cs_long = false;
-	long_mode.cr4 |= 0x20000;
-	assert_false(cr0_ok(long_mode, 0x11)); /* PCIDE */
-}
-
-static void cr4_and_efer_rules(void **state)
-{
-	struct control long_mode = {0x80000011, 0x1000, 0x20, 0xd00, true}, now = long_mode;
-	(void)state;
+	assert_true(valid(0x10, 0, 0, 0));
+	assert_true(valid(0x11, 0, 0, 0x100));
+	assert_true(valid(0x80000011, 0x1000, 0x20, 0xd00));
+	assert_false(valid(0x80000010, 0, 0, 0));	      /* PG without PE */
+	assert_false(valid(0x20000011, 0, 0, 0));	      /* NW without CD */
+	assert_false(valid(0x100000011, 0, 0, 0));	      /* upper half */
+	assert_false(valid(0x80000011, 0x1000, 0, 0xd00));    /* long mode without PAE */
+	assert_false(valid(0x80000011, 0x1000, 0x20, 0x900)); /* LMA does not follow */
+	assert_false(valid(0x11, 0, 0x20, 0xd00));
+	assert_false(valid(0x80000011, 0x1000, 0x20020, 0)); /* PCIDE outside long mode */
+	assert_false(valid(0x11, 1ull << 40, 0, 0));
 	for (unsigned bit = 0; bit < 64; bit++) {
-		now = long_mode;
 		bool legal = (vcpu()->policy.cr4_allowed >> bit & 1) != 0 || bit == 5;
-		assert_int_equal(control_cr4(&vcpu()->policy, &now, 0x20 | 1ull << bit), legal);
-		now = (struct control){0x11, 0, 0, 0, false};
-		legal = (vcpu()->policy.efer_allowed >> bit & 1) != 0 || bit == 10;
-		assert_int_equal(control_efer(&vcpu()->policy, &now, 1ull << bit), legal);
-		assert_int_equal(now.efer & 0x400, 0); /* LMA is not written */
+		assert_int_equal(valid(0x80000011, 0x1000, 0x20 | 1ull << bit, 0xd00), legal);
+		legal = ((vcpu()->policy.efer_allowed >> bit & 1) != 0 || bit == 8) && bit != 10;
+		assert_int_equal(valid(0x11, 0, 0, 1ull << bit), legal);
 	}
-	now = long_mode;
-	assert_false(control_cr4(&vcpu()->policy, &now, 0)); /* PAE stays in long mode */
-	now.cr3 = 0x1001;
-	assert_false(control_cr4(&vcpu()->policy, &now, 0x20020)); /* PCIDE with a PCID already */
-	now = long_mode;
-	assert_false(control_efer(&vcpu()->policy, &now, 0xc00)); /* LME while paging */
-	assert_true(control_efer(&vcpu()->policy, &now, 0x901));
-	assert_int_equal(now.efer, 0xd01);
 }
 
 static void pat_and_xcr0(void **state)
@@ -264,8 +241,7 @@ int main(void)
 		TEST(registers_that_the_level_has_not_fault),
 		TEST(values_are_checked),
 		TEST(tsc_and_its_adjustment_are_one_clock),
-		TEST(cr0_rules),
-		TEST(cr4_and_efer_rules),
+		TEST(control_rules),
 		TEST(pat_and_xcr0),
 		TEST(cpuid_finds_leaves_and_subleaves),
 		TEST(unsorted_tables_are_refused),

@@ -5,7 +5,7 @@
  * what VMRUN refuses. APM vol. 2, "VMCB State Caching", "TLB Control", "Canonicalization and Consistency Checks".
  */
 /* unit-sources: tests/unit/virt_fixture.c tests/unit/virt_memory.c */
-/* unit-sources: core/virt/svm/asid.c core/virt/svm/control.c core/virt/svm/events.c core/virt/svm/exit.c core/virt/svm/page.c */
+/* unit-sources: core/virt/svm/asid.c core/virt/svm/events.c core/virt/svm/exit.c core/virt/svm/page.c */
 /* unit-sources: core/virt/svm/slow.c core/virt/svm/state.c core/virt/svm/vmcb.c core/virt/inject.c core/virt/msr.c core/virt/hypercall.c */
 /* unit-sources: core/virt/cpuid_table.c core/virt/fetch.c core/virt/trace.c core/virt/answer.c */
 /* unit-sources: core/virt/vlapic.c core/virt/vlapic_regs.c core/virt/vlapic_bus.c core/virt/vlapic_timer.c */
@@ -433,43 +433,31 @@ static void ports_and_memory(void **state)
 	assert_int_equal(run_to(SVM_EXIT_NPF, 7, 0x6000), VCPU_MONITOR);
 }
 
+/* Control registers, and the MSRs that the VMCB holds, are the monitor's: it has them as state. */
 static void control_registers(void **state)
 {
+	static const struct {
+		uint64_t code;
+		uint32_t kind;
+	} exits[] = {{SVM_EXIT_CR0_SELECTIVE, 0}, {SVM_EXIT_CR4_WRITE, 4}, {SVM_EXIT_CR8_WRITE, 8},
+		{SVM_EXIT_XSETBV, GYRE_CONTROL_XSETBV}};
+	static const uint32_t msrs[] = {0xc0000080, 0x1d9, 0x277};
 	(void)state;
-	svm_features.decode_assist = true;
-	at(0x1000, 3);
-	VCPU->page->gpr[GYRE_RBX] = 0x100001;
-	assert_int_equal(run_to(SVM_EXIT_CR4_WRITE, SVM_CR_MOV | GYRE_RBX, 0), SVM_SLOW);
-	assert_int_equal(svm_exit_slow(&virt->cpu, V), VCPU_AGAIN);
-	assert_int_equal(VMCB->cr4_, 0x100001);
-	assert_int_equal(VMCB->rip, 0x1003);
-	assert_true((VCPU->hazard & VCPU_HAZARD_FLUSH) != 0); /* what a MOV to CR4 does itself */
-	assert_true((V->mode & GYRE_MODE_SMEP) != 0);
-	svm_flush_now(V);
-	/* Forbidden: #GP, and nothing changes. */
-	VCPU->page->gpr[GYRE_RBX] = 1ull << 12;
-	run_to(SVM_EXIT_CR4_WRITE, SVM_CR_MOV | GYRE_RBX, 0);
-	svm_exit_slow(&virt->cpu, V);
-	assert_int_equal(VMCB->cr4_, 0x100001);
-	assert_int_equal(VMCB->rip, 0x1003);
-	svm_events(V);
-	assert_int_equal(VMCB->event_inject, VMCB_EVENT_VALID | VMCB_EVENT_ERROR | 3 << 8 | 13);
-	/* LMSW has no operand to show: the monitor's emulator. */
-	run_to(SVM_EXIT_CR0_SELECTIVE, 0, 0);
-	assert_int_equal(svm_exit_slow(&virt->cpu, V), VCPU_MONITOR);
-	assert_int_equal(VCPU->exit_kind, GYRE_EXIT_CONTROL);
-	/* EFER: SVME stays set in the VMCB, and the guest never sees it. */
-	at(0x1000, 2);
-	VCPU->page->gpr[GYRE_RCX] = 0xc0000080;
-	VCPU->page->gpr[GYRE_RDX] = 0;
-	VMCB->rax = 0x901;
-	assert_int_equal(run_to(SVM_EXIT_MSR, 1, 0), VCPU_AGAIN);
-	assert_int_equal(VMCB->efer_, 0x1901);
-	assert_int_equal(run_to(SVM_EXIT_MSR, 0, 0), VCPU_AGAIN);
-	assert_int_equal(VMCB->rax, 0x901);
-	VMCB->rax = 0x1901;
-	run_to(SVM_EXIT_MSR, 1, 0);
-	assert_int_equal(VMCB->event_inject, VMCB_EVENT_VALID | VMCB_EVENT_ERROR | 3 << 8 | 13);
+	for (unsigned i = 0; i < sizeof(exits) / sizeof(exits[0]); i++) {
+		at(0x1000, 3);
+		assert_int_equal(run_to(exits[i].code, SVM_CR_MOV | GYRE_RBX, 0), SVM_SLOW);
+		assert_int_equal(svm_exit_slow(&virt->cpu, V), VCPU_MONITOR);
+		assert_int_equal(VCPU->exit_kind, GYRE_EXIT_CONTROL);
+		assert_int_equal(VCPU->page->d0, exits[i].kind);
+		assert_int_equal(VMCB->rip, 0x1000);
+	}
+	for (unsigned i = 0; i < 2 * sizeof(msrs) / sizeof(msrs[0]); i++) {
+		at(0x1000, 2);
+		VCPU->page->gpr[GYRE_RCX] = msrs[i / 2];
+		assert_int_equal(run_to(SVM_EXIT_MSR, i % 2, 0), VCPU_MONITOR);
+		assert_int_equal(VCPU->exit_kind, GYRE_EXIT_MSR);
+		assert_int_equal(VCPU->page->d1, msrs[i / 2]);
+	}
 }
 
 static void what_no_level_has_is_undefined(void **state)
@@ -568,10 +556,11 @@ static void task_priority_by_cr8(void **state)
 	assert_int_equal(VMCB->event_inject, 0);
 	assert_int_equal(VMCB->v_tpr_, 8);
 	assert_true((VMCB->intercept_cr_write_ & 0x100) != 0); /* its lowering must be seen */
-	svm_features.decode_assist = true;
-	VCPU->page->gpr[GYRE_RDI] = 2;
 	run_to(SVM_EXIT_CR8_WRITE, SVM_CR_MOV | GYRE_RDI, 0);
-	svm_exit_slow(&virt->cpu, V);
+	assert_int_equal(svm_exit_slow(&virt->cpu, V), VCPU_MONITOR);
+	/* What the monitor makes of it. */
+	vlapic_mmio_write(&VCPU->lapic, APIC_TPR, 0x20);
+	vcpu_hazard_set(VCPU, VCPU_HAZARD_EVENTS);
 	svm_events(V);
 	assert_int_equal(VMCB->event_inject, VMCB_EVENT_VALID | 0x40);
 	assert_true((VMCB->intercept_cr_write_ & 0x100) == 0);

@@ -126,50 +126,6 @@ static HANDLER exit_cpuid(struct svm_vcpu *v, struct vmcb *vmcb)
 	return finish_done(v, vmcb, length_of(v, vmcb, 0xa20f, 0xffff, 2, &FETCH_CPUID));
 }
 
-/* EFER, PAT and DEBUGCTL are in the VMCB. False: not one of them. */
-static bool hardware_msr_read(struct svm_vcpu *v, uint32_t index, uint64_t *value)
-{
-	switch (index) {
-	case GUEST_MSR_EFER: *value = v->vmcb->efer_ & ~EFER_SVME; return true;
-	case GUEST_MSR_PAT: *value = v->vmcb->pat_; return true;
-	case GUEST_MSR_DEBUGCTL: *value = v->debugctl; return true;
-	}
-	return false;
-}
-
-static enum msr_answer write_efer(struct svm_vcpu *v, uint64_t value)
-{
-	struct vmcb *vmcb = v->vmcb;
-	struct control now = {vmcb->cr0_, vmcb->cr3_, vmcb->cr4_, vmcb->efer_ & ~EFER_SVME, false};
-	uint64_t old = now.efer;
-	if (!control_efer(&v->vcpu.policy, &now, value))
-		return ANSWER_FAULT;
-	vmcb_set_efer(vmcb, now.efer | EFER_SVME);
-	svm_mode_changed(v);
-	if (((old ^ now.efer) & GUEST_EFER_NXE) != 0)
-		vcpu_hazard_set(&v->vcpu, VCPU_HAZARD_FLUSH);
-	return ANSWER_DONE;
-}
-
-static enum msr_answer hardware_msr_write(struct svm_vcpu *v, uint32_t index, uint64_t value)
-{
-	switch (index) {
-	case GUEST_MSR_EFER: return write_efer(v, value);
-	case GUEST_MSR_PAT:
-		if (!pat_valid(value))
-			return ANSWER_FAULT;
-		vmcb_set_pat(v->vmcb, value);
-		return ANSWER_DONE;
-	case GUEST_MSR_DEBUGCTL:
-		/* LBR and BTF: APM vol. 2, "Debug-Control MSR". All else is reserved, or another vendor's. */
-		if ((value & ~3ull) != 0)
-			return ANSWER_FAULT;
-		v->debugctl = value;
-		return ANSWER_DONE;
-	}
-	return ANSWER_MONITOR;
-}
-
 static __attribute__((noinline)) uint32_t msr_odd(
 	struct svm_vcpu *v, enum msr_answer answer, uint32_t index, uint64_t value, bool write, uint32_t length)
 {
@@ -193,8 +149,6 @@ static HANDLER exit_msr_write(struct svm_vcpu *v, struct vmcb *vmcb)
 		svm_tpr_from_guest(v);
 	index = (uint32_t)v->vcpu.page->gpr[GYRE_RCX];
 	answer = answer_msr_write(&v->vcpu, index, value);
-	if (answer == ANSWER_MONITOR)
-		answer = hardware_msr_write(v, index, value);
 	if (__builtin_expect(answer != ANSWER_DONE, 0))
 		return msr_odd(v, answer, index, value, true, length);
 	return finish_done(v, vmcb, length);
@@ -210,8 +164,6 @@ static HANDLER exit_msr_read(struct svm_vcpu *v, struct vmcb *vmcb)
 		svm_tpr_from_guest(v);
 	answer = msr_guest_read(&v->vcpu, index, &value);
 	svm_count(v, GYRE_EXIT_CORE_MSR_READ);
-	if (answer == ANSWER_MONITOR && hardware_msr_read(v, index, &value))
-		answer = ANSWER_DONE;
 	if (__builtin_expect(answer != ANSWER_DONE, 0))
 		return msr_odd(v, answer, index, 0, false, length);
 	vmcb->rax = (uint32_t)value;

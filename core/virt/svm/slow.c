@@ -155,6 +155,12 @@ static enum vcpu_next instruction(struct svm_vcpu *v, uint32_t number)
 		svm_features.nrip ? (uint32_t)(v->vmcb->next_rip - v->vmcb->rip) : 0, number, 0, 0);
 }
 
+static enum vcpu_next control(struct svm_vcpu *v, uint32_t which)
+{
+	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_CONTROL,
+		svm_features.nrip ? (uint32_t)(v->vmcb->next_rip - v->vmcb->rip) : 0, which, 0, 0);
+}
+
 static enum vcpu_next handle(struct svm_vcpu *v)
 {
 	struct vmcb *vmcb = v->vmcb;
@@ -163,17 +169,20 @@ static enum vcpu_next handle(struct svm_vcpu *v)
 		return failed(v);
 	if (code >= SVM_EXIT_EXCEPTION && code <= SVM_EXIT_EXCEPTION_LAST)
 		return exception(v, (uint32_t)(code - SVM_EXIT_EXCEPTION));
-	if (code >= SVM_EXIT_DR0_READ && code <= SVM_EXIT_DR15_WRITE)
-		return svm_debug_register(v);
+	if (code >= SVM_EXIT_DR0_READ && code <= SVM_EXIT_DR15_WRITE) {
+		/* The first access: from now on they are in the processor, and the instruction runs again. */
+		svm_debug_load(v);
+		return VCPU_AGAIN;
+	}
 	switch (code) {
 	case SVM_EXIT_NMI: svm_count(v, GYRE_EXIT_CORE_NMI); return VCPU_AGAIN; /* the host has taken it since STGI */
 	case SVM_EXIT_INIT: return VCPU_AGAIN; /* held by the platform until it means something */
 	case SVM_EXIT_SMI: return VCPU_AGAIN;
 	case SVM_EXIT_IRET: return iret(v);
-	case SVM_EXIT_CR0_SELECTIVE: return svm_control_write(v, 0);
-	case SVM_EXIT_CR4_WRITE: return svm_control_write(v, 4);
-	case SVM_EXIT_CR8_WRITE: return svm_control_write(v, 8);
-	case SVM_EXIT_XSETBV: return svm_xsetbv(v);
+	case SVM_EXIT_CR0_SELECTIVE: return control(v, GYRE_CONTROL_CR(0));
+	case SVM_EXIT_CR4_WRITE: return control(v, GYRE_CONTROL_CR(4));
+	case SVM_EXIT_CR8_WRITE: return control(v, GYRE_CONTROL_CR(8));
+	case SVM_EXIT_XSETBV: return control(v, GYRE_CONTROL_XSETBV);
 	case SVM_EXIT_TASK_SWITCH: return task_switch(v);
 	case SVM_EXIT_PAUSE:
 		/* The filter counts anew: the guest goes on without its RIP being moved. */

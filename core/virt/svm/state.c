@@ -3,7 +3,7 @@
  * core/virt/svm/state.c: between the VMCB and the neutral form of a vCPU's state. check refuses what VMRUN would (APM vol. 2, "Canonicalization and
  * Consistency Checks") and what no guest could have reached.
  */
-#include "core/virt/msr.h"
+#include "core/virt/answer.h"
 #include "core/virt/svm/svm.h"
 #include "core/x86/cpu.h"
 #include "core/x86/msr.h"
@@ -14,6 +14,23 @@
 #define DPL(attributes) ((attributes) >> 5 & 3)
 #define CS_L		0x200u
 #define CS_D		0x400u
+
+/* DR0 to DR3 are not in the VMCB. */
+void svm_debug_load(struct svm_vcpu *v)
+{
+	if (v->vcpu.dr_loaded)
+		return;
+	answer_debug_load(&v->vcpu);
+	vmcb_intercept_debug(v->vmcb, false);
+}
+
+void svm_debug_unload(struct svm_vcpu *v)
+{
+	if (!v->vcpu.dr_loaded)
+		return;
+	answer_debug_unload(&v->vcpu);
+	vmcb_intercept_debug(v->vmcb, true);
+}
 
 static struct gyre_segment segment_get(const struct vmcb_segment *from)
 {
@@ -98,8 +115,7 @@ void svm_state_get(struct vcpu *vcpu, uint32_t groups)
 static struct control control_of(const struct svm_vcpu *v, const struct gyre_vcpu_state *state, uint32_t groups)
 {
 	const struct vmcb *vmcb = v->vmcb;
-	struct control control = {
-		vmcb->cr0_, vmcb->cr3_, vmcb->cr4_, vmcb->efer_ & ~EFER_SVME, (vmcb->cs_.attributes & CS_L) != 0};
+	struct control control = {vmcb->cr0_, vmcb->cr3_, vmcb->cr4_, vmcb->efer_ & ~EFER_SVME};
 	if ((groups & GYRE_STATE_CONTROL) != 0) {
 		control.cr0 = state->cr0;
 		control.cr3 = state->cr3;

@@ -5,7 +5,7 @@
  *   setup.c    is it there, features, errata; per processor: EFER.SVME, host save area, permission maps
  *   entry.S    VMRUN, and what stands around it
  *   exit.c     the fast exits, with GIF clear and the guest's GS and TR in the processor; dispatch
- *   slow.c     the others, back in the host's state; control.c: control and debug registers
+ *   slow.c     the others, back in the host's state
  *   events.c   injection and its windows        run.c  the loop        page.c  the run page
  *   state.c    the neutral form of the state    vmcb.h, vmcb.c  the block and its first content
  *   asid.h     address space identifiers, plain code        npt.c  the format of nested tables
@@ -111,11 +111,8 @@ uint32_t svm_done(struct svm_vcpu *v, uint32_t length);
 /* This event, as EXITINTINFO or EVENTINJ has it, was not delivered: it is to be delivered again. */
 void svm_interrupted(struct svm_vcpu *v, uint64_t info);
 
-/* ---- slow.c, control.c ---- */
+/* ---- slow.c, state.c ---- */
 enum vcpu_next svm_exit_slow(struct cpu *cpu, struct svm_vcpu *v);
-enum vcpu_next svm_control_write(struct svm_vcpu *v, uint32_t number);
-enum vcpu_next svm_debug_register(struct svm_vcpu *v);
-enum vcpu_next svm_xsetbv(struct svm_vcpu *v);
 void svm_debug_load(struct svm_vcpu *v);
 void svm_debug_unload(struct svm_vcpu *v);
 

@@ -135,8 +135,6 @@ HANDLER exit_msr_write(struct vmx_vcpu *v)
 	uint32_t index = (uint32_t)gpr[GYRE_RCX];
 	uint64_t value = gpr[GYRE_RDX] << 32 | (uint32_t)gpr[GYRE_RAX];
 	enum msr_answer answer = answer_msr_write(&v->vcpu, index, value);
-	if (answer == ANSWER_MONITOR)
-		answer = vmx_msr_write(v, index, value);
 	if (__builtin_expect(answer != ANSWER_DONE, 0))
 		return msr_odd(v, answer, index, value, true);
 	return finish_done(v, vmx_read(VMCS_LENGTH));
@@ -148,8 +146,6 @@ HANDLER exit_msr_read(struct vmx_vcpu *v)
 	uint32_t index = (uint32_t)gpr[GYRE_RCX];
 	enum msr_answer answer = msr_guest_read(&v->vcpu, index, &value);
 	COUNT(&v->vcpu, CORE_MSR_READ);
-	if (answer == ANSWER_MONITOR)
-		answer = vmx_msr_read(v, index, &value);
 	if (__builtin_expect(answer != ANSWER_DONE, 0))
 		return msr_odd(v, answer, index, 0, false);
 	gpr[GYRE_RAX] = (uint32_t)value;

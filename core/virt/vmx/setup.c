@@ -298,7 +298,7 @@ static void first_state(struct vmx_vcpu *v)
 static int create(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *v = vmx_of(vcpu), *before;
-	struct control reset = {GUEST_CR0_ET, 0, 0, 0, false};
+	struct control reset = {GUEST_CR0_ET, 0, 0, 0};
 	hpa_t frame;
 	if (!frame_alloc(&vcpu->process->quota, &frame))
 		return -GYRE_ENOMEM;

@@ -40,14 +40,13 @@ static enum vcpu_next debug(struct vmx_vcpu *v)
 static enum vcpu_next undefined(struct vmx_vcpu *v)
 {
 	struct control now = vmx_control(v);
-	bool code_64 = now.cs_long && vmx_long_mode(v);
 	struct fetch_where where = {.rip = vmx_read(VMCS_RIP),
 		.cs_base = vmx_read(VMCS_CS_BASE),
 		.cr0 = now.cr0,
 		.cr3 = now.cr3,
 		.cr4 = now.cr4,
 		.efer = now.efer,
-		.cs_long = code_64};
+		.cs_long = vmx_code_64(v)};
 	uint8_t bytes[16];
 	uint32_t length;
 	length = fetch_length_slow(&v->vcpu.fetch, v->vcpu.policy.ram, &where, &FETCH_VMMCALL, bytes);
@@ -146,12 +145,12 @@ enum vcpu_next vmx_entry_refused(struct vmx_vcpu *v)
 	return failed(v, 0, vmx_read(VMCS_INSTRUCTION_ERROR));
 }
 
-static enum vcpu_next xsetbv(struct vmx_vcpu *v)
+/* SDM vol. 3, "Exit Qualification for Control-Register Accesses": 3:0 which, 5:4 how: 1 reads it. The monitor's emulator knows the rest by its bytes. */
+static enum vcpu_next control(struct vmx_vcpu *v)
 {
-	if (answer_xsetbv(&v->vcpu, v->vcpu.page->gpr[GYRE_RAX]))
-		return ignore(v);
-	vcpu_exception_error(&v->vcpu, TRAP_GENERAL_PROTECTION, 0);
-	return VCPU_AGAIN;
+	uint32_t qualification = (uint32_t)vmx_read(VMCS_QUALIFICATION), number = qualification & 15;
+	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_CONTROL, (uint32_t)vmx_read(VMCS_LENGTH),
+		(qualification >> 4 & 3) == 1 ? GYRE_CONTROL_CR_READ(number) : GYRE_CONTROL_CR(number), 0, 0);
 }
 
 static enum vcpu_next pml_full(struct vmx_vcpu *v)
@@ -174,13 +173,15 @@ enum vcpu_next vmx_exit_slow(struct vmx_vcpu *v)
 		return inject(v, TRAP_INVALID_OPCODE); /* no level has them */
 	switch (reason) {
 	case REASON_EXCEPTION: return exception(v);
-	case REASON_CR: return vmx_control_exit(v);
+	case REASON_CR: return control(v);
 	case REASON_DR: vmx_debug_load(v); return VCPU_AGAIN; /* from now on they are in the processor */
 	case REASON_TASK_SWITCH: return task_switch(v);
 	case REASON_TRIPLE_FAULT:
 		v->vcpu.activity = VCPU_SHUT_DOWN;
 		return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_TRIPLE_FAULT, 0, 0, 0, 0);
-	case REASON_XSETBV: return xsetbv(v);
+	case REASON_XSETBV:
+		return vcpu_to_monitor(
+			&v->vcpu, GYRE_EXIT_CONTROL, (uint32_t)vmx_read(VMCS_LENGTH), GYRE_CONTROL_XSETBV, 0, 0);
 	case REASON_PML_FULL: return pml_full(v);
 	case REASON_PAUSE: COUNT(&v->vcpu, CORE_PAUSE); return VCPU_YIELD; /* RIP stays: the processor counts anew */
 	case REASON_BELOW_TPR:

@@ -126,7 +126,7 @@ void vmx_state_get(struct vcpu *vcpu, uint32_t groups)
 
 int vmx_state_check(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint32_t groups)
 {
-	struct control control = {state->cr0, state->cr3, state->cr4, state->efer, false};
+	struct control control = {state->cr0, state->cr3, state->cr4, state->efer};
 	if ((groups & GYRE_STATE_CONTROL) != 0 && (!control_valid(&vcpu->policy, &control) || state->cr8 > 15))
 		return -GYRE_EINVAL;
 	if ((groups & GYRE_STATE_CONTROL) != 0 && !vmx_features.unrestricted && (state->cr0 & GUEST_CR0_PE) == 0)
@@ -137,17 +137,11 @@ int vmx_state_check(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint
 static void control_set(struct vmx_vcpu *v, const struct gyre_vcpu_state *state)
 {
 	struct control now = {(state->cr0 & GUEST_CR0_DEFINED & ~(GUEST_CR0_CD | GUEST_CR0_NW)) | GUEST_CR0_ET,
-		state->cr3, state->cr4, state->efer, false};
-	uint64_t pdpte[4] = {state->pdpte[0], state->pdpte[1], state->pdpte[2], state->pdpte[3]};
+		state->cr3, state->cr4, state->efer};
 	vmx_control_set(v, &now);
 	v->cr2 = state->cr2;
 	cpuid_table_cr4(v->vcpu.cpuid, state->cr4);
-	/* A processor of another vendor has no such registers: it reads memory. */
-	if (vmx_pae_paging(&now)) {
-		if ((pdpte[0] | pdpte[1] | pdpte[2] | pdpte[3]) == 0)
-			vmx_pdptes_read(v, now.cr3, pdpte);
-		vmx_pdptes_put(pdpte);
-	}
+	vmx_pdptes_put(state->pdpte);
 }
 
 static void msrs_set(struct vmx_vcpu *v, const struct gyre_vcpu_state *state)

@@ -142,15 +142,10 @@ void vmx_interrupted(struct vmx_vcpu *v, uint32_t event);
 /* ---- slow.c, control.c ---- */
 enum vcpu_next vmx_exit_slow(struct vmx_vcpu *v);
 enum vcpu_next vmx_entry_refused(struct vmx_vcpu *v);
-enum vcpu_next vmx_control_exit(struct vmx_vcpu *v);
-enum msr_answer vmx_msr_read(struct vmx_vcpu *v, uint32_t index, uint64_t *value);
-enum msr_answer vmx_msr_write(struct vmx_vcpu *v, uint32_t index, uint64_t value);
 struct control vmx_control(const struct vmx_vcpu *v); /* as the guest sees them */
 /* CR0, CR3, CR4, EFER of the guest into the VMCS, with all that follows. */
 void vmx_control_set(struct vmx_vcpu *v, const struct control *now);
 void vmx_pdptes_put(const uint64_t pdpte[4]);
-/* PAE's four entries as memory has them. False: not to be read, or a present one has reserved bits. */
-bool vmx_pdptes_read(const struct vmx_vcpu *v, uint64_t cr3, uint64_t pdpte[4]);
 static inline bool vmx_pae_paging(const struct control *now)
 {
 	return (now->cr0 & GUEST_CR0_PAGING) != 0 && (now->cr4 & GUEST_CR4_PAE_BIT) != 0 &&

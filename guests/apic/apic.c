@@ -31,6 +31,7 @@ enum apic_register {
 	ICR = 0x300,
 	ICR_HIGH = 0x310,
 	LVT_TIMER = 0x320,
+	LVT_LINT0 = 0x350,
 	TIMER_INITIAL = 0x380,
 	TIMER_CURRENT = 0x390,
 	TIMER_DIVIDE = 0x3e0,
@@ -396,6 +397,37 @@ static void level(void)
 	check("edge", "\x60");
 }
 
+/* The line of the PICs, past the local APIC, which has a request of its own. */
+static void end_at_pic(uint32_t vector)
+{
+	if (vector == 0x50)
+		out8(0x20, 0x20);
+}
+static void extint(void)
+{
+	inside = end_at_pic;
+	out8(0x20, 0x11); /* edges, two of them, four words */
+	out8(0x21, 0x50);
+	out8(0x21, 4);
+	out8(0x21, 1);
+	out8(0x21, 0xfe);
+	put(LVT_LINT0, 0x700);
+	out8(0x43, 0x30); /* the PIT, once, soon */
+	out8(0x40, 0);
+	out8(0x40, 1);
+	out8(0x20, 0x0a);
+	while ((in8(0x20) & 1) == 0)
+		;
+	self(0x90);
+	self(0x91);
+	MUST(came_count == 0);
+	on();
+	MUST(came_count == 3);
+	out8(0x21, 0xff);
+	put(LVT_LINT0, 0x10700);
+	check("extint", "\x50\x91\x90");
+}
+
 static void disabled(void)
 {
 	on();
@@ -422,6 +454,7 @@ static void both_ways(void)
 		non_maskable();
 		timer();
 		level();
+		extint();
 		disabled();
 	}
 }

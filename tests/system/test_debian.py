@@ -10,6 +10,7 @@ import pytest
 
 from conftest import PROMPT, ROOT
 
+pytestmark = pytest.mark.both_vendors
 VENDOR_FREE = "nothing here depends on the processor, and a boot takes half a minute on Bochs"
 # What a kernel says when its machine is not right.
 BAD = r"BUG|WARNING|[Uu]nhandled|clocksource.*unstable|Call Trace|\bOops\b|probe .*failed|failed with error|soft lockup|invalid opcode"

@@ -6,6 +6,7 @@
 #include "core/virt/fpu.h"
 #include "core/virt/msr.h"
 #include "core/virt/vcpu_ops.h"
+#include "core/virt/virt.h"
 #include "lib/string.h"
 
 HANDLE_FIND(handle_vcpu, vcpu, GYRE_OBJECT_VCPU)
@@ -111,8 +112,11 @@ static int check_common(struct vcpu *vcpu, const struct gyre_vcpu_state *state, 
 	if ((groups & GYRE_STATE_MSRS) != 0 &&
 		(state->tsc_aux >> 32 != 0 || (state->spec_ctrl & ~7ull) != 0 || state->xss != 0))
 		return -GYRE_EINVAL;
-	if (!state_valid(state, groups))
+	if (!state_valid(&vcpu->policy, state, groups))
 		return -GYRE_EINVAL;
+	if ((groups & GYRE_STATE_CONTROL) != 0 && (state->cr0 & GUEST_CR0_PE) == 0 &&
+		(virt_features & GYRE_FEATURE_UNRESTRICTED) == 0)
+		return -GYRE_ENOTSUP;
 	if ((groups & GYRE_STATE_ACTIVITY) != 0 && (state->activity > VCPU_SHUT_DOWN || state->nmi_pending > 2))
 		return -GYRE_EINVAL;
 	if ((groups & GYRE_STATE_APIC) != 0)
@@ -154,8 +158,7 @@ int64_t call_vcpu_state_set(struct call *call)
 		return -GYRE_EINVAL;
 	/* One copy, which is checked and used. */
 	memcpy(&state, vcpu->state, sizeof(state));
-	if ((error = check_common(vcpu, &state, groups)) < 0 ||
-		(error = vcpu_ops->state_check(vcpu, &state, groups)) < 0)
+	if ((error = check_common(vcpu, &state, groups)) < 0)
 		return error;
 	/* Its registers may be in this processor. */
 	if (call->cpu->vcpu == vcpu)

@@ -85,11 +85,11 @@ enum msr_answer msr_guest_write(struct vcpu *vcpu, uint32_t index, uint64_t valu
 	return ANSWER_MONITOR;
 }
 
-bool control_valid(const struct gyre_vcpu_policy *policy, const struct control *state)
+static bool control_valid(const struct gyre_vcpu_policy *policy, const struct gyre_vcpu_state *state)
 {
 	bool paging = (state->cr0 & GUEST_CR0_PAGING) != 0, lme = (state->efer & GUEST_EFER_LME) != 0;
 	bool pae = (state->cr4 & GUEST_CR4_PAE_BIT) != 0;
-	if (state->cr0 >> 32 != 0 || (paging && (state->cr0 & GUEST_CR0_PE) == 0))
+	if (state->cr0 >> 32 != 0 || (paging && (state->cr0 & GUEST_CR0_PE) == 0) || state->cr8 > 15)
 		return false;
 	if ((state->cr0 & GUEST_CR0_NW) != 0 && (state->cr0 & GUEST_CR0_CD) == 0)
 		return false;
@@ -104,8 +104,10 @@ bool control_valid(const struct gyre_vcpu_policy *policy, const struct control *
 	return state->cr3 >> policy->physical_bits == 0;
 }
 
-bool state_valid(const struct gyre_vcpu_state *state, uint32_t groups)
+bool state_valid(const struct gyre_vcpu_policy *policy, const struct gyre_vcpu_state *state, uint32_t groups)
 {
+	if ((groups & GYRE_STATE_CONTROL) != 0 && !control_valid(policy, state))
+		return false;
 	if ((groups & GYRE_STATE_MSRS) != 0 &&
 		(!pat_valid(state->pat) || (state->debugctl & ~3ull) != 0 || !canonical_48(state->lstar) ||
 			!canonical_48(state->cstar) || !canonical_48(state->kernel_gs_base) ||

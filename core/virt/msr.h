@@ -69,15 +69,13 @@ void msr_tsc_set(struct vcpu *vcpu, uint64_t guest_tsc);
 #define GUEST_EFER_LMA_BIT 0x400ull
 #define GUEST_EFER_NXE	   0x800ull
 
-struct control {
-	uint64_t cr0, cr3, cr4, efer;
-};
-/* Of a whole state, as a monitor sets it. */
-bool control_valid(const struct gyre_vcpu_policy *policy, const struct control *state);
 /* The bits of CR4 that this processor accepts in a guest: those whose feature it has, and that are for guests. */
 uint64_t control_cr4_of_machine(void);
-/* MSRs and debug registers that go into the processor's own, as a monitor sets them. */
-bool state_valid(const struct gyre_vcpu_state *state, uint32_t groups);
+/*
+ * Control registers, MSRs and debug registers as a monitor sets them: what no guest of the level could have reached, and what would harm the processor's own
+ * registers, is false. What the processor's entry refuses is left to it.
+ */
+bool state_valid(const struct gyre_vcpu_policy *policy, const struct gyre_vcpu_state *state, uint32_t groups);
 bool pat_valid(uint64_t pat);
 bool xcr0_valid(uint64_t xcr0, uint64_t allowed);
 

@@ -52,8 +52,7 @@ struct vcpu_ops {
 
 	/* Hardware form to vcpu->state, these groups only. */
 	void (*state_get)(struct vcpu *vcpu, uint32_t groups);
-	/* -GYRE_EINVAL: entry would refuse it, nothing has changed. `state` is a copy that nobody else changes. */
-	int (*state_check)(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint32_t groups);
+	/* It was checked; what the processor refuses all the same ends the entry. */
 	void (*state_set)(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint32_t groups);
 };
 

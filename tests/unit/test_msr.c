@@ -81,8 +81,8 @@ static void tsc_and_its_adjustment_are_one_clock(void **state)
 /* ---- control registers ---- */
 static bool valid(uint64_t cr0, uint64_t cr3, uint64_t cr4, uint64_t efer)
 {
-	struct control state = {cr0, cr3, cr4, efer};
-	return control_valid(&vcpu()->policy, &state);
+	struct gyre_vcpu_state state = {.cr0 = cr0, .cr3 = cr3, .cr4 = cr4, .efer = efer};
+	return state_valid(&vcpu()->policy, &state, GYRE_STATE_CONTROL);
 }
 
 /* Of a whole state: what no guest could have reached. */

@@ -105,7 +105,7 @@ static enum gyre_virt_reason probe(uint64_t *features)
 	if (!allowed("npt", (cpuid(0x8000000a, 0).edx & CPUID_SVM_NP) != 0))
 		return GYRE_VIRT_NO_NESTED_PAGING;
 	read_features();
-	*features = (svm_features.nrip ? GYRE_FEATURE_NEXT_RIP : 0) |
+	*features = GYRE_FEATURE_UNRESTRICTED | (svm_features.nrip ? GYRE_FEATURE_NEXT_RIP : 0) |
 		    (svm_features.decode_assist ? GYRE_FEATURE_DECODE_ASSIST : 0) |
 		    (svm_features.flush_by_asid ? GYRE_FEATURE_FLUSH_BY_TAG : 0) |
 		    (svm_features.clean_bits ? GYRE_FEATURE_CLEAN_BITS : 0) |
@@ -199,6 +199,5 @@ const struct vcpu_ops svm_vcpu_ops = {
 	.run = svm_run,
 	.fill = svm_fill,
 	.state_get = svm_state_get,
-	.state_check = svm_state_check,
 	.state_set = svm_state_set,
 };

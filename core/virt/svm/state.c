@@ -12,8 +12,6 @@
 #define ATTRIBUTES	0xfffu
 #define PRESENT		0x80u
 #define DPL(attributes) ((attributes) >> 5 & 3)
-#define CS_L		0x200u
-#define CS_D		0x400u
 
 /* DR0 to DR3 are not in the VMCB. */
 void svm_debug_load(struct svm_vcpu *v)
@@ -109,42 +107,6 @@ void svm_state_get(struct vcpu *vcpu, uint32_t groups)
 		if ((vmcb->dr7_ & 0xff) != 0 && vcpu->cpu->vcpu == vcpu)
 			svm_debug_load(v);
 	}
-}
-
-/* The groups that are not set anew stay as they are, and must fit those that are. */
-static struct control control_of(const struct svm_vcpu *v, const struct gyre_vcpu_state *state, uint32_t groups)
-{
-	const struct vmcb *vmcb = v->vmcb;
-	struct control control = {vmcb->cr0_, vmcb->cr3_, vmcb->cr4_, vmcb->efer_ & ~EFER_SVME};
-	if ((groups & GYRE_STATE_CONTROL) != 0) {
-		control.cr0 = state->cr0;
-		control.cr3 = state->cr3;
-		control.cr4 = state->cr4;
-		control.efer = state->efer;
-	}
-	return control;
-}
-
-int svm_state_check(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint32_t groups)
-{
-	const struct svm_vcpu *v = svm_of(vcpu);
-	struct control control = control_of(v, state, groups);
-	uint32_t cs = (groups & GYRE_STATE_SEGMENTS) != 0 ? state->segment[GYRE_CS].attributes
-							  : v->vmcb->cs_.attributes;
-	if ((groups & GYRE_STATE_CONTROL) != 0 && (!control_valid(&vcpu->policy, &control) || state->cr8 > 15))
-		return -GYRE_EINVAL;
-	if ((control.efer & GUEST_EFER_LMA_BIT) != 0 && (cs & (CS_L | CS_D)) == (CS_L | CS_D))
-		return -GYRE_EINVAL;
-	if ((groups & GYRE_STATE_SEGMENTS) != 0) {
-		for (int i = 0; i < GYRE_SEGMENTS; i++)
-			if ((state->segment[i].attributes & ~(ATTRIBUTES | GYRE_SEGMENT_UNUSABLE)) != 0 ||
-				!canonical_48(state->segment[i].base))
-				return -GYRE_EINVAL;
-		if (state->gdtr.limit > 0xffff || state->idtr.limit > 0xffff || !canonical_48(state->gdtr.base) ||
-			!canonical_48(state->idtr.base))
-			return -GYRE_EINVAL;
-	}
-	return 0;
 }
 
 static void set_segments(struct vmcb *vmcb, const struct gyre_vcpu_state *state)

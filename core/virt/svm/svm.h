@@ -130,7 +130,6 @@ _Noreturn void svm_start(struct cpu *cpu, struct vcpu *vcpu, uint32_t completed)
 __attribute__((noreturn)) void svm_start_any(struct cpu *cpu, struct vcpu *vcpu, uint32_t completed);
 void svm_fill(struct vcpu *vcpu);
 void svm_state_get(struct vcpu *vcpu, uint32_t groups);
-int svm_state_check(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint32_t groups);
 void svm_state_set(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint32_t groups);
 
 /* RIP moves past an instruction: no shadow any more, and what single stepping owes. */

@@ -4,7 +4,7 @@
  * state. SDM vol. 3, "Guest/Host Masks and Read Shadows for CR0 and CR4", "Changes to Instruction Behavior in VMX Non-Root Operation".
  *
  * Without "unrestricted guest" the processor has paging on in every guest. One that has not runs on an identity table of its monitor's, in 32-bit paging with
- * large pages; what it writes into CR3 is kept until it turns paging on. It can't be in real mode there: vmx_state_check().
+ * large pages; what it writes into CR3 is kept until it turns paging on. It can't be in real mode there: call_vcpu_state_set().
  */
 #include "core/virt/vmx/vmx.h"
 

@@ -399,6 +399,5 @@ const struct vcpu_ops vmx_vcpu_ops = {
 	.fill = vmx_fill,
 	.gather = vmx_gather,
 	.state_get = vmx_state_get,
-	.state_check = vmx_state_check,
 	.state_set = vmx_state_set,
 };

@@ -124,16 +124,6 @@ void vmx_state_get(struct vcpu *vcpu, uint32_t groups)
 	vmx_return(before);
 }
 
-int vmx_state_check(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint32_t groups)
-{
-	struct control control = {state->cr0, state->cr3, state->cr4, state->efer};
-	if ((groups & GYRE_STATE_CONTROL) != 0 && (!control_valid(&vcpu->policy, &control) || state->cr8 > 15))
-		return -GYRE_EINVAL;
-	if ((groups & GYRE_STATE_CONTROL) != 0 && !vmx_features.unrestricted && (state->cr0 & GUEST_CR0_PE) == 0)
-		return -GYRE_ENOTSUP;
-	return 0;
-}
-
 static void control_set(struct vmx_vcpu *v, const struct gyre_vcpu_state *state)
 {
 	struct control now = {(state->cr0 & GUEST_CR0_DEFINED & ~(GUEST_CR0_CD | GUEST_CR0_NW)) | GUEST_CR0_ET,

@@ -142,6 +142,9 @@ void vmx_interrupted(struct vmx_vcpu *v, uint32_t event);
 /* ---- slow.c, control.c ---- */
 enum vcpu_next vmx_exit_slow(struct vmx_vcpu *v);
 enum vcpu_next vmx_entry_refused(struct vmx_vcpu *v);
+struct control {
+	uint64_t cr0, cr3, cr4, efer;
+};
 struct control vmx_control(const struct vmx_vcpu *v); /* as the guest sees them */
 /* CR0, CR3, CR4, EFER of the guest into the VMCS, with all that follows. */
 void vmx_control_set(struct vmx_vcpu *v, const struct control *now);
@@ -175,7 +178,6 @@ void vmx_start(struct cpu *cpu, struct vcpu *vcpu, uint32_t completed);
 _Noreturn void vmx_start_any(struct cpu *cpu, struct vcpu *vcpu, uint32_t completed);
 void vmx_fill(struct vcpu *vcpu);
 void vmx_state_get(struct vcpu *vcpu, uint32_t groups);
-int vmx_state_check(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint32_t groups);
 void vmx_state_set(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint32_t groups);
 const struct pagetable_format *vmx_nested_format(void);
 void vmx_flush_now(struct vmx_vcpu *v);	   /* for VCPU_HAZARD_FLUSH: what the TLB has of the VM's memory, and a VPID */

@@ -81,13 +81,10 @@ static void lvt_write(struct vlapic *lapic, uint32_t offset, uint32_t value)
 /* The count goes on from where it is, at the new rate. */
 static __attribute__((noinline)) void divide_write(struct vlapic *lapic, uint32_t value)
 {
-	uint32_t left = vlapic_timer_count(lapic), initial = VREG(lapic, APIC_TIMER_INITIAL);
+	uint64_t left = vlapic_timer_count(lapic);
 	VREG(lapic, APIC_TIMER_DIVIDE) = value;
-	if (!lapic->timer_armed || APIC_TIMER_MODE(VREG(lapic, APIC_LVT_TIMER)) == APIC_TIMER_DEADLINE)
-		return;
-	VREG(lapic, APIC_TIMER_INITIAL) = left;
-	vlapic_timer_start(lapic);
-	VREG(lapic, APIC_TIMER_INITIAL) = initial;
+	if (left != 0)
+		vlapic_timer_resume(lapic, left * vlapic_timer_divisor(lapic));
 }
 
 static bool among(uint64_t registers, uint32_t offset)

@@ -63,6 +63,14 @@ static void every_divisor(void **state)
 	vlapic_mmio_write(lapic, APIC_TIMER_DIVIDE, 0);
 	assert_int_equal(timer_at - clock_now, 1200);
 	assert_int_equal(vlapic_mmio_read(lapic, APIC_TIMER_INITIAL), 1000);
+	assert_int_equal(vlapic_mmio_read(lapic, APIC_TIMER_CURRENT), 600);
+	vlapic_mmio_write(lapic, APIC_LVT_TIMER, 0x40);
+	turn(lapic, 1199);
+	assert_int_equal(vlapic_mmio_read(lapic, APIC_TIMER_CURRENT), 1);
+	assert_int_equal(take(lapic), -1);
+	turn(lapic, 1);
+	assert_int_equal(take(lapic), 0x40);
+	assert_int_equal(vlapic_mmio_read(lapic, APIC_TIMER_CURRENT), 0);
 }
 
 static void periodic_comes_again_and_makes_up_for_nothing(void **state)

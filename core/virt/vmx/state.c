@@ -15,9 +15,6 @@
 static struct gyre_segment segment_get(unsigned int index)
 {
 	uint32_t rights = (uint32_t)vmx_read(VMCS_ES_RIGHTS + 2 * index);
-	/* The neutral form has no bit for it; what the others are then, is the processor's. */
-	if ((rights & RIGHTS_UNUSABLE) != 0)
-		rights &= ~RIGHTS_PRESENT;
 	return (struct gyre_segment){
 		.selector = (uint16_t)vmx_read(VMCS_ES_SELECTOR + 2 * index),
 		.attributes = (uint16_t)((rights & 0xff) | (rights >> 4 & 0x1f00)),

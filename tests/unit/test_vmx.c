@@ -138,9 +138,6 @@ static void an_nmi_that_was_being_delivered_is_not_blocked_by_itself(void **stat
 	settle();
 	assert_int_equal(F(ENTRY_EVENT), NMI);
 	assert_null(model_refusal());
-	/* As the processor leaves it. */
-	F(ENTRY_EVENT) = 0;
-	F(INTERRUPTIBILITY) = BLOCKED_BY_NMI;
 	assert_int_equal(exit_within(NMI, 0, REASON_EPT_VIOLATION, 0x1a), VCPU_AGAIN);
 	assert_int_equal(F(ENTRY_EVENT), NMI);
 	assert_null(model_refusal());

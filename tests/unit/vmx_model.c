@@ -194,6 +194,8 @@ uint32_t exit_within(uint32_t vectoring, uint32_t error, uint32_t reason, uint64
 	F(QUALIFICATION) = qualification;
 	F(VECTORING) = vectoring;
 	F(VECTORING_ERROR) = error;
+	if ((vectoring & 0x700) == GYRE_EVENT_NMI && (vectoring & GYRE_EVENT_VALID) != 0)
+		F(INTERRUPTIBILITY) |= BLOCKED_BY_NMI;
 	return answer();
 }
 

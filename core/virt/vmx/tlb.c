@@ -54,12 +54,10 @@ void vmx_flush_now(struct vmx_vcpu *v)
 	struct cpu *cpu = v->vcpu.cpu;
 	struct asid_choice choice = asid_choose(&vmx_cpus[cpu->index].vpids, &v->vpid, cpu->index, true);
 	vcpu_hazard_clear(&v->vcpu, VCPU_HAZARD_FLUSH);
-	/* All that was found by way of these tables, under whatever VPID. */
+	/* All that was found by way of these tables, under whatever VPID: so one that is used again has nothing of them. */
 	vmx_invept(vmx_features.invept_single ? INVALIDATE_SINGLE : INVALIDATE_ALL, v->eptp);
 	if (vmx_features.vpid && choice.changed)
 		vmx_write(VMCS_VPID, v->vpid.asid);
-	if (vmx_features.vpid && choice.new_generation)
-		vmx_invvpid(INVALIDATE_ALL, 0);
 	v->vcpu.counters->tlb_flushes++;
 	v->vcpu.counters->asid_generations += choice.new_generation;
 }

@@ -354,8 +354,6 @@ static void processor(void)
 	vmx_features = (struct vmx_features){
 		.controls = 0x04006172,
 		.controls_must = 0x04006172,
-		.controls_allowed = 0xfff9fffe,
-		.controls2_allowed = 0x237ffff,
 		.entry_controls = 0xd1fb & ~ENTRY_LONG_MODE,
 		.cr0_fixed0 = 0x80000021,
 		.cr0_fixed1 = 0xffffffff,

@@ -93,8 +93,6 @@ static void fill(const struct vmx_msrs *msrs, struct vmx_features *f)
 	if ((f->controls & CONTROL_TPR_SHADOW) != 0)
 		f->controls &= ~(CONTROL_CR8_LOAD | CONTROL_CR8_STORE) | (uint32_t)msrs->controls;
 	f->controls_must = (uint32_t)msrs->controls;
-	f->controls_allowed = (uint32_t)(msrs->controls >> 32);
-	f->controls2_allowed = (uint32_t)(msrs->controls2 >> 32);
 	f->cr0_fixed0 = msrs->cr0_fixed0;
 	f->cr0_fixed1 = msrs->cr0_fixed1;
 	/* While a guest runs without MCE, a machine check of the host would shut the processor down. It sees its own, by the shadow. */
@@ -145,7 +143,7 @@ enum vmx_capability vmx_capability(const struct vmx_msrs *msrs, uint32_t off, st
 		return result;
 	f->entry_controls &= ~ENTRY_LONG_MODE;
 	fill(msrs, f);
-	f->apicv = (f->controls & CONTROL_TPR_SHADOW) != 0 && (f->controls2_allowed & ~off & VMX_APICV) == VMX_APICV;
+	f->apicv = (f->controls & CONTROL_TPR_SHADOW) != 0 && (msrs->controls2 >> 32 & ~off & VMX_APICV) == VMX_APICV;
 	return VMX_CAN;
 }
 

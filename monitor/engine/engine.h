@@ -50,7 +50,7 @@ struct engine_vm {
 struct engine_vcpu {
 	struct gyre_vcpu_page *page;
 	struct gyre_vcpu_state *state; /* a page: behind it lies struct gyre_dump */
-	uint8_t *fpu; /* 4 KiB: XSAVE form, legacy region first */
+	uint8_t *fpu;		       /* 4 KiB: XSAVE form, legacy region first */
 	const struct gyre_vcpu_counters *counters;
 	uint32_t apic_id;
 	uint32_t handle; /* the engine's own */

@@ -173,9 +173,9 @@ enum vcpu_next vmx_apic_exit(struct vmx_vcpu *v, uint32_t reason);
 
 /* ---- run.c, state.c, tlb.c ---- */
 _Noreturn void vmx_left(struct vmx_vcpu *v, uint32_t next); /* from entry.S: out of the guest, on an empty stack */
-_Noreturn void vmx_run(struct cpu *cpu, struct vcpu *vcpu);
+__attribute__((noreturn)) void vmx_run(struct cpu *cpu, struct vcpu *vcpu);
 void vmx_start(struct cpu *cpu, struct vcpu *vcpu, uint32_t completed);
-_Noreturn void vmx_start_any(struct cpu *cpu, struct vcpu *vcpu, uint32_t completed);
+__attribute__((noreturn)) void vmx_start_any(struct cpu *cpu, struct vcpu *vcpu, uint32_t completed);
 void vmx_fill(struct vcpu *vcpu);
 void vmx_state_get(struct vcpu *vcpu, uint32_t groups);
 void vmx_state_set(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint32_t groups);

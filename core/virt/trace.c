@@ -44,10 +44,10 @@ bool trace_done(struct vcpu *vcpu, uint32_t next, uint32_t port)
 		return trace_kind(vcpu, GYRE_EXIT_IO);
 	if (next == VCPU_MONITOR)
 		return trace_kind(vcpu, vcpu->exit_kind);
-	/* Of several that have counted, the first is the exit's own. */
-	while (kind < GYRE_EXIT_KINDS - 1 && vcpu->counters->exits[kind] == vcpu->traced[kind])
+	/* Of several that have counted, the first is the exit's own. An instruction that is only undone or skipped has counted nothing. */
+	while (kind < GYRE_EXIT_KINDS && vcpu->counters->exits[kind] == vcpu->traced[kind])
 		kind++;
-	return trace_kind(vcpu, kind);
+	return trace_kind(vcpu, kind < GYRE_EXIT_KINDS ? kind : GYRE_EXIT_CORE_EXCEPTION);
 }
 
 /* Turning it on (again) takes all that is there as read. */

@@ -2,28 +2,10 @@
 /*
  * core/virt/svm/run.c: the loop around a guest, in the host's state: what is due, entry, and what an exit left for here.
  */
-#include "core/virt/answer.h"
 #include "core/virt/left.h"
 #include "core/virt/svm/svm.h"
 #include "core/x86/cpu.h"
 #include "core/x86/entry.h"
-#include "gyre/trace.h"
-
-/* VCPU_AGAIN, or a reason not to enter. */
-static enum vcpu_next due(struct cpu *cpu, struct svm_vcpu *v)
-{
-	struct vcpu *vcpu = &v->vcpu;
-	enum vcpu_next next;
-	if (cpu->hazard != 0)
-		return VCPU_DUE;
-	if (answer_trace_full(vcpu))
-		return vcpu_to_monitor(vcpu, GYRE_EXIT_LOG_FULL, 0, 0, 0, 0);
-	if ((vcpu->hazard & VCPU_HAZARD_EVENTS) != 0 && (next = svm_events(v)) != VCPU_AGAIN)
-		return next;
-	if ((vcpu->hazard & VCPU_HAZARD_FLUSH) != 0)
-		svm_flush_now(v);
-	return (vcpu->hazard & ~VCPU_HAZARD_TRACE) != 0 ? VCPU_DUE : VCPU_AGAIN;
-}
 
 static inline __attribute__((always_inline)) _Noreturn void enter(struct cpu *cpu, struct svm_vcpu *v)
 {
@@ -37,7 +19,7 @@ static __attribute__((noinline)) _Noreturn void run_slow(struct cpu *cpu, struct
 	struct vcpu *vcpu = &v->vcpu;
 	enum vcpu_next next;
 	vcpu_hold(cpu, vcpu);
-	next = due(cpu, v);
+	next = svm_due(cpu, v);
 	if (next == VCPU_MONITOR)
 		svm_fill(vcpu);
 	if (next != VCPU_AGAIN)
@@ -90,9 +72,9 @@ static __attribute__((noinline)) _Noreturn void left_slow(struct svm_vcpu *v, ui
 	if (left == SVM_PORT) {
 		next = vcpu_to_monitor(vcpu, GYRE_EXIT_IO, 0, (uint32_t)v->vmcb->exit_info_1, 0, v->vmcb->exit_info_2);
 	} else if (left == SVM_SLOW) {
-		next = svm_exit_slow(cpu, v);
+		next = svm_exit_slow(v);
 		if (vcpu->trace != NULL)
-			trace_kind(vcpu, next == VCPU_MONITOR ? vcpu->exit_kind : GYRE_EXIT_CORE_EXCEPTION);
+			trace_done(vcpu, next, SVM_PORT);
 	}
 	/*
 	 * Only now can an interrupt be taken: the host's GS and TR are back. Without this an entry for which one waits would end at once, for ever; and

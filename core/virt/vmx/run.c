@@ -257,7 +257,7 @@ static __attribute__((noinline)) _Noreturn void left_slow(struct vmx_vcpu *v, ui
 	} else if (left == VMX_SLOW) {
 		next = vmx_exit_slow(v);
 		if (vcpu->trace != NULL)
-			trace_kind(vcpu, next == VCPU_MONITOR ? vcpu->exit_kind : GYRE_EXIT_CORE_EXCEPTION);
+			trace_done(vcpu, next, VMX_PORT);
 	}
 	/* An interrupt made the guest leave, and is taken now; or it waited for long, with a guest that lets none in. */
 	cpu_interrupt_window();

@@ -15,7 +15,7 @@ static const char help[] =
 	"\n"
 	"Gyre is a hypervisor for x86-64. This command boots it, with VMs, and makes what it boots from.\n"
 	"\n"
-	"  gyre emulate --machine amd VM...    boots Gyre on an emulated machine with these VMs\n"
+	"  gyre emulate --machine M VM...      boots Gyre on an emulated machine, amd or intel, with these VMs\n"
 	"  gyre image -o FILE.iso VM...        the same machine as an ISO that boots under BIOS and UEFI\n"
 	"  gyre show VM...                     checks descriptions of VMs and prints them in full\n"
 	"  gyre trace FILE                     prints a trace that gyre emulate --trace FILE made\n"

@@ -5,6 +5,7 @@
  */
 #include "core/mem/frame.h"
 #include "core/x86/log.h"
+#include "lib/string.h"
 
 #define LEVELS	  3
 #define TOP_WORDS 16   /* 16 * 64 * 64 * 64 frames: 16 GiB of pool */
@@ -18,12 +19,6 @@ static struct {
 	uint64_t words[LEVELS];
 	uint64_t run_hint; /* word */
 } pool;
-
-static void words_clear(void *memory, uint64_t words)
-{
-	uint64_t *to = memory;
-	__asm__ volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(0ul) : "memory");
-}
 
 static void mark_free(uint64_t frame)
 {
@@ -59,7 +54,7 @@ void frame_pool_init(hpa_t base, size_t bytes)
 	uint64_t books = (words * 8 + PAGE_SIZE - 1) / PAGE_SIZE;
 	CORE_ASSERT(books < pool.frames);
 	uint64_t *next = frame_virtual(base);
-	words_clear(next, books * PAGE_SIZE / 8);
+	memset(next, 0, books * PAGE_SIZE);
 	for (int level = 0; level < LEVELS; level++) {
 		pool.level[level] = next;
 		next += pool.words[level];
@@ -161,7 +156,7 @@ bool frame_alloc_run(struct quota *quota, unsigned int count, hpa_t *first)
 		return false;
 	}
 	*first = hpa(pool.base + index * PAGE_SIZE);
-	words_clear(frame_virtual(*first), (uint64_t)count * PAGE_SIZE / 8);
+	memset(frame_virtual(*first), 0, (size_t)count * PAGE_SIZE);
 	return true;
 }
 

@@ -71,9 +71,9 @@ bool memory_add(struct memory *memory, uint64_t offset, uint64_t frame, uint64_t
 		if (tree_prepare(&memory->tree, offset, level) < 0)
 			return false;
 		tree_fill(&memory->tree, offset, level, frame);
-		offset += tree_level_pages(level);
-		frame += tree_level_pages(level);
-		pages -= tree_level_pages(level);
+		offset += pagetable_level_pages(level);
+		frame += pagetable_level_pages(level);
+		pages -= pagetable_level_pages(level);
 	}
 	return true;
 }

@@ -41,11 +41,6 @@ struct tree_run {
 	struct memory_share *share;
 };
 
-static inline uint64_t tree_level_pages(unsigned int level)
-{
-	return 1ul << (9 * level);
-}
-
 void tree_init(struct memory_tree *tree, uint64_t pages, struct quota *quota);
 void tree_find(const struct memory_tree *tree, uint64_t offset, struct tree_run *run);
 

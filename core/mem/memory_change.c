@@ -38,9 +38,10 @@ static int64_t entry_move(struct memory_tree *to, uint64_t to_offset, struct mem
 		return -GYRE_ENOMEM;
 	tree_empty(from, from_offset, level);
 	tree_fill(to, to_offset, level, run.frame);
-	budget_take(budget,
-		run.pages > tree_level_pages(level) || hole.pages > tree_level_pages(level) ? SPLIT_STEPS : MOVE_STEPS);
-	return (int64_t)tree_level_pages(level);
+	budget_take(budget, run.pages > pagetable_level_pages(level) || hole.pages > pagetable_level_pages(level)
+				    ? SPLIT_STEPS
+				    : MOVE_STEPS);
+	return (int64_t)pagetable_level_pages(level);
 }
 
 int64_t memory_entry_home(
@@ -89,7 +90,7 @@ static int64_t punch_window(struct memory *window, uint64_t offset, uint64_t pag
 	if (tree_prepare(&window->tree, offset, level) < 0)
 		return -GYRE_ENOMEM;
 	tree_fill(&window->tree, offset, level, offset);
-	return (int64_t)tree_level_pages(level);
+	return (int64_t)pagetable_level_pages(level);
 }
 
 /* ---- move and punch ---- */

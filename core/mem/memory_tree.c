@@ -3,34 +3,23 @@
  * core/mem/memory_tree.c: see memory.h. Entries: bit 0 leads to a table (bits 61:52: how many of its entries are in use), bit 1 a run, bit 2 shown.
  */
 #include "core/mem/memory.h"
+#include "core/mem/pagetable_entry.h"
 
-#define TABLE	    1ul
-#define RUN	    2ul
-#define SHOWN	    4ul
-#define ADDRESS	    0x000ffffffffff000ul
-#define COUNT_SHIFT 52
-#define COUNT_ONE   (1ul << COUNT_SHIFT)
-#define LEVELS_MAX  5
+#define TABLE	   1ul
+#define RUN	   2ul
+#define SHOWN	   4ul
+#define ADDRESS	   0x000ffffffffff000ul
+#define LEVELS_MAX 5
 
 static uint64_t *table_of(uint64_t entry)
 {
 	return frame_virtual(hpa(entry & ADDRESS));
 }
 
-static unsigned int count_of(uint64_t entry)
-{
-	return (unsigned int)(entry >> COUNT_SHIFT & 0x3ff);
-}
-
-static unsigned int index_at(uint64_t offset, unsigned int level)
-{
-	return (unsigned int)(offset >> (9 * level)) & 511;
-}
-
 void tree_init(struct memory_tree *tree, uint64_t pages, struct quota *quota)
 {
 	*tree = (struct memory_tree){.quota = quota};
-	while (tree->level < 4 && tree_level_pages(tree->level) < pages)
+	while (tree->level < 4 && pagetable_level_pages(tree->level) < pages)
 		tree->level++;
 }
 
@@ -43,7 +32,7 @@ static unsigned int walk(
 	while (level > lowest && (*at[level] & TABLE) != 0) {
 		uint64_t *entries = table_of(*at[level]);
 		level--;
-		at[level] = &entries[index_at(offset, level)];
+		at[level] = &entries[entry_index(offset, level)];
 	}
 	return level;
 }
@@ -54,10 +43,10 @@ void tree_find(const struct memory_tree *tree, uint64_t offset, struct tree_run 
 	uint64_t entry = tree->root;
 	while ((entry & TABLE) != 0) {
 		level--;
-		entry = table_of(entry)[index_at(offset, level)];
+		entry = table_of(entry)[entry_index(offset, level)];
 	}
-	uint64_t into = offset & (tree_level_pages(level) - 1);
-	run->pages = tree_level_pages(level) - into;
+	uint64_t into = offset & (pagetable_level_pages(level) - 1);
+	run->pages = pagetable_level_pages(level) - into;
 	run->kind = TREE_EMPTY;
 	if ((entry & RUN) != 0) {
 		run->kind = TREE_RUN;
@@ -74,7 +63,7 @@ static void release(struct memory_tree *tree, uint64_t *at[static LEVELS_MAX], u
 	for (; level < tree->level; level++) {
 		uint64_t *parent = at[level + 1];
 		*parent -= COUNT_ONE;
-		if (count_of(*parent) != 0)
+		if (entry_count(*parent) != 0)
 			return;
 		frame_free(tree->quota, hpa(*parent & ADDRESS));
 		*parent = 0;
@@ -89,7 +78,7 @@ static bool table_make(struct memory_tree *tree, uint64_t *at[static LEVELS_MAX]
 	if (!frame_alloc(tree->quota, &frame))
 		return false;
 	if ((old & RUN) != 0) {
-		uint64_t *entries = frame_virtual(frame), part = tree_level_pages(level - 1) << PAGE_SHIFT;
+		uint64_t *entries = frame_virtual(frame), part = pagetable_level_pages(level - 1) << PAGE_SHIFT;
 		for (unsigned int i = 0; i < 512; i++)
 			entries[i] = old + i * part;
 		*at[level] = frame.value | TABLE | 512 * COUNT_ONE;
@@ -106,7 +95,7 @@ static void tree_unprepare(struct memory_tree *tree, uint64_t offset)
 {
 	uint64_t *at[LEVELS_MAX];
 	unsigned int level = walk(tree, offset, 0, at);
-	if (level < tree->level && count_of(*at[level + 1]) == 0) {
+	if (level < tree->level && entry_count(*at[level + 1]) == 0) {
 		*at[level + 1] += COUNT_ONE;
 		release(tree, at, level);
 	}
@@ -123,7 +112,7 @@ int tree_prepare(struct memory_tree *tree, uint64_t offset, unsigned int level)
 		}
 		uint64_t *entries = table_of(*at[found]);
 		found--;
-		at[found] = &entries[index_at(offset, found)];
+		at[found] = &entries[entry_index(offset, found)];
 	}
 	return 0;
 }
@@ -132,8 +121,8 @@ int tree_prepare(struct memory_tree *tree, uint64_t offset, unsigned int level)
 static void merge(struct memory_tree *tree, uint64_t *at[static LEVELS_MAX], unsigned int level)
 {
 	for (; level < tree->level; level++) {
-		uint64_t *parent = at[level + 1], part = tree_level_pages(level) << PAGE_SHIFT;
-		if (count_of(*parent) != 512)
+		uint64_t *parent = at[level + 1], part = pagetable_level_pages(level) << PAGE_SHIFT;
+		if (entry_count(*parent) != 512)
 			return;
 		uint64_t *entries = table_of(*parent), first = entries[0];
 		if ((first & RUN) == 0 || entries[511] != first + 511 * part)
@@ -178,12 +167,12 @@ void tree_empty(struct memory_tree *tree, uint64_t offset, unsigned int level)
 bool tree_next(struct memory_tree *tree, uint64_t *offset, unsigned int *level, unsigned int *budget)
 {
 	uint64_t *at[LEVELS_MAX];
-	uint64_t end = tree_level_pages(tree->level);
+	uint64_t end = pagetable_level_pages(tree->level);
 	while (*offset < end && budget_take(budget, 1)) {
 		*level = walk(tree, *offset, 0, at);
 		if (*at[*level] != 0)
 			return true;
-		*offset = (*offset | (tree_level_pages(*level) - 1)) + 1;
+		*offset = (*offset | (pagetable_level_pages(*level) - 1)) + 1;
 	}
 	return false;
 }
@@ -191,7 +180,8 @@ bool tree_next(struct memory_tree *tree, uint64_t *offset, unsigned int *level, 
 unsigned int tree_level_fit(uint64_t a, uint64_t b, uint64_t pages)
 {
 	unsigned int level = 0;
-	while (level < 4 && ((a | b) & (tree_level_pages(level + 1) - 1)) == 0 && pages >= tree_level_pages(level + 1))
+	while (level < 4 && ((a | b) & (pagetable_level_pages(level + 1) - 1)) == 0 &&
+		pages >= pagetable_level_pages(level + 1))
 		level++;
 	return level;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/mem/pagetable_entry.h: entries of page tables, for pagetable.c and dirty.c alone.
+ * core/mem/pagetable_entry.h: entries of page tables, for who walks or changes tables himself; numbers and counts also of
+ * core/mem/memory_tree.c's.
  */
 #ifndef CORE_MEM_PAGETABLE_ENTRY_H
 #define CORE_MEM_PAGETABLE_ENTRY_H

@@ -40,7 +40,7 @@ int interrupt_bind(struct interrupt *interrupt, struct event *event, uint64_t bi
 {
 	if (interrupt->source.event != NULL)
 		return -GYRE_EBUSY;
-	int error = event_source_bind(&interrupt->source, event, bit);
+	int error = event_source_bind(&interrupt->source, event, bit, false);
 	if (error == 0)
 		irq_ack(interrupt->line);
 	return error;

@@ -114,7 +114,7 @@ void event_wait_cancel(struct thread *thread)
 
 /* ---- bindings ---- */
 
-static int bind(struct event_source *source, struct event *event, uint64_t bit, bool message)
+int event_source_bind(struct event_source *source, struct event *event, uint64_t bit, bool message)
 {
 	int error = 0;
 	if (bit >= 64)
@@ -133,11 +133,6 @@ static int bind(struct event_source *source, struct event *event, uint64_t bit, 
 	}
 	spin_unlock(&event->object.lock);
 	return error;
-}
-
-int event_source_bind(struct event_source *source, struct event *event, uint64_t bit)
-{
-	return bind(source, event, bit, false);
 }
 
 void event_source_unbind(struct event_source *source)
@@ -179,7 +174,7 @@ int event_message_bind(struct event *event, uint64_t bit, struct vm *vm, uint64_
 	message->vm = vm;
 	message->address = address;
 	message->data = data;
-	int error = bind(&message->source, event, bit, true);
+	int error = event_source_bind(&message->source, event, bit, true);
 	if (error < 0)
 		slab_free(&event->object.owner->quota, message, sizeof(*message));
 	else
@@ -230,7 +225,7 @@ int event_timer_set(struct cpu *cpu, struct event *event, uint64_t bit, uint64_t
 		event_source_unbind(&timer->source);
 		return 0;
 	}
-	int error = timer->source.event != NULL ? 0 : event_source_bind(&timer->source, event, bit);
+	int error = timer->source.event != NULL ? 0 : event_source_bind(&timer->source, event, bit, false);
 	if (error < 0)
 		return error;
 	if (deadline <= tsc_read())

@@ -58,8 +58,8 @@ static inline void event_source_signal(struct cpu *cpu, struct event_source *sou
 	if (source->event != NULL)
 		event_signal(cpu, source->event, 1ul << source->bit);
 }
-/* -GYRE_EBUSY: the bit has a binding. event_source_unbind() of one that is not bound does nothing. */
-int event_source_bind(struct event_source *source, struct event *event, uint64_t bit);
+/* -GYRE_EBUSY: the bit has a binding. `message`: the source is a struct event_message's. event_source_unbind() of one that is not bound does nothing. */
+int event_source_bind(struct event_source *source, struct event *event, uint64_t bit, bool message);
 void event_source_unbind(struct event_source *source);
 
 /* -GYRE_EBUSY, -GYRE_ENOMEM; address 0 removes: -GYRE_ENOENT. */

@@ -84,7 +84,7 @@ int vm_doorbell_set(struct vm *vm, const struct doorbell *wanted, struct event *
 	if (doorbell == NULL)
 		return -GYRE_ENOMEM;
 	*doorbell = *wanted;
-	int error = event_source_bind(&doorbell->source, event, bit);
+	int error = event_source_bind(&doorbell->source, event, bit, false);
 	if (error < 0) {
 		slab_free(&vm->object.owner->quota, doorbell, sizeof(*doorbell));
 		return error;

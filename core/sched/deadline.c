@@ -108,5 +108,5 @@ void deadline_interrupt(struct cpu *cpu)
 		deadline_cancel(first);
 		first->expired(cpu, first);
 	}
-	timer_arm(cpu, cpu->sched.deadlines == NULL ? TIMER_NEVER : cpu->sched.deadlines->tsc);
+	timer_arm(cpu, cpu->sched.deadlines == NULL ? DEADLINE_NEVER : cpu->sched.deadlines->tsc);
 }

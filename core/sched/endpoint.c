@@ -289,8 +289,9 @@ COLD static int serve(struct cpu *cpu, struct thread *server, struct endpoint *e
 }
 
 /* Waits for a caller, or has one already. */
-static void receive(struct cpu *cpu, struct thread *server, struct endpoint_cpu *queue)
+void endpoint_receive(struct cpu *cpu, struct thread *server)
 {
+	struct endpoint_cpu *queue = &server->serves->cpu[cpu->index];
 	server->context = NULL;
 	server->state = THREAD_RECEIVING;
 	if (take_queued(cpu, server, queue) || list_empty(&queue->queue))
@@ -303,12 +304,10 @@ static void receive(struct cpu *cpu, struct thread *server, struct endpoint_cpu 
 
 COLD static void wait_slow(struct cpu *cpu, struct thread *server)
 {
-	struct endpoint_cpu *queue = &server->serves->cpu[cpu->index];
-	struct thread *client = server->client;
 	struct sched_context *before = server->context;
-	if (client != NULL)
+	if (server->client != NULL)
 		reply_slow(cpu, server);
-	receive(cpu, server, queue);
+	endpoint_receive(cpu, server);
 	context_refresh(cpu, before);
 	hazard_set(cpu, HAZARD_RESCHEDULE);
 }
@@ -334,9 +333,4 @@ void endpoint_reply_wait(struct cpu *cpu, struct thread *server)
 	server->state = THREAD_RECEIVING;
 	reply_copy(server, client);
 	thread_switch_to(cpu, client);
-}
-
-void endpoint_receive_again(struct cpu *cpu, struct thread *server)
-{
-	receive(cpu, server, &server->serves->cpu[cpu->index]);
 }

@@ -47,7 +47,7 @@ void endpoint_work(struct cpu *cpu);
 void endpoint_unqueue(struct cpu *cpu, struct thread *caller);
 /* What a context inherits follows anew from the queues of all servers that run on it. */
 void context_refresh(struct cpu *cpu, struct sched_context *context);
-/* A thread that was RECEIVING when it was stopped goes on: it takes the next caller, if one waits. */
-void endpoint_receive_again(struct cpu *cpu, struct thread *server);
+/* A server takes the next caller, or waits for one; also when it goes on that was stopped while RECEIVING. */
+void endpoint_receive(struct cpu *cpu, struct thread *server);
 
 #endif

@@ -67,7 +67,7 @@ int thread_start(struct cpu *cpu, struct thread *thread)
 		return 0;
 	if (thread->was_receiving) {
 		thread->was_receiving = false;
-		endpoint_receive_again(cpu, thread);
+		endpoint_receive(cpu, thread);
 		return 0;
 	}
 	thread->state = THREAD_RUNNING;
@@ -106,11 +106,7 @@ void thread_crash(struct cpu *cpu, struct thread *thread, const char *why)
 		panic_regs(regs, "root ended: %s; error %lx, address %lx", why, thread->fault[1], thread->fault[2]);
 	log_warn("process %u: thread %u ended: %s; error %lx, address %lx", thread->process->number, thread->number,
 		why, thread->fault[1], thread->fault[2]);
-	log_warn("  rip %lx rsp %lx rflags %lx rax %lx rbx %lx rcx %lx rdx %lx", regs->rip, regs->rsp, regs->rflags,
-		regs->rax, regs->rbx, regs->rcx, regs->rdx);
-	log_warn("  rsi %lx rdi %lx rbp %lx r8 %lx r9 %lx r10 %lx r11 %lx r12 %lx r13 %lx r14 %lx r15 %lx", regs->rsi,
-		regs->rdi, regs->rbp, regs->r8, regs->r9, regs->r10, regs->r11, regs->r12, regs->r13, regs->r14,
-		regs->r15);
+	log_registers(regs);
 	thread_kill(cpu, thread);
 }
 

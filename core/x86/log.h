@@ -41,6 +41,7 @@ void log_panic_end(void);
 /* Says why and ends the machine: the core is wrong about itself. Never for a value that a caller or guest chose. core/x86/panic.c */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 struct regs;
+void log_registers(const struct regs *regs);
 _Noreturn void panic_regs(const struct regs *regs, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define CORE_ASSERT(condition)                                                                                         \

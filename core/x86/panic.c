@@ -13,7 +13,6 @@
 
 #define BACKTRACE_MAX	   32
 #define PORT_RESET_CONTROL 0xcf9
-#define RESET_PATIENCE	   10000000
 #define TEXT_BYTES	   200
 
 /*
@@ -58,10 +57,8 @@ static void backtrace(uint64_t rip, uint64_t rbp)
 	}
 }
 
-static void print_registers(const struct regs *regs)
+void log_registers(const struct regs *regs)
 {
-	log_info("  vector %lu (%s), error 0x%lx, CR2 0x%lx, CR3 0x%lx, CR4 0x%lx", regs->trap, trap_name(regs->trap),
-		regs->error, cr2_read(), cr3_read(), cr4_read());
 	log_info("  cs:rip %02lx:%016lx  ss:rsp %02lx:%016lx  rflags %lx", regs->cs, regs->rip, regs->ss, regs->rsp,
 		regs->rflags);
 	log_info("  rax %016lx rbx %016lx rcx %016lx rdx %016lx", regs->rax, regs->rbx, regs->rcx, regs->rdx);
@@ -82,8 +79,6 @@ static void reset(void)
 	} __attribute__((packed)) nothing;
 	io_write8(PORT_RESET_CONTROL, 0x02);
 	io_write8(PORT_RESET_CONTROL, 0x06);
-	for (unsigned i = 0; i < RESET_PATIENCE; i++)
-		cpu_pause();
 	__asm__ volatile("lidt %0; int3" : : "m"(nothing));
 }
 
@@ -109,8 +104,11 @@ static _Noreturn void panic_va(
 	}
 	gyre_vsnprintf(text, sizeof(text), format, arguments);
 	log_info("Gyre's core stopped on CPU %u: %s", cpu_current()->index, text);
-	if (regs)
-		print_registers(regs);
+	if (regs) {
+		log_info("  vector %lu (%s), error 0x%lx, CR2 0x%lx, CR3 0x%lx, CR4 0x%lx", regs->trap,
+			trap_name(regs->trap), regs->error, cr2_read(), cr3_read(), cr4_read());
+		log_registers(regs);
+	}
 	backtrace(rip, rbp);
 	log_panic_end();
 	machine_end();

@@ -175,7 +175,7 @@ void timer_init(struct cpu *cpu)
 	lapic_write(APIC_LVT_TIMER, VECTOR_TIMER | (deadline_mode ? LVT_TSC_DEADLINE : 0));
 	/* The mode must be in effect before the first deadline is written. SDM vol. 3, "TSC-Deadline Mode". */
 	__asm__ volatile("mfence" : : : "memory");
-	timer_arm(cpu, TIMER_NEVER);
+	timer_arm(cpu, DEADLINE_NEVER);
 }
 
 void timer_arm(struct cpu *cpu, uint64_t tsc_deadline)
@@ -183,11 +183,11 @@ void timer_arm(struct cpu *cpu, uint64_t tsc_deadline)
 	cpu->timer_deadline = tsc_deadline;
 	if (deadline_mode) {
 		/* 0 disarms; a deadline that has passed fires at once. */
-		msr_write(MSR_TSC_DEADLINE, tsc_deadline == TIMER_NEVER ? 0 : tsc_deadline == 0 ? 1 : tsc_deadline);
+		msr_write(MSR_TSC_DEADLINE, tsc_deadline == DEADLINE_NEVER ? 0 : tsc_deadline == 0 ? 1 : tsc_deadline);
 		return;
 	}
 	uint64_t count = 0;
-	if (tsc_deadline != TIMER_NEVER) {
+	if (tsc_deadline != DEADLINE_NEVER) {
 		uint64_t now = tsc_read(), left = tsc_deadline > now ? tsc_deadline - now : 0;
 		unsigned __int128 scaled = (unsigned __int128)left * lapic_per_tsc >> 32;
 		/* Rounded up: not too early, and never 0, which would disarm. */

@@ -9,8 +9,6 @@
 
 #include <stdint.h>
 
-#define TIMER_NEVER UINT64_MAX
-
 struct cpu;
 
 extern uint32_t tsc_khz;	 /* measured, the same on every processor */
@@ -38,7 +36,7 @@ void timer_init(struct cpu *cpu);
 struct cpuid_result;
 uint64_t tsc_choose(uint64_t measured, const struct cpuid_result *stated);
 
-/* Fires at or soon after this TSC value, at once when it has passed; TIMER_NEVER: not at all. */
+/* Fires at or soon after this TSC value, at once when it has passed; DEADLINE_NEVER: not at all. */
 void timer_arm(struct cpu *cpu, uint64_t tsc_deadline);
 
 /* Without overflow for any 64-bit argument; saturating. */

@@ -84,6 +84,11 @@ void log_error(const char *format, ...)
 	va_end(arguments);
 	core.log_lines++;
 }
+void log_registers(const struct regs *regs)
+{
+	(void)regs;
+}
+
 _Noreturn void panic_regs(const struct regs *regs, const char *format, ...)
 {
 	(void)regs;
@@ -211,7 +216,7 @@ int core_setup(void **state)
 	unit_cpu = core.cpu = &processor;
 	cpu_count = 1;
 	unit_tsc = 1000000;
-	processor.timer_deadline = TIMER_NEVER;
+	processor.timer_deadline = DEADLINE_NEVER;
 	processor.sched.since = unit_tsc;
 	sched_init(&processor);
 	/* The test's physical memory begins at 0x100000, so that no frame is number 0. */

@@ -65,7 +65,9 @@ boot_start:
 	or $0x80010001, %eax /* PG, WP, PE */
 	mov %eax, %cr0
 	lgdt PHYSICAL(boot_gdt_pointer)
-	ljmp $SELECTOR_CORE_CODE, $PHYSICAL(boot_long)
+	push $SELECTOR_CORE_CODE
+	push $PHYSICAL(boot_long)
+	lret /* a far jump is no instruction of 64-bit mode, as which checks read this */
 
 boot_refuse:
 	mov $PHYSICAL(boot_refusal), %esi
@@ -122,7 +124,6 @@ boot_gdt_pointer:
 
 	.bss
 	.balign CPU_STACK_BYTES
-	.globl boot_stack
 boot_stack:
 	.skip CPU_STACK_BYTES
 boot_stack_end:

@@ -61,14 +61,12 @@ static void load_tables(struct cpu *cpu)
 	cpu->gdt[SELECTOR_TSS / 8 + 1] = tss >> 32;
 
 	cpu->gdt_pointer = (struct table_pointer){sizeof(cpu->gdt) - 1, (uint64_t)cpu->gdt};
-	struct table_pointer idt_pointer = {sizeof(idt) - 1, (uint64_t)idt};
 	__asm__ volatile("lgdt %0\n\t"
-			 "lidt %1\n\t"
-			 "pushq %2\n\t"
+			 "pushq %1\n\t"
 			 "leaq 1f(%%rip), %%rax\n\t"
 			 "pushq %%rax\n\t"
 			 "lretq\n"
-			 "1:\tmovl %3, %%eax\n\t"
+			 "1:\tmovl %2, %%eax\n\t"
 			 "movl %%eax, %%ss\n\t"
 			 "xorl %%eax, %%eax\n\t"
 			 "movl %%eax, %%ds\n\t"
@@ -76,11 +74,10 @@ static void load_tables(struct cpu *cpu)
 			 "movl %%eax, %%fs\n\t"
 			 "movl %%eax, %%gs\n\t"
 			 "lldt %%ax\n\t"
-			 "movl %4, %%eax\n\t"
+			 "movl %3, %%eax\n\t"
 			 "ltr %%ax"
 			 :
-			 : "m"(cpu->gdt_pointer), "m"(idt_pointer), "i"(SELECTOR_CORE_CODE), "i"(SELECTOR_CORE_DATA),
-			 "i"(SELECTOR_TSS)
+			 : "m"(cpu->gdt_pointer), "i"(SELECTOR_CORE_CODE), "i"(SELECTOR_CORE_DATA), "i"(SELECTOR_TSS)
 			 : "rax", "memory");
 }
 
@@ -111,7 +108,7 @@ static void control_registers(void)
 
 static void system_call(struct cpu *cpu)
 {
-	msr_write(MSR_STAR, (uint64_t)(SELECTOR_SYSRET | 3) << 48 | (uint64_t)SELECTOR_CORE_CODE << 32);
+	msr_write(MSR_STAR, STAR);
 	msr_write(MSR_LSTAR, (uint64_t)syscall_entry);
 	msr_write(MSR_SFMASK, SYSCALL_CLEARS);
 	msr_write(MSR_KERNEL_GS_BASE, (uint64_t)cpu);
@@ -152,7 +149,6 @@ bool cpu_take_back(struct cpu *cpu)
 
 void cpu_init(struct cpu *cpu, uint32_t index)
 {
-	cpu->self = cpu;
 	cpu->index = index;
 	cpu->timer_deadline = UINT64_MAX;
 	cpus[index] = cpu;

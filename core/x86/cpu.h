@@ -13,11 +13,10 @@
 #define CPU_MAX		64
 
 /* For entry.S */
-#define CPU_SELF      0
-#define CPU_REGS      8
-#define CPU_STACK_TOP 16
-#define CPU_USER_RSP  24
-#define CPU_LENT      32
+#define CPU_REGS      0
+#define CPU_STACK_TOP 8
+#define CPU_USER_RSP  16
+#define CPU_LENT      24
 
 /* Control registers: APM vol. 2, "System-Control Registers". While CR0.TS is set, an FPU or vector instruction is a #NM. */
 #define CR0_PE 0x1
@@ -36,7 +35,6 @@
 #define CR4_OSXSAVE    0x40000
 #define CR4_SMEP       0x100000
 #define CR4_SMAP       0x200000
-#define CR4_PKE	       0x400000
 
 #ifndef __ASSEMBLER__
 #include "core/sched/percpu.h"
@@ -57,7 +55,6 @@ struct table_pointer {
 struct cpu_lent;
 
 struct cpu {
-	struct cpu *self;
 	struct regs *regs;     /* of the current thread: set by cpu_set_regs() only */
 	uint64_t stack_top;    /* where RSP starts on entry from ring 3 */
 	uint64_t user_rsp;     /* holds RSP during the first instructions of a SYSCALL */
@@ -83,8 +80,7 @@ struct cpu {
 	struct tss tss __attribute__((aligned(16)));
 };
 
-_Static_assert(offsetof(struct cpu, self) == CPU_SELF && offsetof(struct cpu, regs) == CPU_REGS &&
-		       offsetof(struct cpu, stack_top) == CPU_STACK_TOP &&
+_Static_assert(offsetof(struct cpu, regs) == CPU_REGS && offsetof(struct cpu, stack_top) == CPU_STACK_TOP &&
 		       offsetof(struct cpu, user_rsp) == CPU_USER_RSP && offsetof(struct cpu, lent) == CPU_LENT,
 	"core/x86/entry.S");
 

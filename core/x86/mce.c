@@ -19,26 +19,20 @@
 #define STATUS_PCC	(1ul << 57)
 #define BANKS_MAX	32 /* those of virtualization follow their registers. SDM vol. 4 */
 
-static uint32_t bank_count(uint64_t capabilities)
-{
-	return (capabilities & MCG_CAP_BANKS) < BANKS_MAX ? capabilities & MCG_CAP_BANKS : BANKS_MAX;
-}
-
-/* 0: the processor has none, or is an emulator that announces the architecture and lacks the registers. */
-static uint64_t mcg_cap(void)
-{
-	uint64_t capabilities;
-	return cpu_features.machine_check && msr_read_safe(MSR_MCG_CAP, &capabilities) == 0 ? capabilities : 0;
-}
+static uint32_t banks; /* the same on every processor */
 
 void mce_init(void)
 {
-	uint64_t capabilities = mcg_cap(), status;
+	uint64_t capabilities, status;
 	if (!cpu_features.machine_check)
 		return;
+	/* There are emulators that announce the architecture and lack the registers. */
+	if (msr_read_safe(MSR_MCG_CAP, &capabilities) < 0)
+		capabilities = 0;
+	banks = (capabilities & MCG_CAP_BANKS) < BANKS_MAX ? capabilities & MCG_CAP_BANKS : BANKS_MAX;
 	if (capabilities & MCG_CAP_CTL)
 		msr_write_safe(MSR_MCG_CTL, UINT64_MAX);
-	for (uint32_t bank = 0; bank < bank_count(capabilities); bank++) {
+	for (uint32_t bank = 0; bank < banks; bank++) {
 		/* The control of bank 0 is the firmware's before Nehalem. SDM vol. 3, "Machine-Check Initialization" */
 		if (bank > 0 || cpu_features.family != 6 || cpu_features.model >= 0x1a)
 			msr_write_safe(MSR_MC0_CTL + 4 * bank, UINT64_MAX);
@@ -52,7 +46,6 @@ void mce_init(void)
 void machine_check(const struct regs *regs)
 {
 	uint64_t global = 0;
-	uint32_t banks = bank_count(mcg_cap());
 	msr_read_safe(MSR_MCG_STATUS, &global);
 	for (uint32_t bank = 0; bank < banks; bank++) {
 		uint64_t status, address = 0;

@@ -59,11 +59,10 @@ void trap_from_core(struct regs *regs)
 /* NMI, #DF, #MC. No lock may be taken on the way through: the one that holds it may be what was interrupted. */
 void trap_on_own_stack(struct regs *regs)
 {
-	switch (regs->trap) {
-	case TRAP_NMI: break; /* a button was pressed, or nobody knows */
-	case TRAP_MACHINE_CHECK: machine_check(regs); break;
-	default: panic_regs(regs, "%s (a stack overflow, or a fault while entering a fault)", trap_name(regs->trap));
-	}
+	if (regs->trap == TRAP_MACHINE_CHECK)
+		machine_check(regs);
+	else if (regs->trap != TRAP_NMI) /* a button was pressed, or nobody knows */
+		panic_regs(regs, "%s (a stack overflow, or a fault while entering a fault)", trap_name(regs->trap));
 }
 
 /*

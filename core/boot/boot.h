@@ -85,6 +85,7 @@ void boot_firmware_add(struct boot_info *info, uint64_t address, uint64_t bytes)
 void options_set(const char *line);
 /* The value of KEY=VALUE on the core's command line, or NULL; of KEY alone, "". Ends at a zero. The last one wins. */
 const char *core_option(const char *key);
+bool core_option_off(const char *key); /* KEY=off */
 /* A size with an optional K, M or G: `otherwise` where the option is missing, and with a warning where it is no number. */
 uint64_t core_option_size(const char *key, uint64_t otherwise);
 

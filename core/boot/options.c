@@ -33,6 +33,12 @@ const char *core_option(const char *key)
 	return found;
 }
 
+bool core_option_off(const char *key)
+{
+	const char *option = core_option(key);
+	return option != NULL && strcmp(option, "off") == 0;
+}
+
 uint64_t core_option_size(const char *key, uint64_t otherwise)
 {
 	const char *text = core_option(key), *end = text;

@@ -23,20 +23,6 @@ static bool processor_has_ibpb(void)
 	       (cpuid(0, 0).eax >= 7 && (cpuid(7, 0).edx & 1u << 26) != 0);
 }
 
-static uint32_t hexadecimal(const char **text)
-{
-	uint32_t value = 0;
-	for (;; (*text)++) {
-		char c = **text;
-		if (c >= '0' && c <= '9')
-			value = value << 4 | (uint32_t)(c - '0');
-		else if (c >= 'a' && c <= 'f')
-			value = value << 4 | (uint32_t)(c - 'a' + 10);
-		else
-			return value;
-	}
-}
-
 /* These want a register that the processor may not have. Forced, another one is written in its place. */
 static void missing(uint32_t bits, bool there, uint32_t *msr)
 {
@@ -66,14 +52,7 @@ void barriers_init(uint32_t (*of_model)(uint32_t family, uint32_t model), uint32
 		barriers.set = 0;
 		log_warn("barriers against speculation are off: guests can read what they should not");
 	} else if (option != NULL) {
-		uint32_t family = hexadecimal(&option), model = 0;
-		if (*option == '.') {
-			option++;
-			model = hexadecimal(&option);
-		}
-		if (*option != 0)
-			log_warn("barriers: \"%s\" is not FAMILY.MODEL", core_option("barriers"));
-		barriers.set = of_model(family, model);
+		barriers.set = (uint32_t)core_option_size("barriers", barriers.set) & heaviest;
 	}
 	barriers.msr = MSR_PRED_CMD;
 	barriers.l1d_msr = MSR_FLUSH_CMD;

@@ -24,10 +24,6 @@ OPCODE(WRMSR, 0x300f, 2);
 OPCODE(HLT, 0xf4, 1);
 OPCODE(VMMCALL, 0xd9010f, 3);
 OPCODE(VMCALL, 0xc1010f, 3);
-OPCODE(INVD, 0x080f, 2);
-OPCODE(WBINVD, 0x090f, 2);
-OPCODE(XSETBV, 0xd1010f, 3);
-/* With a ModRM byte, of which mod is ignored: APM vol. 3, "MOV CRn". */
 
 /* Where the levels end that a mode does not have. */
 static const uint64_t no_level = 0;
@@ -165,21 +161,11 @@ static uint32_t read_page(struct fetch_cache *cache, const struct gyre_ram_windo
 
 static bool is_prefix(uint8_t byte, bool long_mode)
 {
-	switch (byte) {
-	case 0x26:
-	case 0x2e:
-	case 0x36:
-	case 0x3e:
-	case 0x64:
-	case 0x65:
-	case 0x66:
-	case 0x67:
-	case 0xf0:
-	case 0xf2:
-	case 0xf3: return true;
-	}
-	return long_mode &&
-	       (byte & 0xf0) == 0x40; /* REX; one that is not last is ignored, and is a byte all the same */
+	/* ES, CS, SS, DS; FS, GS, operand and address size; LOCK; REPNE, REP. */
+	if ((byte & 0xe7) == 0x26 || (byte & 0xfc) == 0x64 || byte == 0xf0 || (byte & 0xfe) == 0xf2)
+		return true;
+	/* REX; one that is not last is ignored, and is a byte all the same. */
+	return long_mode && (byte & 0xf0) == 0x40;
 }
 
 uint32_t fetch_length_slow(struct fetch_cache *cache, const struct gyre_ram_window *windows,

@@ -52,8 +52,7 @@ struct fetch_opcode {
 	uint32_t bytes, mask;
 	uint8_t length;
 };
-extern const struct fetch_opcode FETCH_CPUID, FETCH_RDMSR, FETCH_WRMSR, FETCH_HLT, FETCH_VMMCALL, FETCH_VMCALL,
-	FETCH_INVD, FETCH_WBINVD;
+extern const struct fetch_opcode FETCH_CPUID, FETCH_RDMSR, FETCH_WRMSR, FETCH_HLT, FETCH_VMMCALL, FETCH_VMCALL;
 
 /* With the policy, and when the monitor's mapping may have moved. */
 void fetch_forget(struct fetch_cache *cache);

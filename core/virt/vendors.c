@@ -35,8 +35,7 @@ static const char *reason_text(enum gyre_virt_reason reason)
 /* The first vendor that has it; else the reason of one that had more to say than that it isn't its processor. */
 static const struct vcpu_ops *choose(void)
 {
-	const char *option = core_option("virt");
-	if (option != NULL && strcmp(option, "off") == 0) {
+	if (core_option_off("virt")) {
 		virt_reason = GYRE_VIRT_FORCED_OFF;
 		return NULL;
 	}

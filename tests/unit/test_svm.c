@@ -5,7 +5,7 @@
  * what VMRUN refuses. APM vol. 2, "VMCB State Caching", "TLB Control", "Canonicalization and Consistency Checks".
  */
 /* unit-sources: tests/unit/virt_fixture.c tests/unit/virt_memory.c */
-/* unit-sources: core/virt/svm/asid.c core/virt/svm/events.c core/virt/svm/exit.c core/virt/svm/page.c */
+/* unit-sources: core/virt/svm/events.c core/virt/svm/exit.c core/virt/svm/page.c */
 /* unit-sources: core/virt/svm/slow.c core/virt/svm/state.c core/virt/svm/vmcb.c core/virt/inject.c core/virt/msr.c core/virt/hypercall.c */
 /* unit-sources: core/virt/cpuid_table.c core/virt/fetch.c core/virt/trace.c core/virt/answer.c */
 /* unit-sources: core/virt/vlapic.c core/virt/vlapic_regs.c core/virt/vlapic_bus.c core/virt/vlapic_timer.c */
@@ -153,9 +153,9 @@ static const char *refusal(const struct vmcb *vmcb)
 		return "VMRUN not intercepted";
 	if (vmcb->asid_ == 0)
 		return "ASID 0";
-	if ((event & VMCB_EVENT_VALID) != 0 && (VMCB_EVENT_TYPE(event) == 1 || VMCB_EVENT_TYPE(event) > 4 ||
-						       (VMCB_EVENT_TYPE(event) == VMCB_EVENT_EXCEPTION &&
-							       ((event & 0xff) > 31 || (event & 0xff) == 2))))
+	if ((event & GYRE_EVENT_VALID) != 0 &&
+		(GYRE_EVENT_TYPE(event) == 1 || GYRE_EVENT_TYPE(event) > 4 ||
+			(GYRE_EVENT_TYPE(event) == 3 && ((event & 0xff) > 31 || (event & 0xff) == 2))))
 		return "EVENTINJ";
 	return NULL;
 }
@@ -347,7 +347,7 @@ static void no_exit_leaves_a_stale_field_or_an_illegal_state(void **state)
 		}
 		next = run_to(code, info_1, info_2);
 		if (next == SVM_SLOW)
-			next = svm_exit_slow(&virt->cpu, V);
+			next = svm_exit_slow(V);
 		/* What the loop does before it enters again. */
 		for (int i = 0; i < 4 && (VCPU->hazard & VCPU_HAZARD_EVENTS) != 0; i++)
 			svm_events(V);
@@ -371,7 +371,7 @@ static void an_answered_instruction_is_over(void **state)
 	/* Single stepping goes on: a trap after it. */
 	VMCB->rflags |= RFLAGS_TF;
 	assert_int_equal(run_to(SVM_EXIT_CPUID, 0, 0), VCPU_AGAIN);
-	assert_int_equal(VMCB->event_inject, VMCB_EVENT_VALID | 3 << 8 | 1);
+	assert_int_equal(VMCB->event_inject, GYRE_EVENT_VALID | 3 << 8 | 1);
 	assert_int_equal(VMCB->dr6_ & 1u << 14, 1u << 14);
 	VMCB->rflags &= ~(uint64_t)RFLAGS_TF;
 	/* Outside 64-bit code RIP has 32 bits. */
@@ -446,7 +446,7 @@ static void control_registers(void **state)
 	for (unsigned i = 0; i < sizeof(exits) / sizeof(exits[0]); i++) {
 		at(0x1000, 3);
 		assert_int_equal(run_to(exits[i].code, SVM_CR_MOV | GYRE_RBX, 0), SVM_SLOW);
-		assert_int_equal(svm_exit_slow(&virt->cpu, V), VCPU_MONITOR);
+		assert_int_equal(svm_exit_slow(V), VCPU_MONITOR);
 		assert_int_equal(VCPU->exit_kind, GYRE_EXIT_CONTROL);
 		assert_int_equal(VCPU->page->d0, exits[i].kind);
 		assert_int_equal(VMCB->rip, 0x1000);
@@ -468,19 +468,19 @@ static void what_no_level_has_is_undefined(void **state)
 	for (unsigned i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
 		at(0x1000, 3);
 		assert_int_equal(run_to(codes[i], 0, 0), SVM_SLOW);
-		assert_int_equal(svm_exit_slow(&virt->cpu, V), VCPU_AGAIN);
+		assert_int_equal(svm_exit_slow(V), VCPU_AGAIN);
 		assert_int_equal(svm_events(V), VCPU_AGAIN);
-		assert_int_equal(VMCB->event_inject, VMCB_EVENT_VALID | 3 << 8 | 6);
+		assert_int_equal(VMCB->event_inject, GYRE_EVENT_VALID | 3 << 8 | 6);
 		assert_int_equal(VMCB->rip, 0x1000);
 	}
 	assert_int_equal(run_to(0xffffffffull, 0, 0), SVM_SLOW); /* as one emulator has VMEXIT_INVALID */
-	assert_int_equal(svm_exit_slow(&virt->cpu, V), VCPU_MONITOR);
+	assert_int_equal(svm_exit_slow(V), VCPU_MONITOR);
 	assert_int_equal(VCPU->exit_kind, GYRE_EXIT_FAILED);
 	assert_int_equal(run_to(UINT64_MAX, 0, 0), SVM_SLOW);
-	assert_int_equal(svm_exit_slow(&virt->cpu, V), VCPU_MONITOR);
+	assert_int_equal(svm_exit_slow(V), VCPU_MONITOR);
 	assert_int_equal(VCPU->exit_kind, GYRE_EXIT_FAILED);
 	assert_int_equal(run_to(0x3ff, 0, 0), SVM_SLOW);
-	assert_int_equal(svm_exit_slow(&virt->cpu, V), VCPU_MONITOR);
+	assert_int_equal(svm_exit_slow(V), VCPU_MONITOR);
 	assert_int_equal(VCPU->page->d1, GYRE_FAILED_CORE);
 }
 
@@ -498,7 +498,7 @@ static void an_interrupt_waits_behind_a_window(void **state)
 	VMCB->interrupt_shadow = 1; /* STI's */
 	assert_int_equal(run_to(SVM_EXIT_CPUID, 0, 0), VCPU_AGAIN);
 	assert_int_equal(run_to(SVM_EXIT_VINTR, 0, 0), VCPU_AGAIN);
-	assert_int_equal(VMCB->event_inject, VMCB_EVENT_VALID | 0x40);
+	assert_int_equal(VMCB->event_inject, GYRE_EVENT_VALID | 0x40);
 	assert_true((VMCB->intercept_misc1_ & VMCB_I1_VINTR) == 0 && (VMCB->v_irq_ & 1) == 0);
 	assert_int_equal(VREG(&VCPU->lapic, APIC_ISR + 0x20), 1);
 }
@@ -557,12 +557,12 @@ static void task_priority_by_cr8(void **state)
 	assert_int_equal(VMCB->v_tpr_, 8);
 	assert_true((VMCB->intercept_cr_write_ & 0x100) != 0); /* its lowering must be seen */
 	run_to(SVM_EXIT_CR8_WRITE, SVM_CR_MOV | GYRE_RDI, 0);
-	assert_int_equal(svm_exit_slow(&virt->cpu, V), VCPU_MONITOR);
+	assert_int_equal(svm_exit_slow(V), VCPU_MONITOR);
 	/* What the monitor makes of it. */
 	vlapic_mmio_write(&VCPU->lapic, APIC_TPR, 0x20);
 	vcpu_hazard_set(VCPU, VCPU_HAZARD_EVENTS);
 	svm_events(V);
-	assert_int_equal(VMCB->event_inject, VMCB_EVENT_VALID | 0x40);
+	assert_int_equal(VMCB->event_inject, GYRE_EVENT_VALID | 0x40);
 	assert_true((VMCB->intercept_cr_write_ & 0x100) == 0);
 	assert_int_equal(vlapic_mmio_read(&VCPU->lapic, APIC_TPR), 0x20);
 	/* Written while nothing waits, no exit: found at the next. */
@@ -582,14 +582,14 @@ static void an_nmi_blocks_the_next_until_iret(void **state)
 	vlapic_signal(&VCPU->lapic, VLAPIC_SIGNAL_NMI);
 	at(0x1000, 2);
 	run_to(SVM_EXIT_CPUID, 0, 0);
-	assert_int_equal(VMCB->event_inject, VMCB_EVENT_VALID | 2 << 8 | 2);
+	assert_int_equal(VMCB->event_inject, GYRE_EVENT_VALID | 2 << 8 | 2);
 	assert_true((VMCB->intercept_misc1_ & VMCB_I1_IRET) != 0);
 	vlapic_signal(&VCPU->lapic, VLAPIC_SIGNAL_NMI);
 	run_to(SVM_EXIT_CPUID, 0, 0);
 	assert_int_equal(VMCB->event_inject, 0);
 	/* IRET: it has not completed yet. One step, and then. */
 	run_to(SVM_EXIT_IRET, 0, 0);
-	svm_exit_slow(&virt->cpu, V);
+	svm_exit_slow(V);
 	svm_events(V);
 	assert_int_equal(VMCB->event_inject, 0);
 	assert_true((VMCB->rflags & RFLAGS_TF) != 0);
@@ -597,13 +597,13 @@ static void an_nmi_blocks_the_next_until_iret(void **state)
 	VMCB->rflags = 2;
 	VMCB->dr6_ = cache.dr6_ = 0xffff4ff0;
 	run_to(SVM_EXIT_EXCEPTION + 1, 0, 0);
-	assert_int_equal(svm_exit_slow(&virt->cpu, V), VCPU_AGAIN);
+	assert_int_equal(svm_exit_slow(V), VCPU_AGAIN);
 	svm_events(V);
-	assert_int_equal(VMCB->event_inject, VMCB_EVENT_VALID | 2 << 8 | 2);
+	assert_int_equal(VMCB->event_inject, GYRE_EVENT_VALID | 2 << 8 | 2);
 	assert_int_equal(VMCB->dr6_ & 0x4000, 0);
 	/* Without a second one the first exit after IRET opens NMIs. */
 	run_to(SVM_EXIT_IRET, 0, 0);
-	svm_exit_slow(&virt->cpu, V);
+	svm_exit_slow(V);
 	assert_true(VCPU->nmi_blocked);
 	at(0x6000, 2);
 	vcpu_hazard_set(VCPU, VCPU_HAZARD_EVENTS);
@@ -616,12 +616,12 @@ static void what_was_being_delivered_is_delivered_again(void **state)
 	static const struct {
 		uint64_t info, again;
 	} events[] = {
-		{VMCB_EVENT_VALID | 0x55, VMCB_EVENT_VALID | 0x55},
-		{VMCB_EVENT_VALID | 2 << 8 | 2, VMCB_EVENT_VALID | 2 << 8 | 2},
-		{VMCB_EVENT_VALID | VMCB_EVENT_ERROR | 3 << 8 | 14 | 5ull << 32,
-			VMCB_EVENT_VALID | VMCB_EVENT_ERROR | 3 << 8 | 14 | 5ull << 32},
-		{VMCB_EVENT_VALID | 3 << 8 | 3, 0},    /* INT3: the instruction runs again */
-		{VMCB_EVENT_VALID | 4 << 8 | 0x80, 0}, /* INT n, too */
+		{GYRE_EVENT_VALID | 0x55, GYRE_EVENT_VALID | 0x55},
+		{GYRE_EVENT_VALID | 2 << 8 | 2, GYRE_EVENT_VALID | 2 << 8 | 2},
+		{GYRE_EVENT_VALID | GYRE_EVENT_ERROR | 3 << 8 | 14 | 5ull << 32,
+			GYRE_EVENT_VALID | GYRE_EVENT_ERROR | 3 << 8 | 14 | 5ull << 32},
+		{GYRE_EVENT_VALID | 3 << 8 | 3, 0},    /* INT3: the instruction runs again */
+		{GYRE_EVENT_VALID | 4 << 8 | 0x80, 0}, /* INT n, too */
 	};
 	(void)state;
 	for (unsigned i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
@@ -649,7 +649,7 @@ static void what_was_being_delivered_is_delivered_again(void **state)
 	interrupted_event = VMCB->event_inject;
 	page_is_logged = true;
 	assert_int_equal(run_to(SVM_EXIT_NPF, 7, 0x5000), VCPU_DUE);
-	assert_int_equal(VMCB->event_inject, VMCB_EVENT_VALID | 4 << 8 | 0x80);
+	assert_int_equal(VMCB->event_inject, GYRE_EVENT_VALID | 4 << 8 | 0x80);
 	assert_int_equal(VMCB->rip, 0x1002);
 }
 
@@ -660,11 +660,11 @@ static void what_was_not_delivered_yet_is_not_lost(void **state)
 	VMCB->rflags = 0x202;
 	vlapic_post(&VCPU->lapic, 0x40, false);
 	assert_int_equal(svm_events(V), VCPU_AGAIN);
-	assert_int_equal(VMCB->event_inject, VMCB_EVENT_VALID | 0x40);
+	assert_int_equal(VMCB->event_inject, GYRE_EVENT_VALID | 0x40);
 	/* A more urgent one comes before the entry: it waits behind the first, which the local APIC has in service. */
 	vlapic_post(&VCPU->lapic, 0x80, false);
 	assert_int_equal(svm_events(V), VCPU_AGAIN);
-	assert_int_equal(VMCB->event_inject, VMCB_EVENT_VALID | 0x40);
+	assert_int_equal(VMCB->event_inject, GYRE_EVENT_VALID | 0x40);
 	assert_true((VMCB->intercept_misc1_ & VMCB_I1_VINTR) != 0);
 	/* The monitor is asked instead of an entry: it finds the event, and the VMCB has it no more. */
 	svm_fill(VCPU);

@@ -41,16 +41,6 @@ uint64_t vlapic_host_tsc(void)
 	return virt->now;
 }
 
-uint64_t svm_iopm_address(void)
-{
-	return 0x1000;
-}
-
-uint64_t svm_msrpm_address(void)
-{
-	return 0x4000;
-}
-
 int virt_set_up(void **state)
 {
 	struct vcpu *vcpu;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/virt/svm/events.c: what common code wants delivered, into the VMCB; and the ways to be told when the guest can take more: a virtual interrupt whose
+ * core/virt/svm/events.c: what is due before an entry: what common code wants delivered, into the VMCB; a flush; and the ways to be told when the guest can take more: a virtual interrupt whose
  * intercept exits before it is taken (APM vol. 2, "Virtual Interrupts"), the intercepts of IRET and of writes to CR8, and a single step.
  */
-#include "core/virt/msr.h"
+#include "core/virt/answer.h"
 #include "core/virt/svm/svm.h"
+#include "core/x86/cpu.h"
 #include "core/x86/trap.h"
 
 #define CR8_BIT (1u << 8)
@@ -25,32 +26,17 @@ static void put_soft(struct svm_vcpu *v, const struct inject *inject)
 	v->soft_rip = v->vmcb->rip;
 }
 
-/* The event in the hardware's form. APM vol. 2, "Event Injection": types 0, 2, 3, 4; software exceptions are injected as exceptions. */
+/* GYRE_EVENT_ has the hardware's form. APM vol. 2, "Event Injection": types 0, 2, 3, 4; software exceptions are injected as exceptions. */
 static void put_event(struct svm_vcpu *v, const struct inject *inject)
 {
-	struct vmcb *vmcb = v->vmcb;
-	uint32_t type = inject->event & 0x700;
-	uint64_t info = VMCB_EVENT_VALID | GYRE_EVENT_VECTOR(inject->event);
+	uint32_t event = inject->event;
 	v->soft_event = 0;
-	switch (type) {
-	case GYRE_EVENT_INTERRUPT: break;
-	case GYRE_EVENT_NMI: info |= VMCB_EVENT_NMI << 8; break;
-	case GYRE_EVENT_SOFTWARE:
-		info |= VMCB_EVENT_SOFTWARE << 8;
+	if ((event & 0x700) >= GYRE_EVENT_SOFTWARE)
 		put_soft(v, inject);
-		break;
-	case GYRE_EVENT_PRIVILEGED:
-	case GYRE_EVENT_SOFT_EXCEPTION:
-		info |= VMCB_EVENT_EXCEPTION << 8;
-		put_soft(v, inject);
-		break;
-	default:
-		info |= VMCB_EVENT_EXCEPTION << 8;
-		if ((inject->event & GYRE_EVENT_ERROR) != 0)
-			info |= VMCB_EVENT_ERROR | (uint64_t)inject->error << 32;
-	}
-	vmcb->event_inject = info;
-	vmcb->interrupt_shadow = 0;
+	if ((event & 0x700) > GYRE_EVENT_SOFTWARE)
+		event = (event & ~0x700u) | GYRE_EVENT_EXCEPTION;
+	v->vmcb->event_inject = event | ((event & GYRE_EVENT_ERROR) != 0 ? (uint64_t)inject->error << 32 : 0);
+	v->vmcb->interrupt_shadow = 0;
 }
 
 static void want_window(struct vmcb *vmcb, bool want)
@@ -94,7 +80,7 @@ void svm_event_back(struct svm_vcpu *v)
 {
 	uint64_t info = v->vmcb->event_inject;
 	v->vmcb->event_inject = 0;
-	if ((info & VMCB_EVENT_VALID) != 0)
+	if ((info & GYRE_EVENT_VALID) != 0)
 		svm_interrupted(v, info);
 }
 
@@ -133,4 +119,32 @@ enum vcpu_next svm_events(struct svm_vcpu *v)
 	}
 	vmcb_intercept_cr_writes(vmcb, CR8_BIT, vlapic_held_by_tpr(&vcpu->lapic) >= 0);
 	return VCPU_AGAIN;
+}
+
+/* Before an entry: an ASID of this processor, and a flush if what the TLB has is void. */
+void svm_flush_now(struct svm_vcpu *v)
+{
+	uint32_t index = v->vcpu.cpu->index;
+	struct asid_choice choice = asid_choose(&svm_cpus[index].asids, &v->asid, index, true);
+	vcpu_hazard_clear(&v->vcpu, VCPU_HAZARD_FLUSH);
+	if (choice.changed)
+		vmcb_set_asid(v->vmcb, v->asid.asid);
+	v->vmcb->tlb_control = asid_pending(v->vmcb->tlb_control, choice);
+	v->vcpu.counters->tlb_flushes += choice.flushed;
+	v->vcpu.counters->asid_generations += choice.new_generation;
+}
+
+enum vcpu_next svm_due(struct cpu *cpu, struct svm_vcpu *v)
+{
+	struct vcpu *vcpu = &v->vcpu;
+	enum vcpu_next next;
+	if (cpu->hazard != 0)
+		return VCPU_DUE;
+	if (answer_trace_full(vcpu))
+		return vcpu_to_monitor(vcpu, GYRE_EXIT_LOG_FULL, 0, 0, 0, 0);
+	if ((vcpu->hazard & VCPU_HAZARD_EVENTS) != 0 && (next = svm_events(v)) != VCPU_AGAIN)
+		return next;
+	if ((vcpu->hazard & VCPU_HAZARD_FLUSH) != 0)
+		svm_flush_now(v);
+	return (vcpu->hazard & ~VCPU_HAZARD_TRACE) != 0 ? VCPU_DUE : VCPU_AGAIN;
 }

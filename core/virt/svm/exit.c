@@ -46,22 +46,9 @@ static inline __attribute__((always_inline)) uint32_t length_of(struct svm_vcpu 
 	return svm_length_by_bytes(v, opcode);
 }
 
-uint32_t svm_length(struct svm_vcpu *v, const struct fetch_opcode *opcode)
-{
-	return length_of(v, v->vmcb, opcode->bytes, opcode->mask, opcode->length, opcode);
-}
-
-static __attribute__((noinline)) uint32_t length_unknown(struct svm_vcpu *v)
+__attribute__((noinline)) uint32_t svm_length_unknown(struct svm_vcpu *v)
 {
 	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_INSTRUCTION, 0, GYRE_INSTRUCTION_SKIP, 0, 0);
-}
-
-uint32_t svm_done(struct svm_vcpu *v, uint32_t length)
-{
-	if (length == 0)
-		return length_unknown(v);
-	svm_skip(v, v->vmcb, length);
-	return VCPU_AGAIN;
 }
 
 static bool guest_open(const struct svm_vcpu *v)
@@ -75,17 +62,12 @@ static bool guest_open(const struct svm_vcpu *v)
 static __attribute__((noinline)) uint32_t finish_slow(struct svm_vcpu *v)
 {
 	struct vcpu *vcpu = &v->vcpu;
-	uint32_t next;
 	int vector = answer_plain_interrupt(vcpu, guest_open(v));
 	if (vector >= 0)
-		v->vmcb->event_inject = VMCB_EVENT_VALID | (uint32_t)vector;
+		v->vmcb->event_inject = GYRE_EVENT_VALID | (uint32_t)vector;
 	if (vector != ANSWER_NOT_PLAIN)
 		return (vcpu->hazard | vcpu->cpu->hazard) != 0 ? VCPU_DUE : VCPU_AGAIN;
-	if ((vcpu->hazard & VCPU_HAZARD_EVENTS) != 0 && (next = svm_events(v)) != VCPU_AGAIN)
-		return next;
-	if ((vcpu->hazard & VCPU_HAZARD_FLUSH) != 0)
-		svm_flush_now(v);
-	return ((vcpu->hazard & ~VCPU_HAZARD_TRACE) | vcpu->cpu->hazard) != 0 ? VCPU_DUE : VCPU_AGAIN;
+	return svm_due(vcpu->cpu, v);
 }
 
 /* The last thing before an entry: is anything due? */
@@ -100,7 +82,7 @@ static inline uint32_t finish(struct svm_vcpu *v)
 static inline uint32_t finish_done(struct svm_vcpu *v, struct vmcb *vmcb, uint32_t length)
 {
 	if (__builtin_expect(length == 0, 0))
-		return length_unknown(v);
+		return svm_length_unknown(v);
 	svm_skip(v, vmcb, length);
 	return finish(v);
 }
@@ -181,7 +163,7 @@ uint32_t svm_hypercall(struct svm_vcpu *v, uint32_t length)
 	svm_count(v, GYRE_EXIT_CORE_HYPERCALL);
 	vmcb->rax = answer.rax;
 	if (length == 0)
-		return length_unknown(v);
+		return svm_length_unknown(v);
 	svm_skip(v, vmcb, length);
 	return (uint32_t)answer.next;
 }
@@ -266,39 +248,33 @@ static HANDLER exit_nested_fault(struct svm_vcpu *v, struct vmcb *vmcb)
 
 static HANDLER exit_halt(struct svm_vcpu *v, struct vmcb *vmcb)
 {
+	uint32_t halted, length = length_of(v, vmcb, 0xf4, 0xff, 1, &FETCH_HLT);
 	bool interrupts = (vmcb->rflags & RFLAGS_IF) != 0;
-	uint32_t next = svm_done(v, svm_length(v, &FETCH_HLT));
+	if (length != 0)
+		svm_skip(v, vmcb, length);
 	if (vmcb->v_tpr_ != v->tpr_seen)
 		svm_tpr_from_guest(v);
 	/* The halt is the guest's whether RIP was moved or not. */
-	uint32_t halted = answer_halt(&v->vcpu, interrupts);
-	if (next != VCPU_AGAIN)
-		return length_unknown(v);
+	halted = answer_halt(&v->vcpu, interrupts);
+	if (length == 0)
+		return svm_length_unknown(v);
 	return halted == VCPU_AGAIN ? finish(v) : halted;
 }
 
 /* An event was being delivered: it is delivered again, unless the exit is an exception that comes in its place (slow.c). */
 __attribute__((noinline)) void svm_interrupted(struct svm_vcpu *v, uint64_t info)
 {
-	uint32_t type = VMCB_EVENT_TYPE(info), vector = (uint32_t)info & 0xff, event = GYRE_EVENT_VALID | vector;
+	uint32_t event = (uint32_t)info & (GYRE_EVENT_VALID | GYRE_EVENT_ERROR | 0x7ff), vector = event & 0xff;
 	if (v->soft_event != 0 && GYRE_EVENT_VECTOR(v->soft_event) == vector && v->vmcb->rip == v->soft_rip) {
 		/* The monitor's, which RIP was moved for. */
 		v->vmcb->rip -= v->soft_length;
 		inject_again(&v->vcpu, v->soft_event, 0, v->soft_length);
 		return;
 	}
-	switch (type) {
-	case VMCB_EVENT_INTR: event |= GYRE_EVENT_INTERRUPT; break;
-	case VMCB_EVENT_NMI: event |= GYRE_EVENT_NMI; break;
-	case VMCB_EVENT_SOFTWARE:
-		/* RIP is at the instruction still: run it again, whatever INT it is. */
+	/* RIP is at the instruction still: it runs again, whatever INT it is; INT3 and INTO come as exceptions. */
+	if ((event & 0x700) == GYRE_EVENT_SOFTWARE ||
+		((event & 0x700) == GYRE_EVENT_EXCEPTION && (vector == TRAP_BREAKPOINT || vector == TRAP_OVERFLOW)))
 		return;
-	default:
-		/* INT3 and INTO come as exceptions whose instruction runs again, too. */
-		if (vector == TRAP_BREAKPOINT || vector == TRAP_OVERFLOW)
-			return;
-		event |= GYRE_EVENT_EXCEPTION | ((info & VMCB_EVENT_ERROR) != 0 ? GYRE_EVENT_ERROR : 0);
-	}
 	inject_again(&v->vcpu, event, (uint32_t)(info >> 32), 0);
 }
 

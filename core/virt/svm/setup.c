@@ -5,6 +5,7 @@
  */
 #include "core/boot/boot.h"
 #include "core/mem/frame.h"
+#include "core/mem/pagetable.h"
 #include "core/virt/barriers.h"
 #include "core/virt/fpu.h"
 #include "core/virt/msr.h"
@@ -39,20 +40,9 @@ static uint8_t msrpm[2 * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 static uint8_t boot_host_save[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 static uint8_t boot_host_state[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 
-uint64_t svm_iopm_address(void)
-{
-	return image_physical(iopm).value;
-}
-
-uint64_t svm_msrpm_address(void)
-{
-	return image_physical(msrpm).value;
-}
-
 static bool allowed(const char *name, bool there)
 {
-	const char *option = core_option(name);
-	return there && !(option != NULL && strcmp(option, "off") == 0);
+	return there && !core_option_off(name);
 }
 
 /* APM vol. 2, "MSR Intercepts": three ranges of 2 KiB each. */
@@ -84,8 +74,6 @@ static void read_features(void)
 	f->vgif = allowed("vgif", (svm.edx & CPUID_SVM_VGIF) != 0);
 	f->pause_filter = allowed("pause-filter", (svm.edx & CPUID_SVM_PAUSE_FILTER) != 0);
 	f->pause_threshold = f->pause_filter && (svm.edx & CPUID_SVM_PAUSE_THRESHOLD) != 0;
-	f->pages_2m = allowed("npt-2m", true);
-	f->pages_1g = f->pages_2m && allowed("npt-1g", cpu_features.pages_1g);
 	f->asids = svm.ebx;
 	f->errata = svm_errata_of(cpu_features.family, cpu_features.model, cpu_features.stepping);
 	f->tlb_control = (f->errata & SVM_ERRATUM_170) != 0 || f->asids < 2 ? VMCB_TLB_ALL : VMCB_TLB_NOTHING;
@@ -114,6 +102,18 @@ static enum gyre_virt_reason probe(uint64_t *features)
 	return GYRE_VIRT_OK;
 }
 
+/*
+ * APM vol. 2, "Nested Paging": that of long mode, so that of a process; every access of a guest counts as one of user mode, and the memory type is the host
+ * PAT's, combined with the guest's own. Only the sizes of pages can be forced off by themselves.
+ */
+static const struct pagetable_format *nested_format(void)
+{
+	static struct pagetable_format nested;
+	nested = pagetable_process;
+	nested.max_leaf = !allowed("npt-2m", true) ? 0 : allowed("npt-1g", cpu_features.pages_1g) ? 2 : 1;
+	return &nested;
+}
+
 static int cpu_enable(struct cpu *cpu)
 {
 	struct svm_cpu *own = &svm_cpus[cpu->index];
@@ -138,6 +138,8 @@ static int create(struct vcpu *vcpu)
 	vcpu->block_address = frame.value;
 	v->vmcb->tlb_control = svm_features.tlb_control;
 	vmcb_init(v->vmcb, vcpu->vm->aspace.table.root.value);
+	vmcb_set_iopm(v->vmcb, image_physical(iopm).value);
+	vmcb_set_msrpm(v->vmcb, image_physical(msrpm).value);
 	svm_mode_changed(v);
 	return 0;
 }
@@ -186,7 +188,7 @@ const struct vcpu_ops svm_vcpu_ops = {
 	.vcpu_bytes = sizeof(struct svm_vcpu),
 	.probe = probe,
 	.cpu_enable = cpu_enable,
-	.nested_format = svm_nested_format,
+	.nested_format = nested_format,
 	.barriers = svm_barriers_of,
 	.heaviest = SVM_BARRIERS_HEAVIEST,
 	.create = create,

@@ -17,12 +17,6 @@ static enum vcpu_next inject(struct svm_vcpu *v, uint32_t vector)
 	return VCPU_AGAIN;
 }
 
-/* An instruction that the level does not have, or that does nothing for a guest. */
-static enum vcpu_next ignore(struct svm_vcpu *v, const struct fetch_opcode *opcode)
-{
-	return (enum vcpu_next)svm_done(v, svm_length(v, opcode));
-}
-
 /* Returns true when the step was ours alone. */
 static bool step_ends(struct svm_vcpu *v)
 {
@@ -118,7 +112,7 @@ static enum vcpu_next task_switch(struct svm_vcpu *v)
 	uint64_t info = vmcb->exit_info_2;
 	uint64_t source = (info & 1ull << 36) != 0			  ? GYRE_TASK_IRET
 			  : (info & 1ull << 38) != 0			  ? GYRE_TASK_JUMP
-			  : (vmcb->exit_int_info & VMCB_EVENT_VALID) != 0 ? GYRE_TASK_GATE
+			  : (vmcb->exit_int_info & GYRE_EVENT_VALID) != 0 ? GYRE_TASK_GATE
 									  : GYRE_TASK_CALL;
 	uint64_t error_valid = (info & 1ull << 44) != 0;
 	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_TASK_SWITCH, 0, vmcb->exit_info_1 & 0xffff,
@@ -149,76 +143,55 @@ static enum vcpu_next failed(struct svm_vcpu *v)
 	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_FAILED, 0, (uint32_t)vmcb->exit_code, GYRE_FAILED_STATE, 0);
 }
 
-static enum vcpu_next instruction(struct svm_vcpu *v, uint32_t number)
+/* The monitor does the instruction: GYRE_INSTRUCTION_ or GYRE_CONTROL_. */
+static enum vcpu_next instruction(struct svm_vcpu *v, uint32_t kind, uint32_t which)
 {
-	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_INSTRUCTION,
-		svm_features.nrip ? (uint32_t)(v->vmcb->next_rip - v->vmcb->rip) : 0, number, 0, 0);
+	uint32_t length = svm_features.nrip ? (uint32_t)(v->vmcb->next_rip - v->vmcb->rip) : 0;
+	return vcpu_to_monitor(&v->vcpu, kind, length, which, 0, 0);
 }
 
-static enum vcpu_next control(struct svm_vcpu *v, uint32_t which)
+enum vcpu_next svm_exit_slow(struct svm_vcpu *v)
 {
-	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_CONTROL,
-		svm_features.nrip ? (uint32_t)(v->vmcb->next_rip - v->vmcb->rip) : 0, which, 0, 0);
-}
-
-static enum vcpu_next handle(struct svm_vcpu *v)
-{
-	struct vmcb *vmcb = v->vmcb;
-	uint64_t code = vmcb->exit_code;
+	uint64_t code = v->vmcb->exit_code;
 	if ((uint32_t)code == SVM_EXIT_INVALID)
 		return failed(v);
-	if (code >= SVM_EXIT_EXCEPTION && code <= SVM_EXIT_EXCEPTION_LAST)
-		return exception(v, (uint32_t)(code - SVM_EXIT_EXCEPTION));
-	if (code >= SVM_EXIT_DR0_READ && code <= SVM_EXIT_DR15_WRITE) {
+	switch (code) {
+	case SVM_EXIT_EXCEPTION ... SVM_EXIT_EXCEPTION_LAST: return exception(v, (uint32_t)(code - SVM_EXIT_EXCEPTION));
+	case SVM_EXIT_DR0_READ ... SVM_EXIT_DR15_WRITE:
 		/* The first access: from now on they are in the processor, and the instruction runs again. */
 		svm_debug_load(v);
 		return VCPU_AGAIN;
-	}
-	switch (code) {
 	case SVM_EXIT_NMI: svm_count(v, GYRE_EXIT_CORE_NMI); return VCPU_AGAIN; /* the host has taken it since STGI */
-	case SVM_EXIT_INIT: return VCPU_AGAIN; /* held by the platform until it means something */
+	case SVM_EXIT_INIT: /* held by the platform until it means something */
 	case SVM_EXIT_SMI: return VCPU_AGAIN;
 	case SVM_EXIT_IRET: return iret(v);
-	case SVM_EXIT_CR0_SELECTIVE: return control(v, GYRE_CONTROL_CR(0));
-	case SVM_EXIT_CR4_WRITE: return control(v, GYRE_CONTROL_CR(4));
-	case SVM_EXIT_CR8_WRITE: return control(v, GYRE_CONTROL_CR(8));
-	case SVM_EXIT_XSETBV: return control(v, GYRE_CONTROL_XSETBV);
+	case SVM_EXIT_CR0_SELECTIVE: return instruction(v, GYRE_EXIT_CONTROL, GYRE_CONTROL_CR(0));
+	case SVM_EXIT_CR4_WRITE: return instruction(v, GYRE_EXIT_CONTROL, GYRE_CONTROL_CR(4));
+	case SVM_EXIT_CR8_WRITE: return instruction(v, GYRE_EXIT_CONTROL, GYRE_CONTROL_CR(8));
+	case SVM_EXIT_XSETBV: return instruction(v, GYRE_EXIT_CONTROL, GYRE_CONTROL_XSETBV);
 	case SVM_EXIT_TASK_SWITCH: return task_switch(v);
 	case SVM_EXIT_PAUSE:
 		/* The filter counts anew: the guest goes on without its RIP being moved. */
 		svm_count(v, GYRE_EXIT_CORE_PAUSE);
 		return VCPU_YIELD;
-	case SVM_EXIT_INVD: return ignore(v, &FETCH_INVD);
-	case SVM_EXIT_WBINVD: return ignore(v, &FETCH_WBINVD); /* its memory is coherent: no device of its own */
+	case SVM_EXIT_INVD: /* its memory is coherent: no device of its own */
+	case SVM_EXIT_WBINVD: return instruction(v, GYRE_EXIT_INSTRUCTION, GYRE_INSTRUCTION_SKIP);
 	case SVM_EXIT_RDPMC: vcpu_exception_error(&v->vcpu, TRAP_GENERAL_PROTECTION, 0); return VCPU_AGAIN;
-	case SVM_EXIT_RDTSC: return instruction(v, GYRE_INSTRUCTION_RDTSC);
-	case SVM_EXIT_RDTSCP: return instruction(v, GYRE_INSTRUCTION_RDTSCP);
-	case SVM_EXIT_FERR_FREEZE: return instruction(v, GYRE_INSTRUCTION_FERR);
+	case SVM_EXIT_RDTSC: return instruction(v, GYRE_EXIT_INSTRUCTION, GYRE_INSTRUCTION_RDTSC);
+	case SVM_EXIT_RDTSCP: return instruction(v, GYRE_EXIT_INSTRUCTION, GYRE_INSTRUCTION_RDTSCP);
+	case SVM_EXIT_FERR_FREEZE: return instruction(v, GYRE_EXIT_INSTRUCTION, GYRE_INSTRUCTION_FERR);
 	case SVM_EXIT_SHUTDOWN:
 		v->vcpu.activity = VCPU_SHUT_DOWN;
 		return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_TRIPLE_FAULT, 0, 0, 0, 0);
 	case SVM_EXIT_RSM:
-	case SVM_EXIT_MONITOR:
-	case SVM_EXIT_MWAIT:
 	case SVM_EXIT_INVLPGA:
 	case SVM_EXIT_VMRUN:
-	case SVM_EXIT_VMLOAD:
-	case SVM_EXIT_VMSAVE:
-	case SVM_EXIT_STGI:
-	case SVM_EXIT_CLGI:
-	case SVM_EXIT_SKINIT:
+	case SVM_EXIT_VMLOAD ... SVM_EXIT_SKINIT:
+	case SVM_EXIT_MONITOR ... SVM_EXIT_MWAIT:
 	case SVM_EXIT_RDPRU:
-	case SVM_EXIT_INVLPGB:
-	case SVM_EXIT_INVLPGB_WRONG:
-	case SVM_EXIT_MCOMMIT:
-	case SVM_EXIT_TLBSYNC: return inject(v, TRAP_INVALID_OPCODE); /* no level has them */
+	case SVM_EXIT_INVLPGB ... SVM_EXIT_INVLPGB_WRONG:
+	case SVM_EXIT_MCOMMIT ... SVM_EXIT_TLBSYNC: return inject(v, TRAP_INVALID_OPCODE); /* no level has them */
 	}
 	log_warn("vcpu %u: unknown exit 0x%lx", v->vcpu.number, code);
 	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_FAILED, 0, code, GYRE_FAILED_CORE, 0);
-}
-
-enum vcpu_next svm_exit_slow(struct cpu *cpu, struct svm_vcpu *v)
-{
-	(void)cpu;
-	return handle(v);
 }

@@ -8,7 +8,7 @@
  *   slow.c     the others, back in the host's state
  *   events.c   injection and its windows        run.c  the loop        page.c  the run page
  *   state.c    the neutral form of the state    vmcb.h, vmcb.c  the block and its first content
- *   asid.h     address space identifiers, plain code        npt.c  the format of nested tables
+ *   errata.c   what processors get wrong, plain code
  */
 #ifndef CORE_VIRT_SVM_SVM_H
 #define CORE_VIRT_SVM_SVM_H
@@ -38,7 +38,7 @@ struct svm_vcpu {
 };
 
 struct svm_features {
-	bool nrip, decode_assist, flush_by_asid, clean_bits, vgif, pause_filter, pause_threshold, pages_1g, pages_2m;
+	bool nrip, decode_assist, flush_by_asid, clean_bits, vgif, pause_filter, pause_threshold;
 	uint32_t asids; /* 0 is the host's */
 	uint32_t errata;
 	uint8_t tlb_control; /* of an entry for which there is no reason to flush: VMCB_TLB_NOTHING, or everything by an erratum */
@@ -60,8 +60,6 @@ static inline struct svm_vcpu *svm_of(struct vcpu *vcpu)
 }
 
 /* ---- setup.c, errata.c ---- */
-uint64_t svm_iopm_address(void);
-uint64_t svm_msrpm_address(void);
 #define SVM_ERRATUM_170 0x1u /* ASIDs are not flushed as they should: flush everything at every entry */
 #define SVM_ERRATUM_383                                                                                                \
 	0x2u /* a guest can raise a machine check by changing a page's size: it is that guest's fault alone */
@@ -70,9 +68,6 @@ uint32_t svm_errata_of(uint32_t family, uint32_t model, uint32_t stepping);
 uint32_t svm_barriers_of(uint32_t family, uint32_t model);
 #define SVM_BARRIERS_HEAVIEST                                                                                          \
 	(BARRIER_EXIT_RSB | BARRIER_EXIT_IBPB | BARRIER_ENTRY_VERW | BARRIER_USER_IBPB | BARRIER_SWITCH_IBPB)
-
-/* ---- npt.c ---- */
-const struct pagetable_format *svm_nested_format(void);
 
 /* ---- vmcb.c ---- */
 void vmcb_init(struct vmcb *vmcb, uint64_t nested_root);
@@ -102,29 +97,29 @@ _Noreturn void svm_left(struct svm_vcpu *v, uint32_t next);
 /* ---- exit.c: from entry.S. VCPU_AGAIN enters again at once ---- */
 uint32_t svm_exit(struct svm_vcpu *v);
 uint32_t svm_exit_traced(struct svm_vcpu *v);
-/* The instruction's length: 0 where neither the processor nor the monitor's memory tells. */
-uint32_t svm_length(struct svm_vcpu *v, const struct fetch_opcode *opcode);
+/* The instruction's length: 0 where the monitor's memory does not tell. */
 uint32_t svm_length_by_bytes(struct svm_vcpu *v, const struct fetch_opcode *opcode);
 uint32_t svm_hypercall(struct svm_vcpu *v, uint32_t length);
-/* The instruction is done. Length 0: the monitor is to move RIP. */
-uint32_t svm_done(struct svm_vcpu *v, uint32_t length);
+/* The instruction is done, and the monitor is to move RIP. */
+uint32_t svm_length_unknown(struct svm_vcpu *v);
 /* This event, as EXITINTINFO or EVENTINJ has it, was not delivered: it is to be delivered again. */
 void svm_interrupted(struct svm_vcpu *v, uint64_t info);
 
 /* ---- slow.c, state.c ---- */
-enum vcpu_next svm_exit_slow(struct cpu *cpu, struct svm_vcpu *v);
+enum vcpu_next svm_exit_slow(struct svm_vcpu *v);
 void svm_debug_load(struct svm_vcpu *v);
 void svm_debug_unload(struct svm_vcpu *v);
 
 /* ---- events.c ---- */
 enum vcpu_next svm_events(struct svm_vcpu *v);
+void svm_flush_now(struct svm_vcpu *v);			     /* an ASID of this processor, and nothing old under it */
+enum vcpu_next svm_due(struct cpu *cpu, struct svm_vcpu *v); /* before an entry: VCPU_AGAIN, or a reason not to */
 void svm_event_back(struct svm_vcpu *v);
 void svm_tpr_from_guest(struct svm_vcpu *v);
 void svm_step_begin(struct svm_vcpu *v, bool over_iret);
 
 /* ---- run.c, page.c, state.c ---- */
 __attribute__((noreturn)) void svm_run(struct cpu *cpu, struct vcpu *vcpu);
-void svm_flush_now(struct svm_vcpu *v); /* for VCPU_HAZARD_FLUSH: an ASID of this processor, and nothing old under it */
 void svm_mode_changed(struct svm_vcpu *v);
 _Noreturn void svm_start(struct cpu *cpu, struct vcpu *vcpu, uint32_t completed);
 __attribute__((noreturn)) void svm_start_any(struct cpu *cpu, struct vcpu *vcpu, uint32_t completed);

@@ -67,8 +67,6 @@ void vmcb_init(struct vmcb *vmcb, uint64_t nested_root)
 		if (svm_features.pause_threshold)
 			vmcb_set_pause_threshold(vmcb, PAUSE_THRESHOLD);
 	}
-	vmcb_set_iopm(vmcb, svm_iopm_address());
-	vmcb_set_msrpm(vmcb, svm_msrpm_address());
 	vmcb_set_v_masking(vmcb, 1);
 	vmcb_set_nested_control(vmcb, 1);
 	vmcb_set_nested_cr3(vmcb, nested_root);

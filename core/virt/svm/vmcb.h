@@ -56,7 +56,7 @@ struct vmcb {
 	};
 	uint64_t nested_control_;
 	uint8_t reserved_098[0xa8 - 0x98];
-	uint64_t event_inject;
+	uint64_t event_inject; /* as exit_int_info: GYRE_EVENT_, and an error code in 63:32 */
 	uint64_t nested_cr3_;
 	uint64_t virt_ext_;
 	uint32_t clean;
@@ -178,15 +178,6 @@ _Static_assert(sizeof(struct vmcb) == 0x1000, "one page");
 #define VMCB_TLB_NOTHING 0
 #define VMCB_TLB_ALL	 1 /* every ASID's entries, all of them */
 #define VMCB_TLB_THIS	 3 /* this ASID's; where the processor can flush by ASID */
-
-/* event_inject, exit_int_info */
-#define VMCB_EVENT_VALID     (1ull << 31)
-#define VMCB_EVENT_ERROR     (1ull << 11)
-#define VMCB_EVENT_TYPE(e)   ((uint32_t)((e) >> 8) & 7)
-#define VMCB_EVENT_INTR	     0u
-#define VMCB_EVENT_NMI	     2u
-#define VMCB_EVENT_EXCEPTION 3u
-#define VMCB_EVENT_SOFTWARE  4u
 
 /* Codes: APM vol. 2, appendix "SVM Intercept Exit Codes". Trace and dump take their names from here. */
 /* clang-format off */

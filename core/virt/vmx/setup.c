@@ -68,12 +68,6 @@ uint64_t vmx_msr_bitmap(bool virtual_apic)
 	return image_physical(msr_bitmap[virtual_apic]).value;
 }
 
-static bool forced_off(const char *name)
-{
-	const char *option = core_option(name);
-	return option != NULL && strcmp(option, "off") == 0;
-}
-
 static void read_msrs(struct vmx_msrs *m)
 {
 	uint64_t second = MSR_VMX_BASIC + 0xb, ept_vpid = 0;
@@ -81,7 +75,7 @@ static void read_msrs(struct vmx_msrs *m)
 	uint32_t controls = (m->basic & BASIC_TRUE) != 0 ? MSR_VMX_TRUE_PIN : MSR_VMX_BASIC + 1;
 	m->pin = msr_read(controls);
 	m->controls = msr_read(controls + 1);
-	if (forced_off("tpr-shadow"))
+	if (core_option_off("tpr-shadow"))
 		m->controls &= ~((uint64_t)CONTROL_TPR_SHADOW << 32);
 	m->exit = msr_read(controls + 2);
 	m->entry = msr_read(controls + 3);
@@ -103,7 +97,7 @@ static void read_msrs(struct vmx_msrs *m)
 static bool feature_control(void)
 {
 	uint64_t value = 0;
-	if (forced_off("vmx") || msr_read_safe(MSR_FEATURE_CONTROL, &value) < 0)
+	if (core_option_off("vmx") || msr_read_safe(MSR_FEATURE_CONTROL, &value) < 0)
 		return false;
 	if ((value & FEATURE_LOCKED) == 0)
 		return msr_write_safe(MSR_FEATURE_CONTROL, value | FEATURE_LOCKED | FEATURE_VMX) == 0;
@@ -119,7 +113,7 @@ static uint32_t off_controls2(void)
 		{"pml", CONTROL2_PML}, {"pause-filter", CONTROL2_PAUSE_LOOP}, {"apicv", VMX_APICV}};
 	uint32_t off = 0;
 	for (unsigned i = 0; i < sizeof(controls) / sizeof(controls[0]); i++)
-		off |= forced_off(controls[i].name) ? controls[i].bits : 0;
+		off |= core_option_off(controls[i].name) ? controls[i].bits : 0;
 	return off;
 }
 
@@ -128,16 +122,16 @@ static void page_sizes(struct vmx_features *f)
 	uint64_t arch_capabilities = 0;
 	if (cpuid(0, 0).eax >= 7 && (cpuid(7, 0).edx & 1u << 29) != 0)
 		arch_capabilities = msr_read(MSR_ARCH_CAPABILITIES);
-	f->ept_ad = f->ept_ad && !forced_off("ept-ad");
+	f->ept_ad = f->ept_ad && !core_option_off("ept-ad");
 	f->pml = f->pml && f->ept_ad;
-	f->ept_2m = f->ept_2m && !forced_off("ept-2m");
+	f->ept_2m = f->ept_2m && !core_option_off("ept-2m");
 	/* Gyre does not change a page's size under a guest that executes in it: it has no executable large ones there. */
-	if (!forced_off("itlb-multihit") &&
+	if (!core_option_off("itlb-multihit") &&
 		vmx_itlb_multihit(cpu_features.family, cpu_features.model, arch_capabilities)) {
 		log_info("vmx: guests' memory is mapped by 4 KiB pages only (CVE-2018-12207)");
 		f->ept_2m = false;
 	}
-	f->ept_1g = f->ept_1g && f->ept_2m && !forced_off("ept-1g");
+	f->ept_1g = f->ept_1g && f->ept_2m && !core_option_off("ept-1g");
 }
 
 static enum gyre_virt_reason probe(uint64_t *features)
@@ -176,7 +170,7 @@ static int cpu_enable(struct cpu *cpu)
 	uint32_t revision = vmx_features.revision;
 	bitmap_init();
 	/* No machine here has a processor that refuses the revision it names itself: this takes the same way. */
-	vmxon_region[0] = forced_off("vmcs-revision") ? revision ^ 1 : revision;
+	vmxon_region[0] = core_option_off("vmcs-revision") ? revision ^ 1 : revision;
 	cr0_write((cr0_read() | vmx_features.cr0_fixed0) & (vmx_features.cr0_fixed1 | ~0xffffffffull));
 	cr4_write(cr4_read() | CR4_VMXE | vmx_features.cr4_fixed0);
 	if (vmxon_address(image_physical(vmxon_region).value) < 0) {

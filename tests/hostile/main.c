@@ -30,6 +30,9 @@ static void attack(void *argument)
 	handles_make(w);
 	for (;;) {
 		uint64_t kind = random_below(w, 64);
+		/* By either way into the core, whichever the machine asks for. */
+		if (random_below(w, 8) == 0)
+			call_by_interrupt = (uint8_t)random_below(w, 2);
 		if (kind < 2)
 			random_odd_thread(w, 0);
 		else if (kind < 12)

@@ -177,6 +177,7 @@ enum vcpu_next vmx_exit_slow(struct vmx_vcpu *v)
 	case REASON_DR: vmx_debug_load(v); return VCPU_AGAIN; /* from now on they are in the processor */
 	case REASON_TASK_SWITCH: return task_switch(v);
 	case REASON_TRIPLE_FAULT:
+		vmx_write(VMCS_ACTIVITY, 0); /* it is kept here, and ends by the monitor's hand */
 		v->vcpu.activity = VCPU_SHUT_DOWN;
 		return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_TRIPLE_FAULT, 0, 0, 0, 0);
 	case REASON_XSETBV:

@@ -211,6 +211,13 @@ void kernel_main(uint32_t magic, const struct multiboot_info *info)
 		debug_exit(number_of(next_word(what)));
 	} else if (same("triple", what)) {
 		triple_fault();
+	} else if (same("real", what)) {
+		/* To real mode and back, with the segments as they were loaded in protected mode. */
+		uint32_t cr0;
+		__asm__ volatile("mov %%cr0, %0\n\tand $~1, %0\n\tmov %0, %%cr0\n\tor $1, %0\n\tmov %0, %%cr0"
+				 : "=r"(cr0));
+		say("back from real mode\n");
+		debug_exit(0);
 	} else if (same("unmapped", what)) {
 		((void (*)(void))0xd0000000u)();
 	} else if (same("spin", what)) {

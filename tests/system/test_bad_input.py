@@ -48,6 +48,20 @@ def test_virtualization_disabled_by_the_firmware(boot, machine):
     refused(boot("--core-option", DISABLED[vendor(machine)]), LACKS, "disabled by the firmware", "enable it")
 
 
+def test_a_processor_that_refuses_its_own_revision(gyre, kernel):
+    """VMXON with another VMCS revision than IA32_VMX_BASIC names is refused, whoever is wrong."""
+    words = ["--core-option", "vmcs-revision=off", "--vm", "small", "--kernel", kernel, "--memory", "32M"]
+    refused(gyre.emulate(*words, machine="intel", seconds=60), LACKS, "revision", "contradicts itself|refuses")
+
+
+def test_real_mode_without_unrestricted_guest(gyre, kernel):
+    """What needs no real mode runs (test_bochs has the models); what turns to it ends, and is told why."""
+    words = ["--core-option", "unrestricted=off", "--vm", "small", "--kernel", kernel, "--append", "real", "--memory", "32M"]
+    result = gyre.emulate(*words, machine="intel", seconds=60)
+    assert result.returncode == 16 and "back from real mode" not in result.stdout
+    assert re.search("real mode.*unrestricted guest", result.stderr), result.stderr
+
+
 def test_a_processor_without_nested_paging(gyre, kernel, machine):
     words = ["--vm", "small", "--kernel", kernel, "--memory", "32M"]
     refused(gyre.emulate(*words, machine=f"{vendor(machine)}-shadow", seconds=60), LACKS, "nested paging")

@@ -156,6 +156,20 @@ def test_the_machine_runs_until_all_vms_have_ended(gyre, kernel):
     assert result.returncode == 14 and "exit 5" in result.stdout, result.stderr
 
 
+def test_a_guest_that_keeps_interrupts_off_keeps_nobody_waiting(gyre, kernel, tmp_path):
+    """On Bochs no interrupt of the host makes it leave, so there it is the processor's own limit that does."""
+    words = ["--counters", tmp_path / "counters", "--vm", "spinner", "--kernel", kernel, "--append", "spin", "--memory", "32M", "--test-device"]
+    words += ["--vm", "other", "--kernel", kernel, "--append", "echo", "--memory", "32M", "--test-device"]
+    result = gyre.emulate(*words, seconds=8)
+    assert result.returncode == 14, result.stderr
+    assert re.search(r"^other: test kernel: .* upper memory 31744 KiB$", result.stderr, re.M), result.stderr
+
+
+def test_real_mode_and_back(boot):
+    result = boot("real")
+    assert result.returncode == 1 and "back from real mode" in result.stdout, result.stderr
+
+
 def test_trace_has_the_exits(gyre, boot, tmp_path):
     assert boot("exit 3", "--trace", tmp_path / "trace", "--counters", tmp_path / "counters").returncode == 7
     lines = gyre.run("trace", tmp_path / "trace").stdout.splitlines()

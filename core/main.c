@@ -31,7 +31,7 @@ static void read_boot_information(uint64_t magic, uint64_t information)
 		panic("not started by a Multiboot2 boot loader (magic number 0x%lx)", magic);
 	if ((error = multiboot_parse(&boot_info, (const void *)information, MULTIBOOT_BYTES_MAX)) != NULL)
 		panic("%s", error);
-	options_set(boot_info.command_line);
+	options_set(boot_info.told.command_line);
 	cpu_features_detect(&cpu_features);
 	struct boot_range image = {image_physical(core_image_start).value, image_physical(core_image_end).value};
 	if ((error = boot_layout(&boot_info, image, core_option_size("pool", 0), 1ul << cpu_features.physical_bits)) !=
@@ -49,7 +49,7 @@ static _Noreturn void core_main_on_stack(void)
 	log_info("memory: %lu MiB usable, core %lu KiB + pool %lu KiB at 0x%lx, %u boot modules",
 		MIB(boot_info.usable_bytes),
 		(image_physical(core_image_end).value - image_physical(core_image_start).value) / 1024,
-		(boot_info.pool.end - boot_info.pool.start) / 1024, boot_info.pool.start, boot_info.module_count);
+		(boot_info.pool.end - boot_info.pool.start) / 1024, boot_info.pool.start, boot_info.told.modules);
 	acpi_init(&boot_info);
 	lapic_init(cpu);
 	ioapic_init();

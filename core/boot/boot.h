@@ -6,11 +6,9 @@
 #define CORE_BOOT_BOOT_H
 
 #include "core/x86/address.h"
+#include "gyre/boot.h"
 
-#define BOOT_RANGES_MAX	 128
-#define BOOT_MODULES_MAX 64
-#define BOOT_NAME_BYTES	 128
-#define BOOT_LINE_BYTES	 1024
+#define BOOT_RANGES_MAX 128
 
 struct boot_range {
 	uint64_t start, end; /* multiples of a page, end is exclusive */
@@ -35,25 +33,17 @@ uint64_t memory_map_bytes(const struct boot_memory_map *map);
 uint64_t memory_map_find(
 	const struct boot_memory_map *map, uint64_t bytes, uint64_t alignment, uint64_t from, uint64_t limit);
 
-struct boot_module {
-	char name[BOOT_NAME_BYTES]; /* its command line, cut at the end */
-	hpa_t start;		    /* a page boundary: GRUB aligns modules when asked */
-	uint64_t bytes;
-};
-
 struct boot_framebuffer {
 	hpa_t address; /* 0: none, or not one of direct colours */
 	uint32_t pitch, width, height, pixel_bytes;
 };
 
 struct boot_info {
-	char command_line[BOOT_LINE_BYTES];
+	struct gyre_boot_info told; /* root: command line, modules and ACPI tables are here alone */
 	char loader[64];
 	bool uefi;
 	uint8_t rsdp_copy[36];
 	uint32_t rsdp_bytes;
-	uint32_t module_count;
-	struct boot_module module[BOOT_MODULES_MAX];
 	struct boot_framebuffer framebuffer;
 	uint64_t usable_bytes;	/* RAM that the firmware gave, before anything was taken */
 	struct boot_range pool; /* the core's own memory */
@@ -78,8 +68,6 @@ const char *multiboot_parse(struct boot_info *info, const void *information, uin
  * machine. NULL, or why it can't go on.
  */
 const char *boot_layout(struct boot_info *info, struct boot_range image, uint64_t pool_bytes, uint64_t address_limit);
-/* The pages of a table that lies outside what the memory map calls ACPI's. */
-void boot_firmware_add(struct boot_info *info, uint64_t address, uint64_t bytes);
 
 /* core/boot/options.c: a copy of the command line, taken apart. */
 void options_set(const char *line);

@@ -28,8 +28,9 @@ static uint64_t pool_size(const struct boot_info *info, uint64_t wanted)
 /* Where the modules are not. They lie in RAM, apart from each other and from the image: what a loader says is believed only so far. */
 static const char *remove_modules(struct boot_memory_map *map, const struct boot_info *info)
 {
-	for (uint32_t i = 0; i < info->module_count; i++) {
-		uint64_t start = info->module[i].start.value, end = start + info->module[i].bytes;
+	for (uint32_t i = 0; i < info->told.modules; i++) {
+		uint64_t start = info->told.module[i].first_page << PAGE_SHIFT,
+			 end = start + info->told.module[i].bytes;
 		if (end > start && !memory_map_contains(map, start, end))
 			return "a boot module lies outside usable memory, in the core's image or in another module";
 		if (!memory_map_remove(map, start, end))
@@ -55,9 +56,9 @@ const char *boot_layout(struct boot_info *info, struct boot_range image, uint64_
 	 * ones there under UEFI).
 	 */
 	memory_map_remove(&info->memory, 0, FIRST_MIB);
-	for (uint32_t i = 0; i < info->module_count; i++) {
-		uint64_t start = info->module[i].start.value;
-		if (!memory_map_cover(&info->memory, start, start + info->module[i].bytes))
+	for (uint32_t i = 0; i < info->told.modules; i++) {
+		uint64_t start = info->told.module[i].first_page << PAGE_SHIFT;
+		if (!memory_map_cover(&info->memory, start, start + info->told.module[i].bytes))
 			return TOO_MANY_RANGES;
 	}
 
@@ -71,11 +72,4 @@ const char *boot_layout(struct boot_info *info, struct boot_range image, uint64_
 	info->pool = (struct boot_range){start, start + bytes};
 	memory_map_remove(&info->memory, info->pool.start, info->pool.end);
 	return NULL;
-}
-
-void boot_firmware_add(struct boot_info *info, uint64_t address, uint64_t bytes)
-{
-	/* A table in RAM that firmware calls free would be root's to write: it is seen, but not protected. */
-	if (bytes > 0 && bytes <= UINT64_MAX - address)
-		memory_map_cover(&info->firmware, address, address + bytes);
 }

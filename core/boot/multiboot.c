@@ -46,12 +46,12 @@ struct memory_entry {
 	uint32_t type, reserved;
 } __attribute__((packed));
 
-/* A string in a tag: cut where it does not fit; without its zero, it ends with the tag. Nothing but printable characters goes on from here. */
-static void copy_text(char *to, uint32_t room, const struct tag *tag, uint32_t offset)
+/* A string in a tag, up to a character or a zero: cut where it does not fit; without its zero, it ends with the tag. Nothing but printable characters goes on from here. */
+static void copy_text(char *to, uint32_t room, const struct tag *tag, uint32_t offset, char stop)
 {
 	const char *text = (const char *)tag;
 	uint32_t length = 0;
-	for (; offset < tag->bytes && text[offset] != 0 && length + 1 < room; offset++)
+	for (; offset < tag->bytes && text[offset] != 0 && text[offset] != stop && length + 1 < room; offset++)
 		to[length++] = text[offset] >= ' ' && text[offset] < 0x7f ? text[offset] : '?';
 	to[length] = 0;
 }
@@ -60,14 +60,14 @@ static const char *parse_module(struct boot_info *info, const struct tag *tag)
 {
 	if (tag->bytes < TAG_BYTES(module))
 		return "the boot loader's description of a module is cut off";
-	if (info->module_count == BOOT_MODULES_MAX)
+	if (info->told.modules == GYRE_BOOT_MODULES)
 		return "there are too many boot modules";
 	if (tag->module.end < tag->module.start || tag->module.start % PAGE_SIZE != 0)
 		return "a boot module does not begin at a page boundary, or ends before it begins";
-	struct boot_module *module = &info->module[info->module_count++];
-	module->start = hpa(tag->module.start);
+	struct gyre_boot_module *module = &info->told.module[info->told.modules++];
+	module->first_page = tag->module.start / PAGE_SIZE;
 	module->bytes = tag->module.end - tag->module.start;
-	copy_text(module->name, sizeof(module->name), tag, TAG_BYTES(module));
+	copy_text(module->name, sizeof(module->name), tag, TAG_BYTES(module), ' ');
 	return NULL;
 }
 
@@ -126,8 +126,8 @@ static void parse_rsdp(struct boot_info *info, const struct tag *tag)
 static const char *parse_tag(struct boot_info *info, const struct tag *tag)
 {
 	switch (tag->type) {
-	case TAG_COMMAND_LINE: copy_text(info->command_line, sizeof(info->command_line), tag, HEADER_BYTES); break;
-	case TAG_LOADER: copy_text(info->loader, sizeof(info->loader), tag, HEADER_BYTES); break;
+	case TAG_COMMAND_LINE: copy_text(info->told.command_line, GYRE_BOOT_LINE, tag, HEADER_BYTES, 0); break;
+	case TAG_LOADER: copy_text(info->loader, sizeof(info->loader), tag, HEADER_BYTES, 0); break;
 	case TAG_MODULE: return parse_module(info, tag);
 	case TAG_MEMORY_MAP: return parse_memory(info, tag);
 	case TAG_FRAMEBUFFER: parse_framebuffer(info, tag); break;

@@ -47,7 +47,6 @@ struct pagetable {
 
 /* Processes of x86-64; nested tables in the processor's own format (NPT) are a copy. */
 extern struct pagetable_format pagetable_process;
-void pagetable_process_setup(bool pages_1g, bool nx); /* once, at boot */
 
 static inline uint64_t pagetable_level_pages(unsigned int level)
 {

@@ -6,15 +6,13 @@
 #include "core/x86/paging.h"
 #include "gyre/rights.h"
 
-static uint64_t no_execute = PTE_NX;
-
 static uint64_t process_leaf(unsigned int level, unsigned int rights, enum memory_cache cache)
 {
 	uint64_t bits = PTE_PRESENT | PTE_USER | (level > 0 ? PTE_LARGE : 0);
 	if ((rights & GYRE_RIGHT_WRITE) != 0)
 		bits |= PTE_WRITE;
 	if ((rights & GYRE_RIGHT_EXEC) == 0)
-		bits |= no_execute;
+		bits |= PTE_NX;
 	/* The entries of CORE_PAT (core/x86/msr.h): 0 WB, 1 WC, 3 UC. The same bits at every level. */
 	if (cache == MEMORY_UNCACHED)
 		bits |= PTE_PWT | PTE_PCD;
@@ -33,9 +31,3 @@ struct pagetable_format pagetable_process = {
 	.ignored = PTE_ACCESSED | PTE_DIRTY,
 	.leaf = process_leaf,
 };
-
-void pagetable_process_setup(bool pages_1g, bool nx)
-{
-	pagetable_process.max_leaf = pages_1g ? 2 : 1;
-	no_execute = nx ? PTE_NX : 0;
-}

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/obj/elf.h: what the core needs of root's executable, checked. Plain code: also built on Linux for its tests. System V ABI, "ELF Header" and
- * "Program Header"; for x86-64, the AMD64 supplement.
+ * core/obj/elf.h: root's executable. Plain code: also built on Linux for its tests. System V ABI, "ELF Header" and "Program Header"; for x86-64, the
+ * AMD64 supplement.
  */
 #ifndef CORE_OBJ_ELF_H
 #define CORE_OBJ_ELF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define ELF_SEGMENTS_MAX 8
-#define ELF_FLAG_EXEC	 1u
-#define ELF_FLAG_WRITE	 2u
+#define ELF_LOAD	1
+#define ELF_FLAG_EXEC	1u
+#define ELF_FLAG_WRITE	2u
+#define ELF_SEGMENT_MAX 0x800000 /* bytes in memory */
 
 struct elf_segment {
 	uint32_t type, flags;
@@ -20,17 +22,20 @@ struct elf_segment {
 	uint64_t alignment;
 };
 
-struct elf_program {
-	uint64_t entry;
-	uint32_t count;
-	struct elf_segment load[ELF_SEGMENTS_MAX];
+struct elf_header {
+	uint8_t ident[16];
+	uint16_t type, machine;
+	uint32_t version;
+	uint64_t entry, segment_offset, section_offset;
+	uint32_t flags;
+	uint16_t header_bytes, segment_bytes, segment_count, section_bytes, section_count, section_names;
+	struct elf_segment segment[]; /* where every linker puts them */
 };
 
 /*
- * `head` holds the first head_bytes of a file of file_bytes; headers must lie there. Segments begin at page boundaries of their own, in [first, end), in
- * order and without overlap, none to be written and executed; the entry is in one that may be executed. NULL, or what is wrong.
+ * Whether the first head_bytes of a file of file_bytes are the headers of an executable for x86-64, and what its segments to be loaded have in the file is
+ * there, for page boundaries in memory. Whether they may lie where they want to, with the rights that they want, is found when they are mapped.
  */
-const char *elf_read(struct elf_program *program, const void *head, size_t head_bytes, uint64_t file_bytes,
-	uint64_t first, uint64_t end);
+bool elf_good(const struct elf_header *elf, size_t head_bytes, uint64_t file_bytes);
 
 #endif

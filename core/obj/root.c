@@ -5,7 +5,6 @@
 #include "core/obj/root.h"
 #include "core/obj/call.h"
 #include "core/obj/elf.h"
-#include "core/x86/acpi.h"
 #include "core/x86/cpu_features.h"
 #include "core/x86/entry.h"
 #include "core/x86/log.h"
@@ -97,24 +96,11 @@ static uint32_t ranges_tell(struct gyre_boot_range *to, const struct boot_memory
 
 static void tell(struct gyre_boot_info *info, const struct boot_info *boot)
 {
+	*info = boot->told;
 	info->magic = GYRE_BOOT_MAGIC;
 	info->bytes = sizeof(*info);
 	info->ranges = ranges_tell(info->range, &boot->memory);
 	ranges_tell(info->firmware, &boot->firmware);
-	for (; info->modules < boot->module_count && info->modules < GYRE_BOOT_MODULES; info->modules++) {
-		const struct boot_module *from = &boot->module[info->modules];
-		struct gyre_boot_module *module = &info->module[info->modules];
-		module->first_page = from->start.value >> PAGE_SHIFT;
-		module->bytes = from->bytes;
-		for (unsigned int c = 0; c < sizeof(module->name) - 1 && from->name[c] != 0 && from->name[c] != ' ';
-			c++)
-			module->name[c] = from->name[c];
-	}
-	memcpy(info->command_line, boot->command_line, sizeof(info->command_line) - 1);
-	info->fadt = acpi_info.fadt.address;
-	info->fadt_bytes = acpi_info.fadt.bytes;
-	info->dsdt = acpi_info.dsdt.address;
-	info->dsdt_bytes = acpi_info.dsdt.bytes;
 }
 
 /* ---- the image ---- */
@@ -149,8 +135,10 @@ static void load_segment(struct cpu *cpu, hpa_t file, const struct elf_segment *
 /* Its entry. */
 static uint64_t load_image(struct cpu *cpu)
 {
-	static char head[PAGE_SIZE];
-	struct elf_program program;
+	static union {
+		struct elf_header elf;
+		char bytes[PAGE_SIZE];
+	} head;
 	uint32_t i = 0;
 	while (i < told.info.modules && strcmp(told.info.module[i].name, "root") != 0)
 		i++;
@@ -158,13 +146,14 @@ static uint64_t load_image(struct cpu *cpu)
 		panic("there is no boot module named \"root\"");
 	uint64_t bytes = told.info.module[i].bytes;
 	hpa_t file = hpa(told.info.module[i].first_page << PAGE_SHIFT);
-	physical_read(cpu, head, file, bytes < sizeof(head) ? bytes : sizeof(head));
-	const char *error = elf_read(&program, head, sizeof(head), bytes, GYRE_USER_START, ROOT_INFO_ADDRESS);
-	if (error != NULL)
-		panic("the boot module \"root\" can't be used: %s", error);
-	for (i = 0; i < program.count; i++)
-		load_segment(cpu, file, &program.load[i]);
-	return program.entry;
+	size_t head_bytes = bytes < sizeof(head) ? bytes : sizeof(head);
+	physical_read(cpu, &head, file, head_bytes);
+	if (!elf_good(&head.elf, head_bytes, bytes))
+		panic("the boot module \"root\" is no ELF executable for x86-64, or not all of it");
+	for (i = 0; i < head.elf.segment_count; i++)
+		if (head.elf.segment[i].type == ELF_LOAD)
+			load_segment(cpu, file, &head.elf.segment[i]);
+	return head.elf.entry;
 }
 
 /* ---- all together ---- */
@@ -180,7 +169,7 @@ static uint64_t home_frames(const struct boot_info *boot)
 void root_start(struct cpu *cpu, const struct boot_info *boot)
 {
 	struct thread *thread;
-	pagetable_process_setup(cpu_features.pages_1g, cpu_features.nx);
+	pagetable_process.max_leaf = cpu_features.pages_1g ? 2 : 1;
 	uint64_t home = home_frames(boot);
 	need(frame_pool_free() >= home + POOL_RESERVE + 64);
 	home_quota.given = quota_used(&home_quota) + home;

@@ -80,19 +80,24 @@ static void table_read(const struct acpi_table *table, void *to, uint32_t bytes)
 
 /* ---- single tables ---- */
 
-static void fadt_read(const struct acpi_table *table)
+static void fadt_read(struct boot_info *boot, const struct acpi_table *table)
 {
+	struct acpi_table dsdt;
 	uint8_t fadt[FADT_BYTES];
 	table_read(table, fadt, sizeof(fadt));
-	acpi_info.fadt = *table;
+	boot->told.fadt = table->address;
+	boot->told.fadt_bytes = table->bytes;
 	/* Both of them have an older form, of 32 bits. */
 	uint64_t pm_timer = fadt[208] == GAS_PORT ? number(fadt, 212, 8) : 0;
-	uint64_t dsdt = number(fadt, 140, 8);
+	uint64_t dsdt_at = number(fadt, 140, 8);
 	pm_timer = pm_timer != 0 ? pm_timer : number(fadt, 76, 4);
-	dsdt = dsdt != 0 ? dsdt : number(fadt, 40, 4);
+	dsdt_at = dsdt_at != 0 ? dsdt_at : number(fadt, 40, 4);
 	acpi_info.pm_timer = pm_timer <= UINT16_MAX ? pm_timer : 0;
-	if (dsdt != 0 && !table_check(&acpi_info.dsdt, dsdt, "DSDT", ACPI_DSDT_MAX))
-		acpi_info.dsdt.bytes = 0;
+	if (dsdt_at == 0 || !table_check(&dsdt, dsdt_at, "DSDT", ACPI_DSDT_MAX))
+		return;
+	boot->told.dsdt = dsdt_at;
+	boot->told.dsdt_bytes = dsdt.bytes;
+	memory_map_cover(&boot->firmware, dsdt_at, dsdt_at + dsdt.bytes);
 }
 
 static void hpet_read(const struct acpi_table *table)
@@ -139,12 +144,13 @@ static void table_found(struct boot_info *boot, uint64_t address)
 	if (!table_check(&table, address, NULL, ACPI_TABLE_MAX))
 		return;
 	acpi_info.tables++;
-	boot_firmware_add(boot, table.address, table.bytes);
+	/* One in RAM that firmware calls free is root's to write: it is seen, but not protected. */
+	memory_map_cover(&boot->firmware, address, address + table.bytes);
 	/* The first of its kind counts. */
 	if (strcmp(table.signature, "APIC") == 0 && acpi_info.madt.bytes == 0)
 		madt_read(&table);
-	else if (strcmp(table.signature, "FACP") == 0 && acpi_info.fadt.bytes == 0)
-		fadt_read(&table);
+	else if (strcmp(table.signature, "FACP") == 0 && boot->told.fadt_bytes == 0)
+		fadt_read(boot, &table);
 	else if (strcmp(table.signature, "HPET") == 0 && acpi_info.hpet == 0)
 		hpet_read(&table);
 }
@@ -184,7 +190,6 @@ void acpi_init(struct boot_info *boot)
 	if (!good || ((xsdt == 0 || !root_table(boot, xsdt, "XSDT", 8)) &&
 			     !root_table(boot, number(rsdp, 16, 4), "RSDT", 4)))
 		log_warn("no ACPI tables: interrupt lines and power-off are not known");
-	boot_firmware_add(boot, acpi_info.dsdt.address, acpi_info.dsdt.bytes);
 	log_info("ACPI: %u tables%s%s%s", acpi_info.tables, acpi_info.madt.bytes ? ", MADT" : "",
-		acpi_info.fadt.bytes ? ", FADT" : "", acpi_info.hpet ? ", HPET" : "");
+		boot->told.fadt_bytes ? ", FADT" : "", acpi_info.hpet ? ", HPET" : "");
 }

@@ -21,7 +21,7 @@ struct acpi_table {
 
 extern struct acpi_info {
 	uint32_t tables;
-	struct acpi_table fadt, dsdt, madt;
+	struct acpi_table madt;
 	uint64_t hpet;	   /* 0: there is none */
 	uint16_t pm_timer; /* a port; 0: there is none */
 	uint8_t madt_copy[ACPI_MADT_MAX];

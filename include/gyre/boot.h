@@ -21,6 +21,7 @@
 #define GYRE_BOOT_MAGIC	  0x54425947u /* "GYBT" */
 #define GYRE_BOOT_RANGES  64u
 #define GYRE_BOOT_MODULES 32u
+#define GYRE_BOOT_LINE	  1024u
 
 struct gyre_boot_range {
 	uint64_t first_page, pages;
@@ -81,7 +82,7 @@ struct gyre_boot_info {
 	struct gyre_boot_range range[GYRE_BOOT_RANGES];	   /* of GYRE_ROOT_RAM: modules included */
 	struct gyre_boot_range firmware[GYRE_BOOT_RANGES]; /* of GYRE_ROOT_FIRMWARE; pages 0: end */
 	struct gyre_boot_module module[GYRE_BOOT_MODULES];
-	char command_line[512]; /* the core's */
+	char command_line[GYRE_BOOT_LINE]; /* the core's */
 	/* ACPI tables, physical, in GYRE_ROOT_FIRMWARE: length and checksum are right. 0 bytes: there is none */
 	uint64_t fadt, dsdt;
 	uint32_t fadt_bytes, dsdt_bytes;

@@ -223,7 +223,7 @@ int core_setup(void **state)
 	pool_memory = aligned_alloc(PAGE_SIZE, (size_t)POOL_FRAMES * PAGE_SIZE);
 	frame_test_pool = (char *)pool_memory - 0x100000;
 	frame_pool_init(hpa(0x100000), (size_t)POOL_FRAMES * PAGE_SIZE);
-	pagetable_process_setup(true, true);
+	pagetable_process.max_leaf = 2;
 	quota_init(&home_quota, 128);
 	assert_ok(process_init_root(&root, frame_pool_free() - 128 - POOL_RESERVE));
 	core.root = &root;

@@ -188,10 +188,10 @@ static void all_tables_of_a_good_machine_are_read(void **state)
 	assert_true(MADT_IS_LOW(entry_find(MADT_OVERRIDE, 1)->override.flags));
 	assert_true(MADT_IS_LEVEL(entry_find(MADT_OVERRIDE, 1)->override.flags));
 	assert_int_equal(acpi_info.hpet, 0xfed00000);
-	assert_int_equal(acpi_info.fadt.address, FADT_AT);
+	assert_int_equal(machine.boot.told.fadt, FADT_AT);
 	assert_int_equal(acpi_info.pm_timer, 0x608);
-	assert_int_equal(acpi_info.dsdt.address, DSDT_AT);
-	assert_int_equal(acpi_info.dsdt.bytes, 300);
+	assert_int_equal(machine.boot.told.dsdt, DSDT_AT);
+	assert_int_equal(machine.boot.told.dsdt_bytes, 300);
 	assert_true(memory_map_contains(&machine.boot.firmware, DSDT_AT, DSDT_AT + 300));
 	assert_true(memory_map_contains(&machine.boot.firmware, MCFG_AT, MCFG_AT + 60));
 }
@@ -272,7 +272,7 @@ static void a_table_beyond_memory_is_refused(void **state)
 		assert_true(parse());
 		assert_string_not_equal(machine.complaints, "");
 		assert_false(acpi_info.madt.bytes);
-		assert_true(acpi_info.fadt.bytes);
+		assert_true(machine.boot.told.fadt_bytes);
 	}
 }
 
@@ -341,7 +341,7 @@ static void tables_that_point_in_circles_end(void **state)
 	put(FADT_AT + 40, FADT_AT, 4);
 	finish_table(FADT_AT, "FACP", 244);
 	assert_true(parse());
-	assert_int_equal(acpi_info.dsdt.bytes, 0);
+	assert_int_equal(machine.boot.told.dsdt_bytes, 0);
 	assert_non_null(strstr(machine.complaints, "FACP at 0x102000, 244 bytes: stands where another"));
 }
 
@@ -378,12 +378,12 @@ static void an_old_fadt_has_nothing_beyond_its_end(void **state)
 	put(FADT_AT + 212, 0x1234, 8);
 	finish_table(FADT_AT, "FACP", 116);
 	assert_true(parse());
-	assert_int_equal(acpi_info.dsdt.address, DSDT_AT);
+	assert_int_equal(machine.boot.told.dsdt, DSDT_AT);
 	assert_int_equal(acpi_info.pm_timer, 0x608);
 	finish_table(FADT_AT, "FACP", 36);
 	assert_true(parse());
 	assert_int_equal(acpi_info.pm_timer, 0);
-	assert_int_equal(acpi_info.dsdt.bytes, 0);
+	assert_int_equal(machine.boot.told.dsdt_bytes, 0);
 }
 
 static void clocks_that_are_not_there_are_none(void **state)

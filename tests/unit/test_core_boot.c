@@ -126,7 +126,7 @@ static void good(void)
 	tag(1, "console=com1 pool=8M", 21);
 	tag(2, "GRUB\033[1m", 9);
 	map_tag();
-	module_tag(0x400000, 0x401234, "root");
+	module_tag(0x400000, 0x401234, "root of all");
 	tag(15, "RSD PTR 0123456789012345678901234567", 36);
 }
 
@@ -148,10 +148,12 @@ static void a_good_loader_is_understood(void **state)
 	(void)state;
 	good();
 	assert_null(parse(&info));
-	assert_string_equal(info.command_line, "console=com1 pool=8M");
+	assert_string_equal(info.told.command_line, "console=com1 pool=8M");
 	assert_string_equal(info.loader, "GRUB?[1m");
-	assert_int_equal(info.module_count, 1);
-	assert_int_equal(info.module[0].bytes, 0x1234);
+	assert_int_equal(info.told.modules, 1);
+	assert_string_equal(info.told.module[0].name, "root");
+	assert_int_equal(info.told.module[0].first_page, 0x400);
+	assert_int_equal(info.told.module[0].bytes, 0x1234);
 	assert_int_equal(info.rsdp_bytes, 36);
 	assert_int_equal(info.usable_bytes, 0x9f000 + 253 * MIB);
 	assert_true(info.framebuffer.address.value == 0 && !info.uefi);
@@ -201,7 +203,7 @@ static void bad_information_is_refused(void **state)
 	module_tag(0x500000, 0x4ff000, "backwards");
 	assert_non_null(parse(&info));
 	good();
-	for (unsigned i = 0; i < BOOT_MODULES_MAX; i++)
+	for (unsigned i = 0; i < GYRE_BOOT_MODULES; i++)
 		module_tag(0x500000, 0x500000, "m");
 	assert_string_equal(parse(&info), "there are too many boot modules");
 }

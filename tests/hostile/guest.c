@@ -56,7 +56,9 @@ void guest_policy(handle_t vcpu)
 		.cr4_allowed = 0x6f0,
 		.physical_bits = 40,
 		.apic_timer_khz = 1000000,
-		.tsc_khz = (uint32_t)machine.tsc_khz};
+		.tsc_khz = (uint32_t)machine.tsc_khz,
+		.ram[0] = {0, 0x200000, RAM_ADDRESS},
+		.ram[1] = {0xfffff000, 0x1000, RAM_ADDRESS + 0x30000}};
 	vcpu_policy(vcpu, &policy, NULL, 0);
 }
 

@@ -5,7 +5,7 @@
  * order in which its threads run is the same.
  *
  *   main.c    rounds, workers and child processes, the end; and the victim that lives beside an attacker
- *   calls.c   random calls      guest.c   random guests      odd.c   odd registers and instructions
+ *   calls.c   random calls      guest.c   random guests      odd.c   odd registers and instructions      exact.c   guests whose end is known
  */
 #ifndef HOSTILE_H
 #define HOSTILE_H
@@ -67,6 +67,7 @@ handle_t random_fault_handle(struct worker *w); /* not root's: a fault that root
 void random_call(struct worker *w);
 void random_guest(struct worker *w);
 void guest_policy(handle_t vcpu); /* a plain one */
+const char *exact_guests(void); /* NULL: all of them end as they should */
 void random_odd_thread(struct worker *w, handle_t process);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tests/hostile/main.c: rounds, in each of which two threads and a child process attack for a while and are ended wherever they stand. The VM's command
- * line says what to do: "seed=N rounds=N [timers] [flood] [end=fault|exit] [never]", or "victim" for a VM that only watches that nobody changes its memory or
+ * line says what to do: "seed=N rounds=N [exact] [timers] [flood] [end=fault|exit] [never]", or "victim" for a VM that only watches that nobody changes its memory or
  * keeps it waiting.
  */
 #include "lib/native.h"
@@ -303,6 +303,9 @@ void native_main(void *argument)
 	native_log("hostile: seed %lu, %lu rounds", seed, rounds);
 	if (!end_of_a_halted_vcpu())
 		end(25, "a thread stayed in a vcpu that has ended, or never waited in it");
+	const char *failed = asked("exact") ? exact_guests() : NULL;
+	if (failed != NULL)
+		end(26, failed);
 	if (asked("timers"))
 		timers_of_the_dying();
 	if (asked("flood"))

@@ -128,9 +128,12 @@ static void take_rest(struct vmx_vcpu *v, bool completed, uint64_t rflags)
 	/* RF ends, and TF makes a trap; the shadow has ended above. */
 	if (completed && (rflags & (RFLAGS_TF | RFLAGS_RF)) != 0)
 		vmx_skip(v, 0);
-	vcpu->step = vcpu->step && vcpu->single;
-	if (vcpu->step) {
-		/* The step that was begun goes on: with what TF is now. */
+	if (vcpu->step && !vcpu->single) {
+		/* Nobody waits for the end of the step that was begun, and no trap is due of it. */
+		vcpu->step = false;
+		vmx_write(VMCS_PENDING_DEBUG, vmx_read(VMCS_PENDING_DEBUG) & ~(uint64_t)PENDING_DEBUG_BS);
+	} else if (vcpu->step) {
+		/* It goes on: with what TF is now. */
 		v->step_tf = (rflags & RFLAGS_TF) != 0;
 		rflags |= RFLAGS_TF;
 		vmx_write(VMCS_RFLAGS, rflags);

@@ -191,5 +191,8 @@ int64_t call_vcpu_trace(struct call *call)
 	struct vcpu *vcpu = handle_vcpu(call, ARG1(call), GYRE_RIGHT_MANAGE);
 	if (vcpu == NULL)
 		return call->error;
-	return ARG2(call) > 1 ? -GYRE_EINVAL : trace_set(vcpu, ARG2(call) != 0);
+	if (ARG2(call) > 1)
+		return -GYRE_EINVAL;
+	trace_set(vcpu, ARG2(call) != 0);
+	return 0;
 }

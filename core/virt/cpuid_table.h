@@ -51,13 +51,4 @@ static inline const struct cpuid_slot *cpuid_table_index(const struct cpuid_tabl
 	return __builtin_expect(slot->subleaf == CPUID_ANY, 1) ? slot : 0;
 }
 
-static inline const struct cpuid_slot *cpuid_table_find(
-	const struct cpuid_table *table, uint32_t leaf, uint32_t subleaf)
-{
-	const struct cpuid_slot *slot = cpuid_table_index(table, leaf);
-	if (slot != 0)
-		return slot;
-	return cpuid_table_search(table, leaf, subleaf);
-}
-
 #endif

@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* core/virt/fetch.c: the slow way to an instruction's length: a walk of the guest's page tables, and prefixes. */
 #include "core/virt/fetch.h"
+#include "core/virt/msr.h"
 #include "core/x86/user_copy.h"
 #include "gyre/vcpu.h"
 #include "lib/string.h"
 
 #define INSTRUCTION_MAX 15
 
-#define GUEST_CR0_PG   0x80000000ull
-#define GUEST_CR4_PSE  0x10ull
-#define GUEST_CR4_PAE  0x20ull
-#define GUEST_CR4_LA57 0x1000ull
-#define GUEST_EFER_LMA 0x400ull
-#define ENTRY_PRESENT  0x1ull
-#define ENTRY_LARGE    0x80ull
-#define ENTRY_ADDRESS  0x000ffffffffff000ull
+#define ENTRY_PRESENT 0x1ull
+#define ENTRY_LARGE   0x80ull
+#define ENTRY_ADDRESS 0x000ffffffffff000ull
 
 #define OPCODE(name, bytes, length)                                                                                    \
 	const struct fetch_opcode FETCH_##name = {bytes, (uint32_t)((1ull << (length)*8) - 1), length}
@@ -102,7 +98,7 @@ static bool walk_1024(struct walk *walk, const struct fetch_where *where, uint64
 	uint64_t value;
 	if (!read_entry(walk, (where->cr3 & 0xfffff000) + (linear >> 22 & 1023) * 4, 4, &value))
 		return false;
-	if ((value & ENTRY_LARGE) != 0 && (where->cr4 & GUEST_CR4_PSE) != 0) {
+	if ((value & ENTRY_LARGE) != 0 && (where->cr4 & GUEST_CR4_PSE_BIT) != 0) {
 		*gpa = (value & 0xffc00000) | (value >> 13 & 0xff) << 32 | (linear & 0x3fffff);
 		return true;
 	}
@@ -115,14 +111,14 @@ static bool walk_1024(struct walk *walk, const struct fetch_where *where, uint64
 static bool translate(struct walk *walk, const struct fetch_where *where, uint64_t linear, uint64_t *gpa)
 {
 	uint64_t value;
-	if ((where->cr0 & GUEST_CR0_PG) == 0) {
+	if ((where->cr0 & GUEST_CR0_PAGING) == 0) {
 		*gpa = linear;
 		return true;
 	}
-	if ((where->efer & GUEST_EFER_LMA) != 0)
+	if ((where->efer & GUEST_EFER_LMA_BIT) != 0)
 		return walk_512(
-			walk, where->cr3 & ENTRY_ADDRESS, linear, (where->cr4 & GUEST_CR4_LA57) != 0 ? 5 : 4, gpa);
-	if ((where->cr4 & GUEST_CR4_PAE) == 0)
+			walk, where->cr3 & ENTRY_ADDRESS, linear, (where->cr4 & GUEST_CR4_LA57_BIT) != 0 ? 5 : 4, gpa);
+	if ((where->cr4 & GUEST_CR4_PAE_BIT) == 0)
 		return walk_1024(walk, where, linear, gpa);
 	if (!read_entry(walk, (where->cr3 & 0xffffffe0) + (linear >> 30 & 3) * 8, 8, &value))
 		return false;
@@ -169,8 +165,9 @@ static bool is_prefix(uint8_t byte, bool long_mode)
 }
 
 uint32_t fetch_length_slow(struct fetch_cache *cache, const struct gyre_ram_window *windows,
-	const struct fetch_where *where, const struct fetch_opcode *opcode, uint8_t bytes[16])
+	const struct fetch_where *where, const struct fetch_opcode *opcode)
 {
+	uint8_t bytes[16];
 	uint64_t linear = linear_of(where, 0);
 	uint32_t count = read_page(cache, windows, where, linear, bytes, INSTRUCTION_MAX), prefixes = 0, found = 0;
 	memset(bytes + count, 0, 16 - count);

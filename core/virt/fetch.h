@@ -57,9 +57,9 @@ extern const struct fetch_opcode FETCH_CPUID, FETCH_RDMSR, FETCH_WRMSR, FETCH_HL
 /* With the policy, and when the monitor's mapping may have moved. */
 void fetch_forget(struct fetch_cache *cache);
 
-/* The slow way: walks. The length with prefixes; 0: not to be had, or another instruction. *bytes: up to 15 of them, from the first prefix. */
+/* The slow way: walks. The length with prefixes; 0: not to be had, or another instruction. */
 uint32_t fetch_length_slow(struct fetch_cache *cache, const struct gyre_ram_window *windows,
-	const struct fetch_where *where, const struct fetch_opcode *opcode, uint8_t bytes[16]);
+	const struct fetch_where *where, const struct fetch_opcode *opcode);
 
 /*
  * Eight bytes at an offset (at most 4088) into the page, if the walk is still the same; else 0. Nothing else may be between STAC and CLAC; each access that

@@ -23,11 +23,6 @@
 #define MXCSR_MASK_AT 28
 #define XCR0_X87_SSE  3ul
 
-/* Behind the XSAVE area of a state. */
-struct fpu_meta {
-	uint64_t xcr0;
-};
-
 struct xsave_header {
 	uint64_t xstate_bv, xcomp_bv, reserved[6];
 };
@@ -36,14 +31,10 @@ static uint64_t xcr0_all = XCR0_X87_SSE; /* at most what fits in a state */
 static uint32_t mxcsr_mask = 0xffbf;
 static uint8_t clean_state[FPU_FRAME] __attribute__((aligned(64)));
 
-static struct fpu_meta *meta_of(const void *state)
+/* XCR0, behind the XSAVE area of a state. */
+static uint64_t *xcr0_of(const void *state)
 {
-	return (struct fpu_meta *)((char *)state + META_OFFSET);
-}
-
-unsigned int fpu_state_frames(void)
-{
-	return 1;
+	return (uint64_t *)((char *)state + META_OFFSET);
 }
 
 uint64_t fpu_xcr0_supported(void)
@@ -51,12 +42,17 @@ uint64_t fpu_xcr0_supported(void)
 	return cpu_features.xsave ? xcr0_all : 0;
 }
 
+unsigned int fpu_state_frames(void)
+{
+	return 1;
+}
+
 void fpu_state_reset(void *state)
 {
 	memset(state, 0, FPU_FRAME);
 	*(uint16_t *)state = FCW_RESET;
 	*(uint32_t *)((char *)state + MXCSR_AT) = MXCSR_RESET;
-	meta_of(state)->xcr0 = 1;
+	*xcr0_of(state) = 1;
 }
 
 /* With CR0.TS clear. */
@@ -138,8 +134,8 @@ static void save_owner(struct cpu *cpu)
 {
 	void *state = cpu->fpu_owner;
 	if (cpu_features.xsave) {
-		meta_of(state)->xcr0 = xcr_read(0);
-		if (meta_of(state)->xcr0 != xcr0_all)
+		*xcr0_of(state) = xcr_read(0);
+		if (*xcr0_of(state) != xcr0_all)
 			xcr_write(0, xcr0_all);
 	}
 	save(state);
@@ -155,8 +151,8 @@ void fpu_enter(struct cpu *cpu, void *state)
 		save_owner(cpu);
 	clear_pointers();
 	restore(state);
-	if (cpu_features.xsave && meta_of(state)->xcr0 != xcr0_all)
-		xcr_write(0, meta_of(state)->xcr0);
+	if (cpu_features.xsave && *xcr0_of(state) != xcr0_all)
+		xcr_write(0, *xcr0_of(state));
 	cpu->fpu_owner = state;
 }
 
@@ -212,13 +208,13 @@ int fpu_state_set(void *state, const void *page, uint64_t xcr0_allowed)
 
 uint64_t fpu_state_xcr0(const void *state)
 {
-	return meta_of(state)->xcr0;
+	return *xcr0_of(state);
 }
 
 bool fpu_state_xcr0_set(void *state, uint64_t xcr0, uint64_t allowed)
 {
 	if (!xcr0_valid(xcr0, allowed & xcr0_all))
 		return false;
-	meta_of(state)->xcr0 = xcr0;
+	*xcr0_of(state) = xcr0;
 	return true;
 }

@@ -3,7 +3,7 @@
  * core/virt/fpu.h: floating-point and vector registers, of guests and of threads that were created with an FPU. core/virt/fpu.c is the only file of the
  * core with FPU instructions.
  *
- * A state is some frames in a row from the pool; what is in them is fpu.c's business. cpu->fpu_owner is the state whose registers the processor holds, or
+ * A state is one frame from the pool; what is in it is fpu.c's business. cpu->fpu_owner is the state whose registers the processor holds, or
  * NULL: then they are clean and CR0.TS is set. Guests' stay in the processor while their own monitor's threads run (with CR0.TS set); before another
  * process or another guest runs they are saved and cleared: fpu_leave().
  */
@@ -19,7 +19,6 @@ struct cpu;
 /* Once at boot on each processor, after cpu_init(): XCR0 gets all that a state can hold. */
 void fpu_init(struct cpu *cpu);
 
-/* How many frames in a row a state needs. */
 unsigned int fpu_state_frames(void);
 /* Makes it what the processor has after a reset. For a new state, or one that no processor holds. */
 void fpu_state_reset(void *state);

@@ -14,22 +14,16 @@
 #define KVM_EPERM  1
 #define KVM_EINVAL 22
 
-static struct vcpu *vcpu_by_id(struct vm *vm, uint32_t apic_id)
-{
-	for (uint32_t i = 0; i < vm->bus.count; i++)
-		if (vm->bus.member[i]->id == apic_id)
-			return vcpu_of_lapic(vm->bus.member[i]);
-	return 0;
-}
-
 static void kick(struct vm *vm, uint32_t apic_id)
 {
-	struct vcpu *target = vcpu_by_id(vm, apic_id);
-	if (target == 0)
-		return;
-	__atomic_store_n(&target->pv_kicked, true, __ATOMIC_SEQ_CST);
-	vcpu_hazard_set(target, VCPU_HAZARD_EVENTS);
-	vcpu_wake(target);
+	for (uint32_t i = 0; i < vm->bus.count; i++) {
+		struct vcpu *target = vcpu_of_lapic(vm->bus.member[i]);
+		if (target->number != apic_id)
+			continue;
+		__atomic_store_n(&target->pv_kicked, true, __ATOMIC_SEQ_CST);
+		vcpu_hazard_set(target, VCPU_HAZARD_EVENTS);
+		vcpu_wake(target);
+	}
 }
 
 /* A bitmap of APIC ids from `first` on. How many there are. */

@@ -48,8 +48,6 @@ static enum msr_answer write_tsc_adjust(struct vcpu *vcpu, uint64_t value)
 
 enum msr_answer msr_guest_write(struct vcpu *vcpu, uint32_t index, uint64_t value)
 {
-	if ((index & ~0xffu) == GUEST_MSR_X2APIC)
-		return fault_unless(vlapic_msr_write(&vcpu->lapic, index, value) == 0);
 	switch (index) {
 	case GUEST_MSR_TSC_DEADLINE:
 		if (!vcpu->offers.tsc_deadline)
@@ -83,6 +81,17 @@ enum msr_answer msr_guest_write(struct vcpu *vcpu, uint32_t index, uint64_t valu
 		return ANSWER_DONE; /* and so for the barrier */
 	}
 	return ANSWER_MONITOR;
+}
+
+uint32_t control_mode(uint64_t cr0, uint64_t cr4, uint64_t efer)
+{
+	uint32_t mode = (cr0 & GUEST_CR0_PE ? GYRE_MODE_PE : 0) | (cr0 & GUEST_CR0_PAGING ? GYRE_MODE_PG : 0) |
+			(cr0 & GUEST_CR0_WP ? GYRE_MODE_WP : 0);
+	mode |= (cr4 & GUEST_CR4_PAE_BIT ? GYRE_MODE_PAE : 0) | (cr4 & GUEST_CR4_PSE_BIT ? GYRE_MODE_PSE : 0) |
+		(cr4 & GUEST_CR4_SMEP ? GYRE_MODE_SMEP : 0) | (cr4 & GUEST_CR4_SMAP ? GYRE_MODE_SMAP : 0) |
+		(cr4 & GUEST_CR4_LA57_BIT ? GYRE_MODE_LA57 : 0) | (cr4 & GUEST_CR4_UMIP ? GYRE_MODE_UMIP : 0) |
+		(cr4 & GUEST_CR4_PKE ? GYRE_MODE_PKE : 0);
+	return mode | (efer & GUEST_EFER_LMA_BIT ? GYRE_MODE_LMA : 0) | (efer & GUEST_EFER_NXE ? GYRE_MODE_NXE : 0);
 }
 
 static bool control_valid(const struct gyre_vcpu_policy *policy, const struct gyre_vcpu_state *state)

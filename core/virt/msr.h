@@ -42,7 +42,7 @@ enum msr_answer {
 	ANSWER_TSC,	/* done, and vcpu->tsc_offset has changed: the hardware's copy is to follow */
 };
 
-/* Those that no vendor's hardware keeps. */
+/* Those that no vendor's hardware keeps. The x2APIC's are written by answer_msr_write(). */
 enum msr_answer msr_guest_read(struct vcpu *vcpu, uint32_t index, uint64_t *value);
 enum msr_answer msr_guest_write(struct vcpu *vcpu, uint32_t index, uint64_t value);
 void msr_tsc_set(struct vcpu *vcpu, uint64_t guest_tsc);
@@ -71,6 +71,8 @@ void msr_tsc_set(struct vcpu *vcpu, uint64_t guest_tsc);
 
 /* The bits of CR4 that this processor accepts in a guest: those whose feature it has, and that are for guests. */
 uint64_t control_cr4_of_machine(void);
+/* GYRE_MODE_: what follows from control registers. */
+uint32_t control_mode(uint64_t cr0, uint64_t cr4, uint64_t efer);
 /*
  * Control registers, MSRs and debug registers as a monitor sets them: what no guest of the level could have reached, and what would harm the processor's own
  * registers, is false. What the processor's entry refuses is left to it.

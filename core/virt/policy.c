@@ -47,9 +47,9 @@ static bool numbers_valid(const struct gyre_vcpu_policy *policy)
 /* CPUID Fn0000_0001, 0000_0007, 8000_0001, 8000_0008: what a guest that reads them will use. */
 static void read_offers(struct vcpu_offers *offers, const struct cpuid_table *table)
 {
-	const struct cpuid_slot *one = cpuid_table_find(table, 1, 0), *seven = cpuid_table_find(table, 7, 0);
-	const struct cpuid_slot *extended = cpuid_table_find(table, 0x80000001, 0),
-				*eight = cpuid_table_find(table, 0x80000008, 0);
+	const struct cpuid_slot *one = cpuid_table_search(table, 1, 0), *seven = cpuid_table_search(table, 7, 0);
+	const struct cpuid_slot *extended = cpuid_table_search(table, 0x80000001, 0),
+				*eight = cpuid_table_search(table, 0x80000008, 0);
 	offers->x2apic = (one->ecx & 1u << 21) != 0;
 	offers->tsc_deadline = (one->ecx & 1u << 24) != 0;
 	offers->xsave = (one->ecx & 1u << 26) != 0;

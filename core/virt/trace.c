@@ -5,7 +5,6 @@
 #include "core/virt/vcpu.h"
 #include "core/x86/timer.h"
 #include "gyre/trace.h"
-#include "gyre/errors.h"
 #include "lib/string.h"
 
 static struct gyre_trace_record *record_at(struct gyre_trace_header *ring, uint64_t count)
@@ -51,13 +50,13 @@ bool trace_done(struct vcpu *vcpu, uint32_t next, uint32_t port)
 }
 
 /* Turning it on (again) takes all that is there as read. */
-int trace_set(struct vcpu *vcpu, bool on)
+void trace_set(struct vcpu *vcpu, bool on)
 {
 	struct gyre_trace_header *ring = vcpu->trace_pages;
 	if (!on) {
 		vcpu->trace = NULL;
 		vcpu_hazard_clear(vcpu, VCPU_HAZARD_TRACE);
-		return 0;
+		return;
 	}
 	if (ring->magic != GYRE_TRACE_MAGIC) {
 		ring->magic = GYRE_TRACE_MAGIC;
@@ -69,5 +68,4 @@ int trace_set(struct vcpu *vcpu, bool on)
 	ring->tail = ring->head;
 	vcpu->trace = ring;
 	vcpu_hazard_set(vcpu, VCPU_HAZARD_TRACE);
-	return 0;
 }

@@ -65,6 +65,9 @@ static void timer_expired(struct cpu *cpu, struct deadline *deadline)
 }
 
 /* ---- creation ---- */
+/* Behind what the monitor maps (GYRE_VCPU_PAGE_). */
+enum { CORE_PAGE_CPUID = GYRE_VCPU_PAGES, CORE_PAGE_LAPIC, CORE_PAGE_FPU, CORE_PAGES };
+
 static int map_pages(struct process *creator, struct vcpu *vcpu, uint64_t address)
 {
 	/* The monitor writes the run, state and FPU pages, and reads the others. */
@@ -93,34 +96,17 @@ static void *core_page(struct vcpu *vcpu, uint64_t page)
 
 static int allocate(struct process *creator, struct vcpu *vcpu)
 {
-	hpa_t frame;
-	if ((vcpu->pages = memory_create_core(creator, GYRE_VCPU_PAGES)) == NULL)
+	if ((vcpu->pages = memory_create_core(creator, CORE_PAGES)) == NULL)
 		return -GYRE_ENOMEM;
-	if (!frame_alloc_run(&creator->quota, 2, &frame))
-		return -GYRE_ENOMEM;
-	vcpu->cpuid = frame_virtual(frame);
-	vcpu->lapic.page = frame_virtual(hpa(frame.value + PAGE_SIZE));
-	if (!frame_alloc_run(&creator->quota, fpu_state_frames(), &frame))
-		return -GYRE_ENOMEM;
-	vcpu->fpu = frame_virtual(frame);
+	vcpu->cpuid = core_page(vcpu, CORE_PAGE_CPUID);
+	vcpu->lapic.page = core_page(vcpu, CORE_PAGE_LAPIC);
+	vcpu->fpu = core_page(vcpu, CORE_PAGE_FPU);
 	vcpu->page = core_page(vcpu, GYRE_VCPU_PAGE_RUN);
 	vcpu->state = core_page(vcpu, GYRE_VCPU_PAGE_STATE);
 	vcpu->fpu_page = core_page(vcpu, GYRE_VCPU_PAGE_FPU);
 	vcpu->counters = core_page(vcpu, GYRE_VCPU_PAGE_COUNTERS);
 	vcpu->trace_pages = core_page(vcpu, GYRE_VCPU_PAGE_TRACE);
 	return vcpu_ops->create(vcpu);
-}
-
-/* What allocate() got, as far as it got. */
-static void release(struct vcpu *vcpu)
-{
-	vcpu_ops->end(vcpu);
-	if (vcpu->fpu != NULL)
-		frame_free_run(&vcpu->process->quota, frame_physical(vcpu->fpu), fpu_state_frames());
-	if (vcpu->cpuid != NULL)
-		frame_free_run(&vcpu->process->quota, frame_physical(vcpu->cpuid), 2);
-	vcpu->fpu = NULL;
-	vcpu->cpuid = NULL;
 }
 
 static int join_vm(struct vm *vm, struct vcpu *vcpu)
@@ -182,7 +168,7 @@ int vcpu_create(struct process *creator, struct vm *vm, uint32_t apic_id, uint64
 		leave_vm(vcpu);
 	if (error < 0) {
 		unsigned int budget = OBJECT_BUDGET;
-		release(vcpu);
+		vcpu_ops->end(vcpu);
 		/* Pages that no address space maps: one step. */
 		if (vcpu->pages != NULL)
 			object_destroy(&vcpu->pages->object, NULL, &budget);
@@ -214,17 +200,19 @@ int vcpu_end(struct object *object, unsigned int *budget)
 		(*budget)--;
 		event_kick_bind(container_of(vcpu->events.next, struct event, kick_link), NULL, &vcpu->events);
 	}
+	/* Nothing looks at its pages from here on. */
+	if (vcpu->cpu->vcpu == vcpu)
+		vcpu_unload(vcpu->cpu);
+	fpu_forget(vcpu->cpu, vcpu->fpu);
+	vcpu->fpu = NULL; /* the frame may be another's when this is called again */
+	leave_vm(vcpu);
 	if (vcpu->pages != NULL) {
 		int error = object_destroy(&vcpu->pages->object, NULL, budget);
 		if (error < 0)
 			return error;
 		vcpu->pages = NULL;
 	}
-	if (vcpu->cpu->vcpu == vcpu)
-		vcpu_unload(vcpu->cpu);
-	fpu_forget(vcpu->cpu, vcpu->fpu);
-	leave_vm(vcpu);
-	release(vcpu);
+	vcpu_ops->end(vcpu);
 	return 0;
 }
 

@@ -216,6 +216,6 @@ void trace_exit(struct vcpu *vcpu, uint32_t vendor_code, uint64_t rip, uint64_t 
 bool trace_kind(struct vcpu *vcpu, uint32_t kind);
 /* The same, for an exit whose answer was `next`: `port` of the vendor's is one to the monitor; of one that the core answered, the counters know the kind. */
 bool trace_done(struct vcpu *vcpu, uint32_t next, uint32_t port);
-int trace_set(struct vcpu *vcpu, bool on);
+void trace_set(struct vcpu *vcpu, bool on);
 
 #endif

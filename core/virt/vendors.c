@@ -11,7 +11,6 @@
 #include "core/virt/vm.h"
 #include "core/x86/cpu_features.h"
 #include "core/x86/log.h"
-#include "lib/string.h"
 
 extern const struct vcpu_ops svm_vcpu_ops, vmx_vcpu_ops;
 static const struct vcpu_ops *const vendors[] = {&svm_vcpu_ops, &vmx_vcpu_ops};
@@ -20,17 +19,6 @@ const struct vcpu_ops *vcpu_ops;
 const struct pagetable_format *virt_nested_format;
 enum gyre_virt_reason virt_reason = GYRE_VIRT_NOT_THERE;
 uint64_t virt_features;
-
-static const char *reason_text(enum gyre_virt_reason reason)
-{
-	switch (reason) {
-	case GYRE_VIRT_DISABLED_BY_FIRMWARE: return "disabled by the firmware";
-	case GYRE_VIRT_NO_NESTED_PAGING: return "without nested paging, which this version needs";
-	case GYRE_VIRT_FORCED_OFF: return "forced off by the command line";
-	case GYRE_VIRT_CONTRADICTS: return "there, but not as the manual has it";
-	default: return "not there";
-	}
-}
 
 /* The first vendor that has it; else the reason of one that had more to say than that it isn't its processor. */
 static const struct vcpu_ops *choose(void)
@@ -60,7 +48,7 @@ void virt_init(struct cpu *cpu)
 	}
 	if (found == NULL) {
 		virt_features = 0;
-		log_warn("hardware virtualization: %s", reason_text(virt_reason));
+		log_warn("hardware virtualization: none, for reason %u of gyre/boot.h", virt_reason);
 		return;
 	}
 	virt_reason = GYRE_VIRT_OK;

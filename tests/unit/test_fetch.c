@@ -60,8 +60,7 @@ static int tear_down(void **state)
 
 static uint32_t slow(struct guest *guest, const struct fetch_opcode *opcode)
 {
-	uint8_t bytes[16];
-	return fetch_length_slow(&guest->cache, guest->windows, &guest->where, opcode, bytes);
+	return fetch_length_slow(&guest->cache, guest->windows, &guest->where, opcode);
 }
 
 static uint32_t fast_cpuid(struct guest *guest)

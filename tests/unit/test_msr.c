@@ -19,6 +19,13 @@ static uint64_t read_of(uint32_t index)
 	return value;
 }
 
+/* As an exit finds a slot. */
+static const struct cpuid_slot *cpuid_table_find(const struct cpuid_table *table, uint32_t leaf, uint32_t subleaf)
+{
+	const struct cpuid_slot *slot = cpuid_table_index(table, leaf);
+	return slot != NULL ? slot : cpuid_table_search(table, leaf, subleaf);
+}
+
 static void what_is_not_listed_is_the_monitors(void **state)
 {
 	static const uint32_t own[] = {0x10, 0x1b, 0x3b, 0x48, 0x49, 0x6e0, 0xc0000103};

@@ -230,7 +230,6 @@ static void each_setter_marks_its_field(void **state)
 		assert_int_not_equal(VMCB->clean, VMCB_CLEAN_ALL);                                                     \
 		assert_int_equal(__builtin_popcount(VMCB_CLEAN_ALL & ~VMCB->clean), 1);                                \
 	} while (0)
-	SETS(intercept_cr_read, 0x1234);
 	SETS(intercept_cr_write, 0x1234);
 	SETS(intercept_dr_read, 0x1234);
 	SETS(intercept_dr_write, 0x1234);
@@ -248,7 +247,6 @@ static void each_setter_marks_its_field(void **state)
 	SETS(v_irq, 1);
 	SETS(v_control, 7);
 	SETS(v_masking, 3);
-	SETS(v_vector, 77);
 	SETS(nested_control, 3);
 	SETS(nested_cr3, 0x12345);
 	SETS(pat, 0x12345);
@@ -266,8 +264,6 @@ static void each_setter_marks_its_field(void **state)
 	SETS(ds, segment);
 	SETS(cpl, 3);
 	SETS(cr2, 0x12345);
-	SETS(debugctl, 0x3);
-	SETS(virt_ext, 0x1);
 }
 
 static uint64_t word(void)

@@ -20,7 +20,6 @@
 uint32_t svm_length_by_bytes(struct svm_vcpu *v, const struct fetch_opcode *opcode)
 {
 	const struct vmcb *vmcb = v->vmcb;
-	uint8_t bytes[16];
 	struct fetch_where where = {
 		.rip = vmcb->rip,
 		.cs_base = vmcb->cs_.base,
@@ -30,7 +29,7 @@ uint32_t svm_length_by_bytes(struct svm_vcpu *v, const struct fetch_opcode *opco
 		.efer = vmcb->efer_,
 		.cs_long = (vmcb->cs_.attributes & CS_LONG) != 0 && (vmcb->efer_ & GUEST_EFER_LMA_BIT) != 0,
 	};
-	return fetch_length_slow(&v->vcpu.fetch, v->vcpu.policy.ram, &where, opcode, bytes);
+	return fetch_length_slow(&v->vcpu.fetch, v->vcpu.policy.ram, &where, opcode);
 }
 
 /* The frequent ones' own bytes are constants here: the cache, the slow way, or the processor. */

@@ -12,15 +12,7 @@
 void svm_mode_changed(struct svm_vcpu *v)
 {
 	const struct vmcb *vmcb = v->vmcb;
-	uint64_t cr0 = vmcb->cr0_, cr4 = vmcb->cr4_, efer = vmcb->efer_;
-	uint32_t mode = (cr0 & GUEST_CR0_PE ? GYRE_MODE_PE : 0) | (cr0 & GUEST_CR0_PAGING ? GYRE_MODE_PG : 0) |
-			(cr0 & GUEST_CR0_WP ? GYRE_MODE_WP : 0);
-	mode |= (cr4 & GUEST_CR4_PAE_BIT ? GYRE_MODE_PAE : 0) | (cr4 & GUEST_CR4_PSE_BIT ? GYRE_MODE_PSE : 0) |
-		(cr4 & GUEST_CR4_SMEP ? GYRE_MODE_SMEP : 0) | (cr4 & GUEST_CR4_SMAP ? GYRE_MODE_SMAP : 0) |
-		(cr4 & GUEST_CR4_LA57_BIT ? GYRE_MODE_LA57 : 0) | (cr4 & GUEST_CR4_UMIP ? GYRE_MODE_UMIP : 0) |
-		(cr4 & GUEST_CR4_PKE ? GYRE_MODE_PKE : 0);
-	mode |= (efer & GUEST_EFER_LMA_BIT ? GYRE_MODE_LMA : 0) | (efer & GUEST_EFER_NXE ? GYRE_MODE_NXE : 0);
-	v->mode = mode;
+	v->mode = control_mode(vmcb->cr0_, vmcb->cr4_, vmcb->efer_);
 }
 
 /* With CS.L and CS.D as they stand beside each other in the attributes, and in the mode word. */

@@ -8,6 +8,7 @@
 #include "core/x86/cpu.h"
 #include "core/x86/msr.h"
 #include "core/x86/trap.h"
+#include "lib/string.h"
 
 #define ATTRIBUTES	0xfffu
 #define PRESENT		0x80u
@@ -59,12 +60,8 @@ static void get_segments(const struct vmcb *vmcb, struct gyre_vcpu_state *state)
 	/* In the neutral form the privilege level is that of SS, even where SS is null. */
 	state->segment[GYRE_SS].attributes = (uint16_t)((state->segment[GYRE_SS].attributes & ~0x60u) |
 							(uint32_t)vmcb->cpl_ << 5);
-	state->gdtr.base = vmcb->gdtr_.base;
-	state->gdtr.limit = vmcb->gdtr_.limit;
-	state->gdtr.reserved = 0;
-	state->idtr.base = vmcb->idtr_.base;
-	state->idtr.limit = vmcb->idtr_.limit;
-	state->idtr.reserved = 0;
+	state->gdtr = (typeof(state->gdtr)){vmcb->gdtr_.base, vmcb->gdtr_.limit, 0};
+	state->idtr = (typeof(state->idtr)){vmcb->idtr_.base, vmcb->idtr_.limit, 0};
 }
 
 /* The MSRs that VMLOAD and VMSAVE move, by the names that both sides have for them. */
@@ -98,10 +95,8 @@ void svm_state_get(struct vcpu *vcpu, uint32_t groups)
 		state->debugctl = v->debugctl;
 	}
 	if ((groups & GYRE_STATE_DEBUG) != 0) {
-		if (vcpu->dr_loaded)
-			svm_debug_unload(v);
-		for (int i = 0; i < 4; i++)
-			state->dr[i] = vcpu->dr[i];
+		svm_debug_unload(v);
+		memcpy(state->dr, vcpu->dr, sizeof(state->dr));
 		state->dr6 = vmcb->dr6_;
 		state->dr7 = vmcb->dr7_;
 		if ((vmcb->dr7_ & 0xff) != 0 && vcpu->cpu->vcpu == vcpu)
@@ -136,18 +131,16 @@ void svm_state_set(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint3
 		vmcb_set_cr3(vmcb, state->cr3);
 		vmcb_set_cr4(vmcb, state->cr4);
 		vmcb_set_efer(vmcb, state->efer | EFER_SVME);
-		v->tpr_seen = (uint32_t)state->cr8;
-		vmcb_set_v_tpr(vmcb, (uint8_t)state->cr8);
 		cpuid_table_cr4(vcpu->cpuid, state->cr4);
 		svm_mode_changed(v);
 		vcpu_hazard_set(&v->vcpu, VCPU_HAZARD_FLUSH);
 	}
 	/* CR8 and the local APIC's TPR are one register: the APIC's, where that is set too, has all its bits. */
-	if ((groups & GYRE_STATE_APIC) != 0) {
+	if ((groups & (GYRE_STATE_CONTROL | GYRE_STATE_APIC)) == GYRE_STATE_CONTROL)
+		vlapic_tpr_set(&vcpu->lapic, (uint32_t)state->cr8 << 4);
+	if ((groups & (GYRE_STATE_CONTROL | GYRE_STATE_APIC)) != 0) {
 		v->tpr_seen = VREG(&vcpu->lapic, APIC_TPR) >> 4;
 		vmcb_set_v_tpr(vmcb, (uint8_t)v->tpr_seen);
-	} else if ((groups & GYRE_STATE_CONTROL) != 0) {
-		vlapic_tpr_set(&vcpu->lapic, (uint32_t)state->cr8 << 4);
 	}
 	if ((groups & GYRE_STATE_MSRS) != 0) {
 		EACH_MSR(MSR_SET)
@@ -156,8 +149,7 @@ void svm_state_set(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint3
 		vmcb_set_tsc_offset(vmcb, vcpu->tsc_offset);
 	}
 	if ((groups & GYRE_STATE_DEBUG) != 0) {
-		for (int i = 0; i < 4; i++)
-			vcpu->dr[i] = state->dr[i];
+		memcpy(vcpu->dr, state->dr, sizeof(vcpu->dr));
 		vmcb_set_dr6(vmcb, state->dr6 | DR6_RESET);
 		vmcb_set_dr7(vmcb, (state->dr7 & 0xffff2fff) | 0x400);
 	}

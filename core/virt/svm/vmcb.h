@@ -172,8 +172,7 @@ _Static_assert(sizeof(struct vmcb) == 0x1000, "one page");
 #define VMCB_CLEAN_TABLES     (1u << 7) /* GDT, IDT */
 #define VMCB_CLEAN_SEGMENTS   (1u << 8) /* ES, CS, SS, DS, CPL */
 #define VMCB_CLEAN_CR2	      (1u << 9)
-#define VMCB_CLEAN_LBR	      (1u << 10) /* DEBUGCTL, branch records */
-#define VMCB_CLEAN_ALL	      0x7ffu
+#define VMCB_CLEAN_ALL	      0x7ffu /* bit 10: DEBUGCTL, branch records, of which nothing is used */
 
 #define VMCB_TLB_NOTHING 0
 #define VMCB_TLB_ALL	 1 /* every ASID's entries, all of them */
@@ -216,7 +215,6 @@ enum svm_exit_code { SVM_EXITS(SVM_EXIT_ENUM) SVM_EXIT_INVALID = 0xffffffff };
 		vmcb->field##_ = value;                                                                                \
 		vmcb->clean &= ~(bit);                                                                                 \
 	}
-VMCB_SETTER(intercept_cr_read, uint16_t, VMCB_CLEAN_INTERCEPTS)
 VMCB_SETTER(intercept_cr_write, uint16_t, VMCB_CLEAN_INTERCEPTS)
 VMCB_SETTER(intercept_dr_read, uint16_t, VMCB_CLEAN_INTERCEPTS)
 VMCB_SETTER(intercept_dr_write, uint16_t, VMCB_CLEAN_INTERCEPTS)
@@ -234,7 +232,6 @@ VMCB_SETTER(v_tpr, uint8_t, VMCB_CLEAN_TPR)
 VMCB_SETTER(v_irq, uint8_t, VMCB_CLEAN_TPR)
 VMCB_SETTER(v_control, uint8_t, VMCB_CLEAN_TPR)
 VMCB_SETTER(v_masking, uint8_t, VMCB_CLEAN_TPR)
-VMCB_SETTER(v_vector, uint8_t, VMCB_CLEAN_TPR)
 VMCB_SETTER(nested_control, uint64_t, VMCB_CLEAN_NESTED)
 VMCB_SETTER(nested_cr3, uint64_t, VMCB_CLEAN_NESTED)
 VMCB_SETTER(pat, uint64_t, VMCB_CLEAN_NESTED)
@@ -252,7 +249,5 @@ VMCB_SETTER(ss, struct vmcb_segment, VMCB_CLEAN_SEGMENTS)
 VMCB_SETTER(ds, struct vmcb_segment, VMCB_CLEAN_SEGMENTS)
 VMCB_SETTER(cpl, uint8_t, VMCB_CLEAN_SEGMENTS)
 VMCB_SETTER(cr2, uint64_t, VMCB_CLEAN_CR2)
-VMCB_SETTER(debugctl, uint64_t, VMCB_CLEAN_LBR)
-VMCB_SETTER(virt_ext, uint64_t, VMCB_CLEAN_LBR)
 #endif
 #endif

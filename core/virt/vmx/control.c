@@ -27,25 +27,6 @@ struct control vmx_control(const struct vmx_vcpu *v)
 	};
 }
 
-static uint32_t mode_of(const struct control *c)
-{
-	static const struct {
-		uint64_t bit;
-		uint32_t mode;
-	} cr4[] = {{GUEST_CR4_PAE_BIT, GYRE_MODE_PAE}, {GUEST_CR4_PSE_BIT, GYRE_MODE_PSE},
-		{GUEST_CR4_SMEP, GYRE_MODE_SMEP}, {GUEST_CR4_SMAP, GYRE_MODE_SMAP},
-		{GUEST_CR4_LA57_BIT, GYRE_MODE_LA57}, {GUEST_CR4_UMIP, GYRE_MODE_UMIP}, {GUEST_CR4_PKE, GYRE_MODE_PKE}};
-	uint32_t mode = 0;
-	mode |= (c->cr0 & GUEST_CR0_PE) != 0 ? GYRE_MODE_PE : 0;
-	mode |= (c->cr0 & GUEST_CR0_PAGING) != 0 ? GYRE_MODE_PG : 0;
-	mode |= (c->cr0 & GUEST_CR0_WP) != 0 ? GYRE_MODE_WP : 0;
-	mode |= (c->efer & GUEST_EFER_LMA_BIT) != 0 ? GYRE_MODE_LMA : 0;
-	mode |= (c->efer & GUEST_EFER_NXE) != 0 ? GYRE_MODE_NXE : 0;
-	for (unsigned i = 0; i < sizeof(cr4) / sizeof(cr4[0]); i++)
-		mode |= (c->cr4 & cr4[i].bit) != 0 ? cr4[i].mode : 0;
-	return mode;
-}
-
 void vmx_control_set(struct vmx_vcpu *v, const struct control *now)
 {
 	const struct vmx_features *f = &vmx_features;
@@ -64,7 +45,7 @@ void vmx_control_set(struct vmx_vcpu *v, const struct control *now)
 	v->cr0 = now->cr0;
 	v->cr4 = now->cr4;
 	v->efer = now->efer;
-	v->mode = mode_of(now);
+	v->mode = control_mode(now->cr0, now->cr4, now->efer);
 	v->entry_controls = f->entry_controls | (long_mode ? ENTRY_LONG_MODE : 0);
 	vmx_controls_set(v, CONTROL_CR3_LOAD | CONTROL_CR3_STORE, v->unpaged);
 	vmx_write(VMCS_ENTRY_CONTROLS, v->entry_controls);

@@ -350,11 +350,21 @@ static int policy(struct vcpu *vcpu, const struct gyre_vcpu_policy *policy)
 	return 0;
 }
 
+/* Instructions that the level hides are undefined then. */
+static void hide(struct vmx_vcpu *v)
+{
+	bool invpcid = (cpuid_table_find(v->vcpu.cpuid, 7, 0)->ebx & 1u << 10) != 0;
+	uint32_t hidden = (invpcid ? 0 : CONTROL2_INVPCID) | (v->vcpu.offers.rdtscp ? 0 : CONTROL2_RDTSCP);
+	if ((v->controls2 & hidden) != 0)
+		vmx_write(VMCS_CONTROLS2, v->controls2 &= ~hidden);
+}
+
 static void load(struct cpu *cpu, struct vcpu *vcpu)
 {
 	struct vmx_vcpu *v = vmx_of(vcpu);
 	struct asid_pool *pool = &vmx_cpus[cpu->index].vpids;
 	vmx_reach(v);
+	hide(v);
 	vmx_host_state(cpu, v);
 	vcpu_hazard_set(vcpu, VCPU_HAZARD_RELOAD);
 	/* A VPID of this processor; what it has under the nested tables' address may be of tables that were there before. */

@@ -47,9 +47,8 @@ static enum vcpu_next undefined(struct vmx_vcpu *v)
 		.cr4 = now.cr4,
 		.efer = now.efer,
 		.cs_long = vmx_code_64(v)};
-	uint8_t bytes[16];
 	uint32_t length;
-	length = fetch_length_slow(&v->vcpu.fetch, v->vcpu.policy.ram, &where, &FETCH_VMMCALL, bytes);
+	length = fetch_length_slow(&v->vcpu.fetch, v->vcpu.policy.ram, &where, &FETCH_VMMCALL);
 	if (length == 0)
 		return answer_undefined(&v->vcpu);
 	v->vcpu.counters->hypercalls_foreign++;

@@ -35,6 +35,9 @@ static void put_event(struct svm_vcpu *v, const struct inject *inject)
 		put_soft(v, inject);
 	if ((event & 0x700) > GYRE_EVENT_SOFTWARE)
 		event = (event & ~0x700u) | GYRE_EVENT_EXCEPTION;
+	/* General detect ends with its #DB, but an injected one leaves it as it is. */
+	if ((event & 0x7ff) == (GYRE_EVENT_EXCEPTION | TRAP_DEBUG))
+		vmcb_set_dr7(v->vmcb, v->vmcb->dr7_ & ~0x2000ull);
 	v->vmcb->event_inject = event | ((event & GYRE_EVENT_ERROR) != 0 ? (uint64_t)inject->error << 32 : 0);
 	v->vmcb->interrupt_shadow = 0;
 }

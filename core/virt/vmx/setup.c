@@ -353,7 +353,7 @@ static int policy(struct vcpu *vcpu, const struct gyre_vcpu_policy *policy)
 /* Instructions that the level hides are undefined then. */
 static void hide(struct vmx_vcpu *v)
 {
-	bool invpcid = (cpuid_table_find(v->vcpu.cpuid, 7, 0)->ebx & 1u << 10) != 0;
+	bool invpcid = (cpuid_table_search(v->vcpu.cpuid, 7, 0)->ebx & 1u << 10) != 0;
 	uint32_t hidden = (invpcid ? 0 : CONTROL2_INVPCID) | (v->vcpu.offers.rdtscp ? 0 : CONTROL2_RDTSCP);
 	if ((v->controls2 & hidden) != 0)
 		vmx_write(VMCS_CONTROLS2, v->controls2 &= ~hidden);

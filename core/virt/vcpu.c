@@ -7,6 +7,7 @@
 #include "core/sched/sched.h"
 #include "core/virt/barriers.h"
 #include "core/virt/fpu.h"
+#include "core/virt/msr.h"
 #include "core/virt/vcpu_ops.h"
 #include "core/virt/virt.h"
 #include "core/virt/vm.h"
@@ -226,6 +227,9 @@ static void load(struct cpu *cpu, struct vcpu *vcpu)
 	vcpu_ops->load(cpu, vcpu);
 	if (vcpu->offers.rdtscp)
 		msr_write(MSR_TSC_AUX, vcpu->tsc_aux);
+	/* Its mitigations are its own, and end with it. */
+	if (vcpu->spec_ctrl != 0)
+		msr_write_safe(GUEST_MSR_SPEC_CTRL, vcpu->spec_ctrl);
 }
 
 void vcpu_load(struct cpu *cpu, struct vcpu *vcpu)
@@ -245,6 +249,8 @@ void vcpu_unload(struct cpu *cpu)
 	vcpu_ops->unload(cpu, vcpu);
 	if (vcpu->offers.rdtscp)
 		msr_write(MSR_TSC_AUX, 0);
+	if (vcpu->spec_ctrl != 0)
+		msr_write_safe(GUEST_MSR_SPEC_CTRL, 0);
 	if (cpu->fpu_owner == vcpu->fpu)
 		fpu_leave_slow(cpu);
 	cpu->vcpu = NULL;

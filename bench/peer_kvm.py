@@ -41,7 +41,7 @@ case $cmdline in
 	fi
 	/bin/peer_memory ;;
 *peer=boot*) /bin/mark; $qemu -m 256 -kernel /guests/vmlinuz -initrd /guests/initramfs.cpio.gz \\
-	-append "console=ttyS0 quiet $guest gyre.exec=poweroff" </dev/null; /bin/mark ;;
+	-append "console=ttyS0 quiet panic=-1 $guest gyre.exec=poweroff" </dev/null; /bin/mark ;;
 esac
 echo "peer: status $?"
 poweroff -f

@@ -175,7 +175,7 @@ static void unmap_finish(struct aspace *aspace, struct pagetable_unmap *unmap, u
 		aspace->ops->flush(aspace, 0, PAGETABLE_PAGES);
 	else if (unmap->changed)
 		aspace->ops->flush(aspace, page, pages);
-	pagetable_unmap_free(&aspace->table, unmap);
+	pagetable_free(&aspace->table, unmap->freed);
 }
 
 int64_t aspace_unmap(struct aspace *aspace, uint64_t page, uint64_t pages)

@@ -39,7 +39,7 @@ static void path_release(
 	}
 }
 
-static void freed_return(struct pagetable *table, uint64_t freed)
+void pagetable_free(struct pagetable *table, uint64_t freed)
 {
 	while (freed != 0) {
 		uint64_t next = *(uint64_t *)frame_virtual(hpa(freed));
@@ -86,7 +86,7 @@ static int path_make(struct pagetable *table, uint64_t page, unsigned int *wante
 				/* The lowest new table is empty: count it as one entry too many, and let go. */
 				*path->at[level + 1] += COUNT_ONE;
 				path_release(table, path, level, 1, &freed);
-				freed_return(table, freed);
+				pagetable_free(table, freed);
 			}
 			return -GYRE_ENOMEM;
 		}
@@ -238,12 +238,6 @@ int64_t pagetable_unmap(struct pagetable *table, uint64_t page, uint64_t pages, 
 		done += (uint64_t)n;
 	}
 	return (int64_t)done;
-}
-
-void pagetable_unmap_free(struct pagetable *table, struct pagetable_unmap *unmap)
-{
-	freed_return(table, unmap->freed);
-	unmap->freed = 0;
 }
 
 /* ---- looking ---- */

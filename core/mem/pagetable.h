@@ -84,8 +84,8 @@ struct pagetable_unmap {
 };
 /* How many pages from the first are done (they may have been holes), or -GYRE_ENOMEM when not even one is. */
 int64_t pagetable_unmap(struct pagetable *table, uint64_t page, uint64_t pages, struct pagetable_unmap *unmap);
-/* After the flush of what was unmapped. */
-void pagetable_unmap_free(struct pagetable *table, struct pagetable_unmap *unmap);
+/* After the flush of what was unmapped, with its `freed`. */
+void pagetable_free(struct pagetable *table, uint64_t freed);
 
 /* The leaf that maps this page, or 0. *level: its level, or of the empty entry at which the walk ended. */
 uint64_t pagetable_walk(const struct pagetable *table, uint64_t page, unsigned int *level);

@@ -75,7 +75,8 @@ void switch_special(struct cpu *cpu, struct thread *next)
 
 void switch_ports_changed(struct cpu *cpu, struct process *process, const uint8_t *bitmap)
 {
-	tss_ioports_forget(cpu, bitmap);
+	if (cpu->ioports_held == bitmap)
+		cpu->ioports_held = NULL;
 	if (cpu->thread != NULL && cpu->thread->process == process)
 		tss_ioports_set(cpu, process->ioports);
 }

@@ -178,11 +178,3 @@ void tss_ioports_set(struct cpu *cpu, const uint8_t *bitmap)
 	}
 	cpu->tss.ioport_offset = offsetof(struct tss, ioports);
 }
-
-void tss_ioports_forget(struct cpu *cpu, const uint8_t *bitmap)
-{
-	if (cpu->ioports_held == bitmap) {
-		cpu->ioports_held = NULL;
-		cpu->tss.ioport_offset = TSS_IOPORT_NONE;
-	}
-}

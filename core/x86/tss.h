@@ -40,9 +40,8 @@ struct cpu;
 
 /*
  * Gives ring 3 the ports whose bits are 0 in a bitmap of TSS_IOPORT_BYTES, or none (NULL). Taking the same bitmap again costs nothing: who changes
- * one calls tss_ioports_forget(), on each CPU that may have it.
+ * one sets cpu->ioports_held to NULL, on each CPU that may have it, and asks again before ring 3 of that process runs.
  */
 void tss_ioports_set(struct cpu *cpu, const uint8_t *bitmap);
-void tss_ioports_forget(struct cpu *cpu, const uint8_t *bitmap);
 
 #endif

@@ -45,7 +45,7 @@ static void end(void)
 {
 	struct pagetable_unmap unmap = {.budget = ~0u};
 	assert_int_equal(pagetable_unmap(&table, 0, 1ul << 36, &unmap), 1l << 36);
-	pagetable_unmap_free(&table, &unmap);
+	pagetable_free(&table, unmap.freed);
 	assert_int_equal(table.tables, 1);
 	pagetable_end(&table);
 	assert_int_equal(quota_used(&quota), 0);
@@ -63,7 +63,7 @@ static int64_t unmap(uint64_t page, uint64_t pages)
 {
 	struct pagetable_unmap request = {.budget = ~0u};
 	int64_t result = pagetable_unmap(&table, page, pages, &request);
-	pagetable_unmap_free(&table, &request);
+	pagetable_free(&table, request.freed);
 	return result;
 }
 
@@ -181,7 +181,7 @@ static void unmapping_comes_in_bounded_pieces(void **state)
 		struct pagetable_unmap request = {.budget = 50};
 		int64_t n = pagetable_unmap(&table, page, (1ul << 36) - page, &request);
 		assert_true(n > 0);
-		pagetable_unmap_free(&table, &request);
+		pagetable_free(&table, request.freed);
 		page += (uint64_t)n;
 		assert_true(steps++ < 200);
 	}
@@ -198,7 +198,7 @@ static void a_budget_stays_used_up(void **state)
 		assert_int_equal(map(1, 8, 3000, R), 3000);
 		struct pagetable_unmap request = {.budget = budget, .only = true, .frame = 7};
 		int64_t n = pagetable_unmap(&table, 1, 3000, &request);
-		pagetable_unmap_free(&table, &request);
+		pagetable_free(&table, request.freed);
 		assert_int_equal(request.budget, 0);
 		assert_int_equal(n, budget - 1); /* the way to the table is a step, too */
 		end();

@@ -57,7 +57,7 @@ static _Noreturn void core_main_on_stack(void)
 	timer_init(cpu);
 	sched_init(cpu);
 	virt_init(cpu);
-	log_root_reads();
+	log_root_reads = true;
 	root_start(cpu, &boot_info);
 }
 

@@ -14,7 +14,7 @@ struct output {
 struct field {
 	bool left, zero;
 	int width, precision; /* precision < 0: none */
-	unsigned unused_bits; /* of 64, by the length of the argument */
+	bool is_long;	      /* the argument has 64 bits, not 32 */
 };
 
 struct arguments {
@@ -63,13 +63,12 @@ static void put_string(struct output *output, const struct field *field, const c
 }
 
 static void put_number(
-	struct output *output, const struct field *field, uint64_t value, unsigned base, char ten, const char *prefix)
+	struct output *output, const struct field *field, uint64_t value, unsigned base, const char *prefix)
 {
 	char text[20];
 	int at = sizeof(text);
 	do {
-		char digit = (char)(value % base);
-		text[--at] = (char)(digit < 10 ? '0' + digit : ten + digit - 10);
+		text[--at] = "0123456789abcdef"[value % base];
 		value /= base;
 	} while (value != 0);
 	put_field(output, field, prefix, text + at, (int)sizeof(text) - at);
@@ -91,7 +90,7 @@ static int number_of(const char **format, struct arguments *arguments)
 /* Flags, width, precision and length, up to the letter. */
 static struct field field_of(const char **format, struct arguments *arguments)
 {
-	struct field field = {.precision = -1, .unused_bits = 32};
+	struct field field = {.precision = -1};
 	for (; **format == '-' || **format == '0'; (*format)++)
 		*(**format == '-' ? &field.left : &field.zero) = true;
 	field.width = number_of(format, arguments);
@@ -103,19 +102,13 @@ static struct field field_of(const char **format, struct arguments *arguments)
 		(*format)++;
 		field.precision = number_of(format, arguments);
 	}
-	for (;; (*format)++) {
-		if (**format == 'l' || **format == 'z')
-			field.unused_bits = 0;
-		else if (**format == 'h')
-			field.unused_bits = field.unused_bits == 32 ? 48 : 56;
-		else
-			return field;
-	}
+	for (; **format == 'l' || **format == 'z'; (*format)++)
+		field.is_long = true;
+	return field;
 }
 
 static void convert(struct output *output, const struct field *field, char letter, struct arguments *arguments)
 {
-	unsigned shift = field->unused_bits;
 	uint64_t value;
 	switch (letter) {
 	case 'c': {
@@ -124,18 +117,15 @@ static void convert(struct output *output, const struct field *field, char lette
 		break;
 	}
 	case 's': put_string(output, field, va_arg(arguments->list, const char *)); break;
-	case 'p': put_number(output, field, (uintptr_t)va_arg(arguments->list, void *), 16, 'a', "0x"); break;
+	case 'p': put_number(output, field, (uintptr_t)va_arg(arguments->list, void *), 16, "0x"); break;
 	case 'd':
-	case 'i':
+		value = field->is_long ? va_arg(arguments->list, uint64_t) : (uint64_t)va_arg(arguments->list, int);
+		put_number(output, field, (int64_t)value < 0 ? -value : value, 10, (int64_t)value < 0 ? "-" : "");
+		break;
 	case 'u':
 	case 'x':
-	case 'X':
-		value = shift == 0 ? va_arg(arguments->list, uint64_t) : va_arg(arguments->list, unsigned);
-		if ((letter == 'd' || letter == 'i') && (int64_t)(value << shift) < 0)
-			put_number(output, field, -(uint64_t)((int64_t)(value << shift) >> shift), 10, 'a', "-");
-		else
-			put_number(output, field, value << shift >> shift, letter == 'x' || letter == 'X' ? 16 : 10,
-				letter == 'X' ? 'A' : 'a', "");
+		value = field->is_long ? va_arg(arguments->list, uint64_t) : va_arg(arguments->list, unsigned);
+		put_number(output, field, value, letter == 'x' ? 16 : 10, "");
 		break;
 	default: put(output, letter);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/format.h: printf into a buffer. Knows %c %s %d %i %u %x %X %p %%, the flags '-' and '0', width and precision (of strings), both also as *,
- * and the lengths hh h l ll z. Anything else is copied as it stands.
+ * lib/format.h: printf into a buffer. Knows %c %s %d %u %x %p %%, the flags '-' and '0', width and precision (of strings), both also as *,
+ * and the lengths l ll z. Anything else is copied as it stands.
  */
 #ifndef LIB_FORMAT_H
 #define LIB_FORMAT_H

@@ -71,7 +71,7 @@ const char *boot_layout(struct boot_info *info, struct boot_range image, uint64_
 
 /* core/boot/options.c: a copy of the command line, taken apart. */
 void options_set(const char *line);
-/* The value of KEY=VALUE on the core's command line, or NULL; of KEY alone, "". Ends at a zero. The last one wins. */
+/* The value of KEY=VALUE on the core's command line, or NULL. Ends at a zero. The last one wins. */
 const char *core_option(const char *key);
 bool core_option_off(const char *key); /* KEY=off */
 /* A size with an optional K, M or G: `otherwise` where the option is missing, and with a warning where it is no number. */

@@ -22,14 +22,9 @@ const char *core_option(const char *key)
 {
 	const char *found = NULL;
 	size_t length = strlen(key);
-	for (const char *word = words; *word != 0; word += strlen(word) + 1) {
-		if (strncmp(word, key, length) != 0)
-			continue;
-		if (word[length] == '=')
+	for (const char *word = words; *word != 0; word += strlen(word) + 1)
+		if (strncmp(word, key, length) == 0 && word[length] == '=')
 			found = word + length + 1;
-		else if (word[length] == 0)
-			found = word + length;
-	}
 	return found;
 }
 

@@ -29,7 +29,7 @@ int64_t call_vm_doorbell(struct call *call)
 int64_t call_vm_interrupt(struct call *call)
 {
 	struct vm *vm = handle_vm(call, ARG1(call), GYRE_RIGHT_SIGNAL);
-	return vm == NULL ? call->error : vm_message(call->cpu, vm, ARG2(call), ARG3(call));
+	return vm == NULL ? call->error : vlapic_bus_message(&vm->bus, ARG2(call), (uint32_t)ARG3(call));
 }
 
 int64_t call_vm_event_interrupt(struct call *call)

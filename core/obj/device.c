@@ -9,11 +9,6 @@
 
 /* ---- interrupts ---- */
 
-static void interrupt_arrived(struct cpu *cpu, void *context)
-{
-	event_source_signal(cpu, &((struct interrupt *)context)->source);
-}
-
 int interrupt_create(struct process *owner, uint64_t line, uint64_t flags, struct interrupt **out)
 {
 	bool isa = flags == GYRE_INTERRUPT_ISA;
@@ -26,7 +21,7 @@ int interrupt_create(struct process *owner, uint64_t line, uint64_t flags, struc
 	struct interrupt *interrupt = OBJECT_CREATE(owner, GYRE_OBJECT_INTERRUPT, interrupt);
 	if (interrupt == NULL)
 		return -GYRE_ENOMEM;
-	int number = irq_claim(mode, interrupt_arrived, interrupt);
+	int number = irq_claim(mode, &interrupt->source);
 	if (number < 0) {
 		object_discard(&interrupt->object);
 		return number;

@@ -27,11 +27,11 @@ struct event *event_create(struct process *owner)
 
 /* ---- signalling ---- */
 
-static void messages_send(struct cpu *cpu, struct event *event, uint64_t bits)
+static void messages_send(struct event *event, uint64_t bits)
 {
 	LIST_EACH (struct event_message, message, &event->sources, source.link) {
 		if ((bits >> message->source.bit & 1) != 0)
-			vm_message(cpu, message->vm, message->address, message->data);
+			vlapic_bus_message(&message->vm->bus, message->address, (uint32_t)message->data);
 	}
 }
 
@@ -40,7 +40,7 @@ void event_signal(struct cpu *cpu, struct event *event, uint64_t bits)
 	struct thread *woken = NULL;
 	spin_lock(&event->object.lock);
 	if ((bits & event->message_mask) != 0) {
-		messages_send(cpu, event, bits & event->message_mask);
+		messages_send(event, bits & event->message_mask);
 		bits &= ~event->message_mask;
 	}
 	if (bits != 0) {

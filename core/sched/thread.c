@@ -14,11 +14,10 @@ static uint32_t thread_numbers;
 
 static bool fpu_make(struct process *owner, struct thread *thread)
 {
-	hpa_t frames;
-	thread->fpu_frames = fpu_state_frames();
-	if (!frame_alloc_run(&owner->quota, thread->fpu_frames, &frames))
+	hpa_t frame;
+	if (!frame_alloc(&owner->quota, &frame))
 		return false;
-	thread->fpu_state = frame_virtual(frames);
+	thread->fpu_state = frame_virtual(frame);
 	fpu_state_reset(thread->fpu_state);
 	thread->special |= THREAD_SPECIAL_FPU;
 	return true;
@@ -139,7 +138,7 @@ int thread_end(struct object *object, unsigned int *budget)
 	list_remove(&thread->fault_link);
 	if (thread->fpu_state != NULL) {
 		fpu_forget(cpu, thread->fpu_state);
-		frame_free_run(&thread->object.owner->quota, frame_physical(thread->fpu_state), thread->fpu_frames);
+		frame_free(&thread->object.owner->quota, frame_physical(thread->fpu_state));
 		thread->fpu_state = NULL;
 	}
 	thread->process->thread_count--;

@@ -87,8 +87,7 @@ struct thread {
 	struct sched_context own;
 	uint64_t fs_base, gs_base;
 	uint32_t number; /* for people */
-	void *fpu_state; /* GYRE_THREAD_FPU: frames for core/virt/fpu.c */
-	uint32_t fpu_frames;
+	void *fpu_state; /* GYRE_THREAD_FPU: a frame for core/virt/fpu.c */
 };
 HANDLE_FIND(handle_thread, thread, GYRE_OBJECT_THREAD)
 _Static_assert(offsetof(struct thread, processor) == sizeof(struct regs), "core/x86/entry.S");

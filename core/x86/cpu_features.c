@@ -4,7 +4,6 @@
  */
 #include "core/x86/cpu_features.h"
 #include "core/boot/boot.h"
-#include "core/x86/log.h"
 #include "lib/string.h"
 
 struct cpu_features cpu_features;
@@ -43,12 +42,7 @@ static bool feature_read(const struct feature *feature)
 {
 	struct cpuid_result result = leaf_read(feature->leaf, 0);
 	const uint32_t outputs[] = {result.eax, result.ebx, result.ecx, result.edx};
-	const char *value = core_option(feature->name);
-	if (value != NULL && strcmp(value, "off") == 0)
-		return false;
-	if (value != NULL)
-		log_warn("%s=%s: only off is known; it stays as the processor has it", feature->name, value);
-	return outputs[feature->output] >> feature->bit & 1;
+	return (outputs[feature->output] >> feature->bit & 1) != 0 && !core_option_off(feature->name);
 }
 
 static void identify(struct cpu_features *f)

@@ -3,6 +3,7 @@
  * core/x86/irq.c: see irq.h. Intel 82093AA (I/O APIC) data sheet. Lines go to the boot processor, physical and fixed.
  */
 #include "core/x86/irq.h"
+#include "core/obj/event.h"
 #include "core/sched/deadline.h"
 #include "core/sched/sched.h"
 #include "core/x86/acpi.h"
@@ -91,8 +92,7 @@ void ioapic_init(void)
 
 /* By the vector that each has: its number, and VECTOR_FREE. */
 static struct line {
-	irq_handler handler; /* NULL: free */
-	void *context;
+	struct event_source *source; /* NULL: free */
 	uint32_t gsi;
 	uint32_t pin;	     /* as its pin's register has it, but for the mask */
 	bool unacknowledged; /* masked, or an edge line whose further edges are only remembered */
@@ -111,8 +111,8 @@ static void line_interrupt(struct cpu *cpu, struct line *line)
 {
 	spin_lock(&lock);
 	bool first = !line->unacknowledged;
-	irq_handler handler = first ? line->handler : NULL;
-	if (line->handler != NULL) {
+	struct event_source *source = first ? line->source : NULL;
+	if (line->source != NULL) {
 		/* The second edge, too: a line that flaps must not hold the machine up. */
 		if ((line->pin & PIN_LEVEL) || !first)
 			line_mask(line, true);
@@ -120,8 +120,8 @@ static void line_interrupt(struct cpu *cpu, struct line *line)
 		line->unacknowledged = true;
 	}
 	spin_unlock(&lock);
-	if (handler)
-		handler(cpu, line->context);
+	if (source)
+		event_source_signal(cpu, source);
 }
 
 void interrupt_dispatch(struct cpu *cpu, uint32_t vector)
@@ -147,7 +147,7 @@ struct irq_mode irq_isa_mode(uint32_t isa_irq)
 	return mode;
 }
 
-int irq_claim(struct irq_mode mode, irq_handler handler, void *context)
+int irq_claim(struct irq_mode mode, struct event_source *source)
 {
 	int number = -GYRE_EBUSY;
 	bool taken = false;
@@ -155,7 +155,7 @@ int irq_claim(struct irq_mode mode, irq_handler handler, void *context)
 		return -GYRE_ENODEV;
 	spin_lock(&lock);
 	for (int i = 0; i < LINES; i++) {
-		if (lines[i].handler == NULL)
+		if (lines[i].source == NULL)
 			number = i;
 		else
 			taken |= lines[i].gsi == mode.gsi;
@@ -163,7 +163,7 @@ int irq_claim(struct irq_mode mode, irq_handler handler, void *context)
 	if (!taken && number >= 0) {
 		uint32_t pin = VECTOR_FREE + (uint32_t)number;
 		pin |= (mode.level ? PIN_LEVEL : 0) | (mode.low ? PIN_LOW : 0);
-		lines[number] = (struct line){handler, context, mode.gsi, pin, .unacknowledged = true};
+		lines[number] = (struct line){source, mode.gsi, pin, .unacknowledged = true};
 		line_mask(&lines[number], true);
 	}
 	spin_unlock(&lock);
@@ -174,23 +174,23 @@ void irq_release(int number)
 {
 	spin_lock(&lock);
 	line_mask(&lines[number], true);
-	lines[number].handler = NULL;
+	lines[number].source = NULL;
 	spin_unlock(&lock);
 }
 
 void irq_ack(int number)
 {
 	struct line *line = &lines[number];
-	irq_handler handler = NULL;
+	struct event_source *source = NULL;
 	spin_lock(&lock);
 	if (line->unacknowledged) {
 		if (line->again)
-			handler = line->handler; /* stays unacknowledged */
+			source = line->source; /* stays unacknowledged */
 		line->unacknowledged = line->again;
 		line->again = false;
 		line_mask(line, false);
 	}
 	spin_unlock(&lock);
-	if (handler)
-		handler(cpu_current(), line->context);
+	if (source)
+		event_source_signal(cpu_current(), source);
 }

@@ -18,7 +18,7 @@
 #define VECTOR_SPURIOUS 0xff
 
 struct cpu;
-typedef void (*irq_handler)(struct cpu *cpu, void *context); /* with interrupts off */
+struct event_source;
 
 /* Called by entry.S for vectors 32 to 255, from ring 3, from the idle loop, or from a window that was opened for it. */
 void interrupt_dispatch(struct cpu *cpu, uint32_t vector);
@@ -30,8 +30,8 @@ struct irq_mode {
 /* How an ISA interrupt arrives: as the bus has it, or as the MADT says. */
 struct irq_mode irq_isa_mode(uint32_t isa_irq);
 
-/* Takes a line: a number for the calls below, or -GYRE_ENODEV (no I/O APIC has it), -GYRE_EBUSY. It is masked until the first irq_ack(). */
-int irq_claim(struct irq_mode mode, irq_handler handler, void *context);
+/* Takes a line, whose interrupts signal the source: a number for the calls below, or -GYRE_ENODEV (no I/O APIC has it), -GYRE_EBUSY. It is masked until the first irq_ack(). */
+int irq_claim(struct irq_mode mode, struct event_source *source);
 void irq_release(int number);
 void irq_ack(int number);
 

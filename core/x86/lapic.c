@@ -48,8 +48,11 @@ void lapic_ipi(uint32_t apic_id, uint32_t vector)
 	lapic_write(APIC_ICR, ICR_ASSERT | vector);
 }
 
-static void enable(void)
+void lapic_init(struct cpu *cpu)
 {
+	/* The PICs are masked for good, while LINT0 is as it was: what waits there would be announced for ever, and never taken. */
+	io_write8(PIC_MASTER, 0xff);
+	io_write8(PIC_SLAVE, 0xff);
 	uint64_t base = msr_read(MSR_APIC_BASE);
 	/* Never off and on again: some processors do not come back from that. */
 	if (!(base & APIC_BASE_ENABLE))
@@ -59,14 +62,6 @@ static void enable(void)
 		msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
 	else if (page == NULL && (page = mmio_map(hpa(base & PTE_ADDRESS), PAGE_SIZE, MEMORY_UNCACHED)) == NULL)
 		panic("the local APIC at 0x%lx cannot be mapped", base & PTE_ADDRESS);
-}
-
-void lapic_init(struct cpu *cpu)
-{
-	/* The PICs are masked for good, while LINT0 is as it was: what waits there would be announced for ever, and never taken. */
-	io_write8(PIC_MASTER, 0xff);
-	io_write8(PIC_SLAVE, 0xff);
-	enable();
 	cpu->apic_id = x2apic ? lapic_read(APIC_ID) : lapic_read(APIC_ID) >> 24;
 	lapic_write(APIC_TPR, 0);
 	lapic_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);

@@ -15,7 +15,8 @@ union log_memory log_memory __attribute__((aligned(PAGE_SIZE))) = {
 	.ring = {.magic = GYRE_LOG_MAGIC, .bytes = LOG_RING_BYTES - sizeof(struct gyre_log_ring)}};
 
 static struct spinlock lock;
-static bool com1, com2, screen, root_reads, panicking;
+static bool com1, com2, screen, panicking;
+bool log_root_reads;
 static uint64_t panic_start; /* in the ring */
 
 static void consoles_write(char c)
@@ -84,16 +85,11 @@ void log_init(const struct boot_info *boot)
 		log_warn("console=%s: no such console here; com1, frames and none are known", console);
 }
 
-void log_root_reads(void)
-{
-	root_reads = true;
-}
-
 bool log_panic_begin(void)
 {
 	if (__atomic_exchange_n(&panicking, true, __ATOMIC_ACQ_REL))
 		return false;
-	panic_start = root_reads ? log_memory.ring.written : 0;
+	panic_start = log_root_reads ? log_memory.ring.written : 0;
 	/* Before the consoles are there, whoever listens on COM1 is the only hope. */
 	if (!screen)
 		com1 = serial_init(SERIAL_COM1);

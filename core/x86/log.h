@@ -32,7 +32,7 @@ struct boot_framebuffer;
 void log_init(const struct boot_info *boot);
 
 /* Root runs, and sends what is in the ring on: a panic's frame then has only what came after that. */
-void log_root_reads(void);
+extern bool log_root_reads;
 
 /* For the panic alone: no lock from here on, and the text goes out as one PANIC frame at the end, too. False: it is not the first panic. */
 bool log_panic_begin(void);

@@ -112,10 +112,9 @@ const char *trap_name(uint64_t vector)
 
 /* ---- virtualization ---- */
 
-int vm_message(struct cpu *cpu, struct vm *vm, uint64_t address, uint64_t data)
+int vlapic_bus_message(struct vlapic_bus *bus, uint64_t address, uint32_t data)
 {
-	(void)cpu;
-	(void)vm;
+	(void)bus;
 	(void)address;
 	(void)data;
 	core.messages++;
@@ -139,10 +138,6 @@ int vcpu_end(struct object *object, unsigned int *budget)
 	(void)budget;
 	return 0;
 }
-unsigned int fpu_state_frames(void)
-{
-	return 3;
-}
 void fpu_state_reset(void *state)
 {
 	(void)state;
@@ -155,25 +150,23 @@ void fpu_forget(struct cpu *cpu, void *state)
 
 /* ---- interrupts ---- */
 
-static irq_handler gsi_handler[32];
-static void *gsi_context[32];
+static struct event_source *gsi_source[32];
 struct irq_mode irq_isa_mode(uint32_t isa)
 {
 	return (struct irq_mode){.gsi = isa == 0 ? 2 : isa};
 }
-int irq_claim(struct irq_mode mode, irq_handler handler, void *context)
+int irq_claim(struct irq_mode mode, struct event_source *source)
 {
 	if (mode.gsi >= 32)
 		return -GYRE_ENODEV;
-	if (gsi_handler[mode.gsi] != NULL)
+	if (gsi_source[mode.gsi] != NULL)
 		return -GYRE_EBUSY;
-	gsi_handler[mode.gsi] = handler;
-	gsi_context[mode.gsi] = context;
+	gsi_source[mode.gsi] = source;
 	return (int)mode.gsi;
 }
 void irq_release(int number)
 {
-	gsi_handler[number] = NULL;
+	gsi_source[number] = NULL;
 }
 void irq_ack(int number)
 {

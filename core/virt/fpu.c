@@ -42,11 +42,6 @@ uint64_t fpu_xcr0_supported(void)
 	return cpu_features.xsave ? xcr0_all : 0;
 }
 
-unsigned int fpu_state_frames(void)
-{
-	return 1;
-}
-
 void fpu_state_reset(void *state)
 {
 	memset(state, 0, FPU_FRAME);

@@ -19,7 +19,6 @@ struct cpu;
 /* Once at boot on each processor, after cpu_init(): XCR0 gets all that a state can hold. */
 void fpu_init(struct cpu *cpu);
 
-unsigned int fpu_state_frames(void);
 /* Makes it what the processor has after a reset. For a new state, or one that no processor holds. */
 void fpu_state_reset(void *state);
 

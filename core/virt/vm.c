@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/virt/vm.c: the part of a VM that is about processors: messages to its local APICs, and the translations that its vCPUs may hold.
+ * core/virt/vm.c: the part of a VM that is about processors: the translations that its vCPUs may hold.
  *
  * Who takes guest-physical memory away marks every vCPU of the VM (VCPU_HAZARD_FLUSH) and then waits until each processor that is inside its guest has
  * left it or has seen the mark. A vCPU says that it is in its guest first, and looks at its hazards then.
@@ -48,10 +48,4 @@ void virt_vm_gather(struct vm *vm)
 	for (uint32_t i = 0; i < vm->bus.count; i++)
 		if (!__atomic_load_n(&vcpu_of_lapic(vm->bus.member[i])->in_guest, __ATOMIC_SEQ_CST))
 			vcpu_ops->gather(vcpu_of_lapic(vm->bus.member[i]));
-}
-
-int vm_message(struct cpu *cpu, struct vm *vm, uint64_t address, uint64_t data)
-{
-	(void)cpu;
-	return vlapic_bus_message(&vm->bus, address, (uint32_t)data);
 }

@@ -55,8 +55,6 @@ extern const struct pagetable_format *virt_nested_format;
 extern const struct aspace_ops virt_aspace_ops;
 /* Before the dirty log is taken: what the processors have listed of writes. */
 void virt_vm_gather(struct vm *vm);
-/* A message of an event or a call: 0, -GYRE_EINVAL, -GYRE_ENOENT (calls.h, vm_interrupt). */
-int vm_message(struct cpu *cpu, struct vm *vm, uint64_t address, uint64_t data);
 /* An event that is bound to a vcpu was signalled, or its thread is to be stopped: its run returns GYRE_EXIT_KICK, a halt ends. */
 void vcpu_kick(struct cpu *cpu, struct vcpu *vcpu);
 /*

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/virt/svm/events.c: what is due before an entry: what common code wants delivered, into the VMCB; a flush; and the ways to be told when the guest can take more: a virtual interrupt whose
+ * core/virt/svm/events.c: what common code wants delivered, into the VMCB; a flush; and the ways to be told when the guest can take more: a virtual interrupt whose
  * intercept exits before it is taken (APM vol. 2, "Virtual Interrupts"), the intercepts of IRET and of writes to CR8, and a single step.
  */
-#include "core/virt/answer.h"
 #include "core/virt/svm/svm.h"
-#include "core/x86/cpu.h"
 #include "core/x86/trap.h"
 
 #define CR8_BIT (1u << 8)
@@ -135,19 +133,4 @@ void svm_flush_now(struct svm_vcpu *v)
 	v->vmcb->tlb_control = asid_pending(v->vmcb->tlb_control, choice);
 	v->vcpu.counters->tlb_flushes += choice.flushed;
 	v->vcpu.counters->asid_generations += choice.new_generation;
-}
-
-enum vcpu_next svm_due(struct cpu *cpu, struct svm_vcpu *v)
-{
-	struct vcpu *vcpu = &v->vcpu;
-	enum vcpu_next next;
-	if (cpu->hazard != 0)
-		return VCPU_DUE;
-	if (answer_trace_full(vcpu))
-		return vcpu_to_monitor(vcpu, GYRE_EXIT_LOG_FULL, 0, 0, 0, 0);
-	if ((vcpu->hazard & VCPU_HAZARD_EVENTS) != 0 && (next = svm_events(v)) != VCPU_AGAIN)
-		return next;
-	if ((vcpu->hazard & VCPU_HAZARD_FLUSH) != 0)
-		svm_flush_now(v);
-	return (vcpu->hazard & ~VCPU_HAZARD_TRACE) != 0 ? VCPU_DUE : VCPU_AGAIN;
 }

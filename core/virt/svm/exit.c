@@ -3,11 +3,9 @@
  * core/virt/svm/exit.c: what an exit asks for. Called by entry.S with GIF clear; the guest's GS, TR and SYSCALL MSRs are still in the processor, and so are
  * its RBP and R12 to R15, which are not in the page yet. So nothing here uses GS, lets an interrupt in or reads those registers: what needs that is SVM_SLOW.
  */
-#include "core/virt/answer.h"
 #include "core/virt/barriers.h"
 #include "core/virt/svm/svm.h"
 #include "core/virt/vm.h"
-#include "core/x86/cpu.h"
 #include "core/x86/cpu_features.h"
 #include "core/x86/msr.h"
 #include "core/x86/trap.h"

@@ -4,7 +4,6 @@
  */
 #include "core/virt/left.h"
 #include "core/virt/svm/svm.h"
-#include "core/x86/cpu.h"
 #include "core/x86/entry.h"
 
 static inline __attribute__((always_inline)) _Noreturn void enter(struct cpu *cpu, struct svm_vcpu *v)

@@ -11,7 +11,6 @@
 #include "core/virt/msr.h"
 #include "core/virt/svm/svm.h"
 #include "core/virt/vm.h"
-#include "core/x86/cpu.h"
 #include "core/x86/cpu_features.h"
 #include "core/x86/msr.h"
 #include "lib/string.h"

@@ -2,9 +2,7 @@
 /*
  * core/virt/svm/slow.c: the exits that are rare or need the host's state: all registers of the guest are in the page and the VMCB, GIF is set.
  */
-#include "core/virt/answer.h"
 #include "core/virt/svm/svm.h"
-#include "core/x86/cpu.h"
 #include "core/x86/log.h"
 #include "core/x86/msr.h"
 #include "core/x86/trap.h"
@@ -155,8 +153,9 @@ enum vcpu_next svm_exit_slow(struct svm_vcpu *v)
 	uint64_t code = v->vmcb->exit_code;
 	if ((uint32_t)code == SVM_EXIT_INVALID)
 		return failed(v);
+	if (code >= SVM_EXIT_EXCEPTION && code <= SVM_EXIT_EXCEPTION_LAST)
+		return exception(v, (uint32_t)(code - SVM_EXIT_EXCEPTION));
 	switch (code) {
-	case SVM_EXIT_EXCEPTION ... SVM_EXIT_EXCEPTION_LAST: return exception(v, (uint32_t)(code - SVM_EXIT_EXCEPTION));
 	case SVM_EXIT_DR0_READ ... SVM_EXIT_DR15_WRITE:
 		/* The first access: from now on they are in the processor, and the instruction runs again. */
 		svm_debug_load(v);

@@ -3,9 +3,7 @@
  * core/virt/svm/state.c: between the VMCB and the neutral form of a vCPU's state. check refuses what VMRUN would (APM vol. 2, "Canonicalization and
  * Consistency Checks") and what no guest could have reached.
  */
-#include "core/virt/answer.h"
 #include "core/virt/svm/svm.h"
-#include "core/x86/cpu.h"
 #include "core/x86/msr.h"
 #include "core/x86/trap.h"
 #include "lib/string.h"

@@ -13,9 +13,11 @@
 #ifndef CORE_VIRT_SVM_SVM_H
 #define CORE_VIRT_SVM_SVM_H
 
+#include "core/virt/answer.h"
 #include "core/virt/asid.h"
 #include "core/virt/svm/vmcb.h"
 #include "core/virt/vcpu_ops.h"
+#include "core/x86/cpu.h"
 #include "core/x86/regs.h"
 
 /* For the loop alone: svm_exit() could not deal with it while GIF is clear; svm_exit_slow() is to. Must be no value of enum vcpu_next. */
@@ -112,8 +114,23 @@ void svm_debug_unload(struct svm_vcpu *v);
 
 /* ---- events.c ---- */
 enum vcpu_next svm_events(struct svm_vcpu *v);
-void svm_flush_now(struct svm_vcpu *v);			     /* an ASID of this processor, and nothing old under it */
-enum vcpu_next svm_due(struct cpu *cpu, struct svm_vcpu *v); /* before an entry: VCPU_AGAIN, or a reason not to */
+void svm_flush_now(struct svm_vcpu *v); /* an ASID of this processor, and nothing old under it */
+/* Before an entry: VCPU_AGAIN, or a reason not to. */
+static inline enum vcpu_next svm_due(struct cpu *cpu, struct svm_vcpu *v)
+{
+	struct vcpu *vcpu = &v->vcpu;
+	enum vcpu_next next;
+	if (cpu->hazard != 0)
+		return VCPU_DUE;
+	if (answer_trace_full(vcpu))
+		return vcpu_to_monitor(vcpu, GYRE_EXIT_LOG_FULL, 0, 0, 0, 0);
+	if ((vcpu->hazard & VCPU_HAZARD_EVENTS) != 0 && (next = svm_events(v)) != VCPU_AGAIN)
+		return next;
+	if ((vcpu->hazard & VCPU_HAZARD_FLUSH) != 0)
+		svm_flush_now(v);
+	return (vcpu->hazard & ~VCPU_HAZARD_TRACE) != 0 ? VCPU_DUE : VCPU_AGAIN;
+}
+
 void svm_event_back(struct svm_vcpu *v);
 void svm_tpr_from_guest(struct svm_vcpu *v);
 void svm_step_begin(struct svm_vcpu *v, bool over_iret);

@@ -57,7 +57,8 @@ void barriers_init(uint32_t (*of_model)(uint32_t family, uint32_t model), uint32
 	barriers.msr = MSR_PRED_CMD;
 	barriers.l1d_msr = MSR_FLUSH_CMD;
 	barriers.value = 1; /* IBPB, and L1D_FLUSH */
-	missing(BARRIER_EXIT_IBPB | BARRIER_USER_IBPB | BARRIER_SWITCH_IBPB, processor_has_ibpb(), &barriers.msr);
+	missing(BARRIER_EXIT_IBPB | BARRIER_CALL_IBPB | BARRIER_USER_IBPB | BARRIER_SWITCH_IBPB, processor_has_ibpb(),
+		&barriers.msr);
 	missing(BARRIER_ENTRY_L1D, cpuid(0, 0).eax >= 7 && (cpuid(7, 0).edx & 1u << 28) != 0, &barriers.l1d_msr);
 	barriers.l1d = (barriers.set & BARRIER_ENTRY_L1D) != 0;
 	barriers.before_user = (barriers.set & (BARRIER_USER_IBPB | BARRIER_EXIT_IBPB)) == BARRIER_USER_IBPB;

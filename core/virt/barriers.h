@@ -15,7 +15,9 @@
 #define BARRIER_ENTRY_VERW  0x04 /* before each entry: buffers that leak by sampling (MDS, TSA) */
 #define BARRIER_USER_IBPB   0x08 /* before the monitor runs after its guest (VMSCAPE) */
 #define BARRIER_SWITCH_IBPB 0x10 /* before another process or guest runs */
-#define BARRIER_ENTRY_L1D   0x20 /* before an entry after anything but the core's own quick answers (L1 terminal fault) */
+#define BARRIER_CALL_IBPB                                                                                              \
+	0x40 /* before the slow way of an exit: the core's indirect calls could be guided by the guest (Spectre variant 2) */
+#define BARRIER_ENTRY_L1D 0x20 /* before an entry after anything but the core's own quick answers (L1 terminal fault) */
 
 /* For the assembly. */
 #define BARRIERS_SET	  0

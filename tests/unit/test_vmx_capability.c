@@ -333,7 +333,7 @@ static void the_command_line_forces_off(void **state)
 /* ---- by model ---- */
 static void barriers_by_model(void **state)
 {
-	const uint32_t old = BARRIER_ENTRY_VERW | BARRIER_ENTRY_L1D;
+	const uint32_t old = BARRIER_ENTRY_VERW | BARRIER_ENTRY_L1D | BARRIER_CALL_IBPB;
 	(void)state;
 	for (uint32_t family = 6; family < 0x14; family++)
 		for (uint32_t model = 0; model < 0x100; model++) {

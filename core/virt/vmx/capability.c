@@ -156,7 +156,10 @@ static bool one_of(uint32_t model, const uint8_t *models)
 	return false;
 }
 
-/* Nehalem to Cannon Lake: L1 terminal fault, sampling of buffers (MDS), and page sizes that the instruction TLB confuses. */
+/*
+ * Nehalem to Cannon Lake: branch targets with no tag (Spectre variant 2), L1 terminal fault, sampling of buffers (MDS), and page sizes that the
+ * instruction TLB confuses.
+ */
 static const uint8_t before_2019[] = {0x1a, 0x1e, 0x1f, 0x2e, 0x25, 0x2c, 0x2f, 0x2a, 0x2d, 0x3a, 0x3e, 0x3c, 0x3f,
 	0x45, 0x46, 0x3d, 0x47, 0x4f, 0x56, 0x4e, 0x5e, 0x55, 0x8e, 0x9e, 0x66, 0xa5, 0xa6, 0};
 /* Ice Lake to Rocket Lake: stale data of MMIO. */
@@ -172,7 +175,7 @@ uint32_t vmx_barriers_of(uint32_t family, uint32_t model)
 	if (family != 6)
 		return all;
 	if (one_of(model, before_2019))
-		return all | BARRIER_ENTRY_VERW | BARRIER_ENTRY_L1D;
+		return VMX_BARRIERS_HEAVIEST;
 	return one_of(model, stale_mmio) ? all | BARRIER_ENTRY_VERW : all;
 }
 

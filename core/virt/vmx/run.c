@@ -251,6 +251,9 @@ static __attribute__((noinline)) _Noreturn void left_slow(struct vmx_vcpu *v, ui
 	struct vcpu *vcpu = &v->vcpu;
 	struct cpu *cpu = vcpu->cpu;
 	enum vcpu_next next = (enum vcpu_next)left;
+	/* Interrupts and other threads follow: up to here no call was an indirect one. */
+	if ((barriers.set & BARRIER_CALL_IBPB) != 0)
+		barrier_ibpb();
 	vcpu_hold(cpu, vcpu);
 	if (left == VMX_PORT) {
 		next = vcpu_to_monitor(vcpu, GYRE_EXIT_IO, 0, port_of(vmx_read(VMCS_QUALIFICATION)), 0,

@@ -40,7 +40,8 @@
 #define VMX_CR0_OWN    0x4000eull
 #define VMX_CR4_OWN    0x68cull
 #define VMX_BARRIERS_HEAVIEST                                                                                          \
-	(BARRIER_EXIT_RSB | BARRIER_ENTRY_VERW | BARRIER_ENTRY_L1D | BARRIER_USER_IBPB | BARRIER_SWITCH_IBPB)
+	(BARRIER_EXIT_RSB | BARRIER_ENTRY_VERW | BARRIER_ENTRY_L1D | BARRIER_CALL_IBPB | BARRIER_USER_IBPB |           \
+		BARRIER_SWITCH_IBPB)
 
 /* What only together makes a local APIC: with the TPR shadow. */
 #define VMX_APICV (CONTROL2_X2APIC | CONTROL2_APIC_REGISTERS | CONTROL2_VIRTUAL_INTERRUPT)

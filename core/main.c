@@ -3,7 +3,7 @@
  * core/main.c: the order in which the core comes up. core/boot/start.S calls core_main; root_start never returns.
  */
 #include "core/boot/boot.h"
-#include "core/obj/root.h"
+#include "core/obj/process.h"
 #include "core/sched/sched.h"
 #include "core/virt/virt.h"
 #include "core/x86/acpi.h"

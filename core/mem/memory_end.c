@@ -173,13 +173,12 @@ static int64_t entry_give_back(
 	tree_find(&memory->tree, offset, &run);
 	if (run.kind == TREE_SHOWN) {
 		memory_share_drop(locked, run.share);
-	} else if (memory->origin != NULL || (memory->fixed && !memory->core)) {
+	} else if (memory->origin != NULL || memory->fixed) { /* holes, and what is not root's RAM */
 		tree_empty(&memory->tree, offset, level);
-	} else if (memory->core) {
-		tree_empty(&memory->tree, offset, level);
-		for (uint64_t i = 0; i < run.pages; i++) /* level 1 at most: MEMORY_CORE_MAX */
+		for (uint64_t i = 0; memory->core && i < run.pages; i++) { /* level 1 at most: MEMORY_CORE_MAX */
 			frame_free(memory->tree.quota, hpa((run.frame + i) << PAGE_SHIFT));
-		budget_take(budget, 4 * (unsigned int)run.pages);
+			budget_take(budget, 4);
+		}
 	} else {
 		return memory_entry_home(locked, memory, offset, run.pages, budget);
 	}

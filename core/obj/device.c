@@ -76,23 +76,15 @@ int ioports_create(struct process *owner, uint64_t first, uint64_t count, struct
 	return 0;
 }
 
-/* Bit 1 forbids a port. Whole bytes at a time where that fits. */
+/* Bit 1 forbids a port. */
 static void bitmap_fill(uint8_t *bitmap, uint32_t first, uint32_t count, bool allow)
 {
 	while (count > 0) {
-		uint32_t bit = first & 7;
-		if (bit == 0 && count >= 8) {
-			memset(&bitmap[first / 8], allow ? 0 : 0xff, count / 8);
-			first += count & ~7u;
-			count &= 7;
-			continue;
-		}
-		if (allow)
-			bitmap[first / 8] &= (uint8_t) ~(1u << bit);
-		else
-			bitmap[first / 8] |= (uint8_t)(1u << bit);
-		first++;
-		count--;
+		uint32_t bit = first % 64, bits = count < 64 - bit ? count : 64 - bit;
+		uint64_t *word = (uint64_t *)bitmap + first / 64, mask = ~0ul >> (64 - bits) << bit;
+		*word = allow ? *word & ~mask : *word | mask;
+		first += bits;
+		count -= bits;
 	}
 }
 

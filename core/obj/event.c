@@ -240,7 +240,6 @@ int event_timer_set(struct cpu *cpu, struct event *event, uint64_t bit, uint64_t
 int event_end(struct object *object, unsigned int *budget)
 {
 	struct event *event = container_of(object, struct event, object);
-	struct cpu *cpu = cpu_current();
 	if (!budget_take(budget, 8))
 		return -GYRE_EAGAIN;
 	for (unsigned int i = 0; i < GYRE_EVENT_TIMERS; i++)
@@ -257,7 +256,7 @@ int event_end(struct object *object, unsigned int *budget)
 	if (waiter != NULL) {
 		event_wait_cancel(waiter);
 		waiter->regs.rax = (uint64_t)-GYRE_EDEAD;
-		thread_wake(cpu, waiter);
+		thread_wake(cpu_current(), waiter);
 	}
 	return 0;
 }

@@ -95,7 +95,7 @@ void objects_free_deferred(struct cpu *cpu)
 		struct object *object = container_of(cpu->sched.deferred.next, struct object, owned);
 		list_remove(&object->owned);
 		if (object->type == GYRE_OBJECT_PROCESS)
-			process_released(container_of(object, struct process, object));
+			quota_return(&container_of(object, struct process, object)->quota, &object->owner->quota);
 		object_free(object);
 	}
 }

@@ -62,11 +62,6 @@ int process_init_root(struct process *process, uint64_t quota_frames)
 	return process_begin(process, NULL, quota_frames);
 }
 
-void process_released(struct process *process)
-{
-	quota_return(&process->quota, &process->object.owner->quota);
-}
-
 /* ---- the end ---- */
 
 /* All on the way down stop making new things, so that this comes to an end. */

@@ -35,14 +35,19 @@ int process_create(struct process *creator, uint64_t quota_frames, struct proces
 int process_init_root(struct process *process, uint64_t quota_frames);
 int process_end(struct object *object, unsigned int *budget);
 
-/* The last of it: what is left of its quota returns to the creator. */
-void process_released(struct process *process);
 /* Whether it is the other, or was created by it, or by one that was ... */
 bool process_is_below(const struct process *process, const struct process *above);
 
 /* core/sched/switch.c: the core's half of new page tables; and the flush of a process's. */
 void process_aspace_prepare(struct process *process);
 extern const struct aspace_ops process_aspace_ops;
+
+/*
+ * core/obj/root.c. Once, when everything else is set up (frame pool, timer, interrupts): makes root, of the boot module "root", gives it the machine, and
+ * leaves for it. Panics with a message when there is no usable module.
+ */
+struct boot_info;
+_Noreturn void root_start(struct cpu *cpu, const struct boot_info *boot);
 
 extern struct process *root_process;
 extern struct quota

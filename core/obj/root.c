@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/obj/root.c: see root.h. All that can be wrong here is the boot loader's or the builder's doing: it ends in a panic with words.
+ * core/obj/root.c: the first process, made of the boot module "root". All that can be wrong here is
+ * the boot loader's or the builder's doing: it ends in a panic with words.
  */
-#include "core/obj/root.h"
 #include "core/obj/call.h"
 #include "core/obj/elf.h"
 #include "core/x86/cpu_features.h"

@@ -117,7 +117,5 @@ int vm_end(struct object *object, unsigned int *budget)
 			return -GYRE_EAGAIN;
 		event_message_end(container_of(vm->messages.next, struct event_message, in_vm));
 	}
-	if (!aspace_end(&vm->aspace, budget))
-		return -GYRE_EAGAIN;
-	return 0;
+	return aspace_end(&vm->aspace, budget) ? 0 : -GYRE_EAGAIN;
 }

@@ -29,10 +29,6 @@ struct deadline {
 /* On this processor only. A deadline that is set moves; DEADLINE_NEVER cancels; one that has passed expires as soon as the timer's interrupt is let in. */
 void deadline_set(struct cpu *cpu, struct deadline *deadline, uint64_t tsc);
 void deadline_cancel(struct deadline *deadline);
-static inline bool deadline_is_set(const struct deadline *deadline)
-{
-	return deadline->cpu != 0;
-}
 
 /* The timer's interrupt: expires what is due, at most DEADLINE_BATCH at a time, and arms the timer anew. */
 #define DEADLINE_BATCH 32

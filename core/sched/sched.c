@@ -111,7 +111,7 @@ static void replenish(struct cpu *cpu, struct deadline *deadline)
 /* Its budget begins to run with a period of its own. */
 static void period_begin(struct cpu *cpu, struct sched_context *context)
 {
-	if (context->period != 0 && !deadline_is_set(&context->replenish))
+	if (context->period != 0 && context->replenish.cpu == NULL)
 		deadline_set(cpu, &context->replenish, cpu->sched.since + context->period);
 }
 

@@ -70,23 +70,16 @@ void log_registers(const struct regs *regs)
 
 /* ---- the end, as panic= on the command line has it: halt (the default) or reset ---- */
 
-/* By the chip set, or by a fault that nothing can handle. */
-static void reset(void)
-{
-	static const struct {
-		uint16_t limit;
-		uint64_t base;
-	} __attribute__((packed)) nothing;
-	io_write8(PORT_RESET_CONTROL, 0x02);
-	io_write8(PORT_RESET_CONTROL, 0x06);
-	__asm__ volatile("lidt %0; int3" : : "m"(nothing));
-}
-
 static _Noreturn void machine_end(void)
 {
+	static const struct table_pointer nothing;
 	const char *how = core_option("panic");
-	if (how && strcmp(how, "reset") == 0)
-		reset();
+	if (how && strcmp(how, "reset") == 0) {
+		/* By the chip set, or by a fault that nothing can handle. */
+		io_write8(PORT_RESET_CONTROL, 0x02);
+		io_write8(PORT_RESET_CONTROL, 0x06);
+		__asm__ volatile("lidt %0; int3" : : "m"(nothing));
+	}
 	for (;;)
 		__asm__ volatile("cli; hlt");
 }

@@ -122,7 +122,7 @@ static void waiting_returns_and_clears(void **state)
 	core_destroy(&event->object);
 	assert_int_equal((int64_t)thread->regs.rax, -GYRE_EDEAD);
 	assert_int_equal(thread->state, THREAD_RUNNING);
-	assert_false(deadline_is_set(&thread->timeout));
+	assert_null(thread->timeout.cpu);
 }
 
 static void a_waiter_that_dies_is_forgotten(void **state)

@@ -69,10 +69,10 @@ static void deadlines_expire_in_order(void **state)
 	for (unsigned int step = 0; step < 5000; step++) {
 		struct deadline *one = &many[dice(MANY)];
 		if (dice(3) == 0) {
-			set -= deadline_is_set(one);
+			set -= one->cpu != NULL;
 			deadline_cancel(one);
 		} else {
-			set += !deadline_is_set(one);
+			set += one->cpu == NULL;
 			deadline_set(core.cpu, one, unit_tsc + 1 + dice(1000));
 		}
 		if (step % 50 == 0)

@@ -67,7 +67,7 @@ handle_t random_fault_handle(struct worker *w); /* not root's: a fault that root
 void random_call(struct worker *w);
 void random_guest(struct worker *w);
 void guest_policy(handle_t vcpu); /* a plain one */
-const char *exact_guests(void); /* NULL: all of them end as they should */
+const char *exact_guests(void);	  /* NULL: all of them end as they should */
 void random_odd_thread(struct worker *w, handle_t process);
 
 #endif

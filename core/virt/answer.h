@@ -107,7 +107,7 @@ enum vcpu_next answer_undefined(struct vcpu *vcpu);
 void answer_debug_load(struct vcpu *vcpu);
 void answer_debug_unload(struct vcpu *vcpu);
 
-/* The kind of an exit that the core answers by the policy of its instruction. */
+/* There is a trace, and no room for another record. */
 bool answer_trace_full(const struct vcpu *vcpu);
 
 #endif

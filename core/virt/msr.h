@@ -2,9 +2,8 @@
 /*
  * core/virt/msr.h: which model-specific registers of a guest the core answers, and what may be written to them and to control registers. Plain code.
  *
- * Answered here: TSC, TSC_ADJUST, TSC_DEADLINE, APIC_BASE, the x2APIC's, TSC_AUX, SPEC_CTRL, PRED_CMD. The vendor's hardware keeps EFER, PAT, DEBUGCTL:
- * the checks are here, the place is the vendor's. Registers that the hardware switches with the guest (FS, GS, SYSCALL, SYSENTER) don't exit at all.
- * Everything else is the monitor's.
+ * Answered here: TSC, TSC_ADJUST, TSC_DEADLINE, APIC_BASE, the x2APIC's, TSC_AUX, SPEC_CTRL, PRED_CMD. Registers that the hardware switches
+ * with the guest (FS, GS, SYSCALL, SYSENTER) don't exit at all. Everything else is the monitor's.
  */
 #ifndef CORE_VIRT_MSR_H
 #define CORE_VIRT_MSR_H
@@ -20,11 +19,8 @@ enum guest_msr {
 	GUEST_MSR_SYSENTER_CS = 0x174,
 	GUEST_MSR_SYSENTER_ESP = 0x175,
 	GUEST_MSR_SYSENTER_EIP = 0x176,
-	GUEST_MSR_DEBUGCTL = 0x1d9,
-	GUEST_MSR_PAT = 0x277,
 	GUEST_MSR_TSC_DEADLINE = 0x6e0,
 	GUEST_MSR_X2APIC = 0x800,
-	GUEST_MSR_EFER = 0xc0000080,
 	GUEST_MSR_STAR = 0xc0000081,
 	GUEST_MSR_LSTAR = 0xc0000082,
 	GUEST_MSR_CSTAR = 0xc0000083,

@@ -13,7 +13,6 @@
 struct vcpu;
 struct cpu;
 struct thread;
-struct regs;
 
 #define VM_DOORBELL_BUCKETS 16
 #define VM_VCPUS_MAX	    VLAPIC_BUS_MAX

@@ -193,6 +193,9 @@ static int set_up(void **state)
 	return result;
 }
 
+/* exit_info_1 of a MOV to a control register, with decode assists */
+#define SVM_CR_MOV (1ull << 63)
+
 #define V    (&virt->v)
 #define VMCB (virt->v.vmcb)
 #define VCPU (&virt->v.vcpu)

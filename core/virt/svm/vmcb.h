@@ -205,8 +205,6 @@ enum svm_exit_code { SVM_EXITS(SVM_EXIT_ENUM) SVM_EXIT_INVALID = 0xffffffff };
 #define SVM_NPF_RESERVED  (1ull << 3)
 #define SVM_NPF_EXECUTE	  (1ull << 4)
 #define SVM_NPF_WALK	  (1ull << 33) /* the walk of the guest's page tables; else the access itself */
-/* of a control register's write, with decode assists */
-#define SVM_CR_MOV	  (1ull << 63)
 
 /* One setter for each cached field: it marks the group that the field belongs to. */
 #define VMCB_SETTER(field, type, bit)                                                                                  \

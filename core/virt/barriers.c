@@ -41,6 +41,20 @@ static void missing(uint32_t bits, bool there, uint32_t *msr)
 			bits);
 }
 
+static uint32_t hexadecimal(const char **text)
+{
+	uint32_t value = 0;
+	for (;; (*text)++) {
+		char c = **text;
+		if (c >= '0' && c <= '9')
+			value = value << 4 | (uint32_t)(c - '0');
+		else if (c >= 'a' && c <= 'f')
+			value = value << 4 | (uint32_t)(c - 'a' + 10);
+		else
+			return value;
+	}
+}
+
 void barriers_init(uint32_t (*of_model)(uint32_t family, uint32_t model), uint32_t heaviest)
 {
 	const char *option = core_option("barriers");
@@ -52,7 +66,12 @@ void barriers_init(uint32_t (*of_model)(uint32_t family, uint32_t model), uint32
 		barriers.set = 0;
 		log_warn("barriers against speculation are off: guests can read what they should not");
 	} else if (option != NULL) {
-		barriers.set = (uint32_t)core_option_size("barriers", barriers.set) & heaviest;
+		uint32_t family = hexadecimal(&option);
+		if (*option == '.')
+			option++;
+		barriers.set = of_model(family, hexadecimal(&option));
+		if (*option != 0)
+			log_warn("barriers=%s: FAMILY.MODEL are two hexadecimal numbers", core_option("barriers"));
 	}
 	barriers.msr = MSR_PRED_CMD;
 	barriers.l1d_msr = MSR_FLUSH_CMD;

@@ -3,7 +3,7 @@
  * core/virt/barriers.h: what a guest could have trained or left behind in the processor, and where that is wiped away.
  *
  * Which barriers apply is the vendor's table by processor model. Each stands on its path without a test that could itself be guessed: the entry code
- * exists in two forms, of which one is chosen long before the guest runs. `barriers=heaviest`, `none` or a sum of those below (in decimal) on the command line
+ * exists in two forms, of which one is chosen long before the guest runs. `barriers=heaviest`, `none` or FAMILY.MODEL (hexadecimal) on the command line
  * forces a set; where the processor has not the register, a write of another one is counted in its place, so that figures stay comparable.
  */
 #ifndef CORE_VIRT_BARRIERS_H

@@ -22,7 +22,7 @@ def bench(gyre, build, *words):
     return result
 
 
-@pytest.mark.parametrize("option", ["barriers=none", "barriers=heaviest", "smap=off", "umip=off"])
+@pytest.mark.parametrize("option", ["barriers=none", "barriers=heaviest", "barriers=6.9e", "smap=off", "umip=off"])
 def test_a_core_option_changes_nothing_for_a_guest(gyre, build, option):
     bench(gyre, build, "--core-option", option)
 

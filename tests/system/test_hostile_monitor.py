@@ -73,12 +73,12 @@ def test_a_flood_of_log_lines_keeps_no_other_vm_waiting(gyre, build, folder):
     assert late and int(late.group(1)) < 1000, said[-2000:]
 
 
-@pytest.mark.qemu_only("timers of a microsecond, which is 30 instructions on Bochs: the machine does nothing else")
 def test_guests_of_a_few_instructions_end_as_they_should(gyre, build, folder):
     """Traps, steps, shadows, and what a guest leaves in the processor for its monitor: tests/hostile/exact.c says which one did not."""
     attack(gyre, build, folder, "rounds=0 exact", ENDED)
 
 
+@pytest.mark.qemu_only("timers of a microsecond, which is 30 instructions on Bochs: the machine does nothing else")
 def test_nothing_is_written_to_what_has_ended(gyre, build, folder):
     """A timer of a vcpu that was half gone counted in a page that had become another's page table."""
     attack(gyre, build, folder, "rounds=0 timers", ENDED)

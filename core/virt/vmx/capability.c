@@ -93,6 +93,7 @@ static void fill(const struct vmx_msrs *msrs, struct vmx_features *f)
 	if ((f->controls & CONTROL_TPR_SHADOW) != 0)
 		f->controls &= ~(CONTROL_CR8_LOAD | CONTROL_CR8_STORE) | (uint32_t)msrs->controls;
 	f->controls_must = (uint32_t)msrs->controls;
+	f->controls2_must = (uint32_t)msrs->controls2;
 	f->cr0_fixed0 = msrs->cr0_fixed0;
 	f->cr0_fixed1 = msrs->cr0_fixed1;
 	/* While a guest runs without MCE, a machine check of the host would shut the processor down. It sees its own, by the shadow. */

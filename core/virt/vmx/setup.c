@@ -355,7 +355,8 @@ static void hide(struct vmx_vcpu *v)
 {
 	bool invpcid = (cpuid_table_search(v->vcpu.cpuid, 7, 0)->ebx & 1u << 10) != 0;
 	uint32_t hidden = (invpcid ? 0 : CONTROL2_INVPCID) | (v->vcpu.offers.rdtscp ? 0 : CONTROL2_RDTSCP);
-	if ((v->controls2 & hidden) != 0)
+	hidden &= v->controls2 & ~vmx_features.controls2_must;
+	if (hidden != 0)
 		vmx_write(VMCS_CONTROLS2, v->controls2 &= ~hidden);
 }
 

@@ -72,7 +72,7 @@ struct vmx_vcpu {
 struct vmx_features {
 	uint32_t revision;
 	uint32_t pin, controls, controls2, exit_controls, entry_controls; /* what a new VMCS has */
-	uint32_t controls_must;						  /* what can't be turned off later */
+	uint32_t controls_must, controls2_must;				  /* what can't be turned off later */
 	uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
 	uint64_t cr4, efer; /* bits that a guest's can have on this machine */
 	uint32_t timer_shift, timer_ticks;

@@ -10,6 +10,7 @@ $(B)/debs/kernel.stamp: tools/build/fetch-deb.sh
 	$(Q)tools/build/fetch-deb.sh depends:linux-image-cloud-amd64 $(@D)/kernel
 	$(Q)touch $@
 $(DEBIAN_GUEST)/vmlinuz: $(B)/debs/kernel.stamp
+	$(Q)mkdir -p $(@D)
 	$(Q)cp $(B)/debs/kernel/boot/vmlinuz-* $@
 
 DEBIAN_INITRAMFS := guests/debian/initramfs.py guests/debian/init $(B)/debs/busybox-static.stamp

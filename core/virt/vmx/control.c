@@ -46,9 +46,8 @@ void vmx_control_set(struct vmx_vcpu *v, const struct control *now)
 	v->cr4 = now->cr4;
 	v->efer = now->efer;
 	v->mode = control_mode(now->cr0, now->cr4, now->efer);
-	v->entry_controls = f->entry_controls | (long_mode ? ENTRY_LONG_MODE : 0);
 	vmx_controls_set(v, CONTROL_CR3_LOAD | CONTROL_CR3_STORE, v->unpaged);
-	vmx_write(VMCS_ENTRY_CONTROLS, v->entry_controls);
+	vmx_write(VMCS_ENTRY_CONTROLS, f->entry_controls | (long_mode ? ENTRY_LONG_MODE : 0));
 	vmx_write(VMCS_CR0, cr0);
 	vmx_write(VMCS_CR0_SHADOW, now->cr0);
 	vmx_write(VMCS_CR0_MASK, ~v->cr0_own);

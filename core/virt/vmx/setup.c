@@ -70,7 +70,6 @@ uint64_t vmx_msr_bitmap(bool virtual_apic)
 
 static void read_msrs(struct vmx_msrs *m)
 {
-	uint64_t second = MSR_VMX_BASIC + 0xb, ept_vpid = 0;
 	m->basic = msr_read(MSR_VMX_BASIC);
 	uint32_t controls = (m->basic & BASIC_TRUE) != 0 ? MSR_VMX_TRUE_PIN : MSR_VMX_BASIC + 1;
 	m->pin = msr_read(controls);
@@ -87,10 +86,10 @@ static void read_msrs(struct vmx_msrs *m)
 	/* There only where some control says so. */
 	m->controls2 = 0;
 	if ((m->controls >> 32 & CONTROL_SECONDARY) != 0)
-		m->controls2 = msr_read((uint32_t)second);
+		m->controls2 = msr_read(MSR_VMX_BASIC + 0xb);
+	m->ept_vpid = 0;
 	if ((m->controls2 >> 32 & (CONTROL2_EPT | CONTROL2_VPID)) != 0)
-		ept_vpid = msr_read(MSR_VMX_BASIC + 0xc);
-	m->ept_vpid = ept_vpid;
+		m->ept_vpid = msr_read(MSR_VMX_BASIC + 0xc);
 }
 
 /* SDM vol. 3, "Enabling and Entering VMX Operation". Not locked: it is ours to enable and lock. */
@@ -139,7 +138,7 @@ static enum gyre_virt_reason probe(uint64_t *features)
 	struct vmx_features *f = &vmx_features;
 	struct vmx_msrs msrs;
 	const char *what;
-	if (memcmp(cpu_features.vendor, "AuthenticAMD", 12) == 0 || (cpuid(1, 0).ecx & 1u << 5) == 0)
+	if ((cpuid(1, 0).ecx & 1u << 5) == 0)
 		return GYRE_VIRT_NOT_THERE;
 	if (!feature_control())
 		return GYRE_VIRT_DISABLED_BY_FIRMWARE;
@@ -178,10 +177,7 @@ static int cpu_enable(struct cpu *cpu)
 		cr4_write(cr4_read() & ~CR4_VMXE);
 		return -GYRE_EPERM;
 	}
-	/* What a VMM before us left in the TLB is not ours. */
-	vmx_invept(INVALIDATE_ALL, 0);
-	if (vmx_features.vpid)
-		vmx_invvpid(INVALIDATE_ALL, 0);
+	/* What a VMM before us left in the TLB goes with the flush at each vCPU's first entry. */
 	asid_pool_init(&vmx_cpus[cpu->index].vpids, vmx_features.vpid ? 0x10000 : 2, true, false);
 	return 0;
 }
@@ -240,14 +236,11 @@ static void first_controls(struct vmx_vcpu *v)
 	const struct vmx_features *f = &vmx_features;
 	v->controls = f->controls;
 	v->controls2 = f->controls2 & ~(v->pml == NULL ? CONTROL2_PML : 0);
-	v->entry_controls = f->entry_controls;
-	v->exceptions = VMX_EXCEPTIONS;
 	vmx_write(VMCS_PIN_CONTROLS, f->pin);
 	vmx_write(VMCS_CONTROLS, v->controls);
 	vmx_write(VMCS_CONTROLS2, v->controls2);
 	vmx_write(VMCS_EXIT_CONTROLS, f->exit_controls);
-	vmx_write(VMCS_ENTRY_CONTROLS, v->entry_controls);
-	vmx_write(VMCS_EXCEPTIONS, v->exceptions);
+	vmx_write(VMCS_EXCEPTIONS, VMX_EXCEPTIONS);
 	vmx_write(VMCS_MSR_BITMAP, vmx_msr_bitmap(false));
 	vmx_write(VMCS_VIRTUAL_APIC, frame_physical(v->vcpu.lapic.page).value);
 	vmx_write(VMCS_EPTP, v->eptp);
@@ -285,7 +278,6 @@ static void first_state(struct vmx_vcpu *v)
 	vmx_write(VMCS_PAT, GUEST_PAT_RESET);
 	vmx_write(VMCS_DR7, 0x400);
 	vmx_write(VMCS_RFLAGS, 2);
-	v->pat = GUEST_PAT_RESET;
 	v->dr6 = DR6_RESET;
 }
 
@@ -331,13 +323,13 @@ static int policy(struct vcpu *vcpu, const struct gyre_vcpu_policy *policy)
 {
 	struct vmx_vcpu *v = vmx_of(vcpu), *before;
 	struct control now;
+	uint32_t exceptions = VMX_EXCEPTIONS;
 	if ((policy->cr4_allowed & ~vmx_features.cr4) != 0 || (policy->efer_allowed & ~vmx_features.efer) != 0)
 		return -GYRE_ENOTSUP;
 	before = vmx_reach(v);
-	v->exceptions = VMX_EXCEPTIONS;
 	if ((policy->flags & GYRE_POLICY_EXCEPTION_EXIT) != 0)
-		v->exceptions |= policy->exception_bitmap & ~(1u << TRAP_NMI);
-	vmx_write(VMCS_EXCEPTIONS, v->exceptions);
+		exceptions |= policy->exception_bitmap & ~(1u << TRAP_NMI);
+	vmx_write(VMCS_EXCEPTIONS, exceptions);
 	vmx_controls_set(v, CONTROL_RDTSC, (policy->flags & GYRE_POLICY_RDTSC_EXIT) != 0);
 	vmx_write(VMCS_TSC_OFFSET, (uint64_t)policy->tsc_offset);
 	/* What the guest may change freely follows from it. It is not vcpu->policy yet. */

@@ -86,7 +86,7 @@ static void msrs_get(const struct vmx_vcpu *v, struct gyre_vcpu_state *state)
 	state->cstar = v->cstar;
 	state->sfmask = v->msrs.sfmask;
 	state->kernel_gs_base = v->msrs.kernel_gs_base;
-	state->pat = v->pat;
+	state->pat = vmx_read(VMCS_PAT);
 	state->debugctl = v->debugctl;
 	state->sysenter_cs = vmx_read(VMCS_SYSENTER_CS);
 	state->sysenter_esp = vmx_read(VMCS_SYSENTER_ESP);
@@ -138,7 +138,6 @@ static void msrs_set(struct vmx_vcpu *v, const struct gyre_vcpu_state *state)
 	v->cstar = state->cstar;
 	v->msrs.sfmask = state->sfmask;
 	v->msrs.kernel_gs_base = state->kernel_gs_base;
-	v->pat = state->pat;
 	v->debugctl = state->debugctl;
 	vmx_write(VMCS_PAT, state->pat);
 	vmx_write(VMCS_SYSENTER_CS, state->sysenter_cs);

@@ -53,14 +53,14 @@ struct vmx_vcpu {
 	bool step_tf;	   /* the guest's own TF, while vcpu.step has set it */
 	bool point_traced; /* the exit point is that of the trace */
 	bool unpaged; /* without "unrestricted guest": the guest has no paging, and the processor runs it on an identity table */
-	uint32_t controls, controls2, entry_controls, exceptions; /* as they are in the VMCS */
-	uint32_t mode;		   /* GYRE_MODE_ bits that follow from control registers */
-	uint64_t cr0, cr4, efer;   /* the guest's own; of CR0 and CR4 without the bits that it changes freely */
-	uint64_t cr0_own, cr4_own; /* bits that it changes freely */
-	uint64_t identity_table;   /* for `unpaged` */
-	uint64_t cr3_unpaged;	   /* what the guest has put into CR3, while it is `unpaged` */
-	uint64_t cr2, dr6;	   /* while the processor has not them */
-	uint64_t cstar, pat, debugctl;
+	uint32_t controls, controls2; /* as they are in the VMCS */
+	uint32_t mode;		      /* GYRE_MODE_ bits that follow from control registers */
+	uint64_t cr0, cr4, efer;      /* the guest's own; of CR0 and CR4 without the bits that it changes freely */
+	uint64_t cr0_own, cr4_own;    /* bits that it changes freely */
+	uint64_t identity_table;      /* for `unpaged` */
+	uint64_t cr3_unpaged;	      /* what the guest has put into CR3, while it is `unpaged` */
+	uint64_t cr2, dr6;	      /* while the processor has not them */
+	uint64_t cstar, debugctl;
 	struct cpu_lent msrs;
 	uint64_t eptp;
 	struct asid_holder vpid;

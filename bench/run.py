@@ -255,7 +255,7 @@ class Intel(Machine):
 
     def measure_with_all(self):
         say("intel: with page-modification logging and APIC virtualization")
-        rows, counters = self.exits("barriers=heaviest")
+        rows, counters = self.exits("barriers=heaviest", "apicv=on")
         self.values["dirty-fault-pml"] = counters["vcpus"][0]["exits"]["CORE_DIRTY"]
         for figure in INTEL_EXITS:
             if figure.mine:
@@ -264,13 +264,13 @@ class Intel(Machine):
         self.values["self-ipi-apicv-exits"] = round((many - few) / (IPI_ROUNDS[1] - IPI_ROUNDS[0]), 3)
 
     def ipi_exits(self, rounds):
-        _, counters = self.exits("barriers=heaviest", append=f"x2apic-ipi={rounds}")
+        _, counters = self.exits("barriers=heaviest", "apicv=on", append=f"x2apic-ipi={rounds}")
         # Its lines are printed by port accesses, and their number depends on the digits.
         return sum(count for kind, count in counters["vcpus"][0]["exits"].items() if kind not in OF_THE_HOST | {"IO"})
 
     def boot(self):
         iso = os.path.join(self.work, "gyre.iso")
-        words = [self.gyre, "image", "-o", iso, "--no-reboot", *core_options("barriers=heaviest")]
+        words = [self.gyre, "image", "-o", iso, "--no-reboot", *core_options("barriers=heaviest", "apicv=off")]
         run([*words, *self.debian(self.append)], "gyre image")
         halts = symbol_halts(os.path.join(self.build, "gyre-core.elf"))
         return bochs_machine.boot(iso, self.work, "gyre", 512, f"{self.guests}/vmlinuz", halts, guest=True)[0]

@@ -20,20 +20,21 @@ def features(output):
     "words, seen",
     [
         (["amd"], None),
-        (["intel"], VIRTUAL_APIC | VIRTUAL_TPR),
-        (["intel", "--core-option", "apicv=off"], VIRTUAL_TPR),
+        (["intel", "--core-option", "apicv=on"], VIRTUAL_APIC | VIRTUAL_TPR),
+        (["intel"], VIRTUAL_TPR),
         (["intel", "--core-option", "tpr-shadow=off"], 0),
-        (["intel", "--cpu-model", CNL], VIRTUAL_TPR),
-        (["intel", "--cpu-model", SKYLAKE], VIRTUAL_APIC | VIRTUAL_TPR),
+        (["intel", "--cpu-model", CNL, "--core-option", "apicv=on"], VIRTUAL_TPR),
+        (["intel", "--cpu-model", SKYLAKE, "--core-option", "apicv=on"], VIRTUAL_APIC | VIRTUAL_TPR),
     ],
     ids=lambda value: "-".join(value[:1] + value[2:]) if isinstance(value, list) else "",
 )
 def test_no_guest_can_tell_who_runs_its_local_apic(gyre, build, words, seen):
-    # The emulator of the AMD machine ends where a guest writes CR8 while a virtual interrupt waits.
-    vm = ["--vm", "apic", "--kernel", build / "guests/apic.elf", "--append", "-" if seen is None else "all", "--memory", "64M", "--test-device"]
+    # What the emulators can't bear: guests/apic/apic.c.
+    append, cases = ("-", 98) if seen is None else ("~", 98) if seen & VIRTUAL_APIC else ("all", 106)
+    vm = ["--vm", "apic", "--kernel", build / "guests/apic.elf", "--append", append, "--memory", "64M", "--test-device"]
     result = gyre.run("emulate", "--machine", *words, *vm, seconds=SECONDS)
     assert "apic done" in result.stdout and "wrong" not in result.stdout, result.stdout
-    assert result.stdout.count(": ok") == (90 if seen is None else 98)
+    assert result.stdout.count(": ok") == cases
     if seen is not None:
         assert features(result.stderr) == seen
 
@@ -49,10 +50,11 @@ def self_ipis(gyre, build, folder, rounds, *words):
 
 @pytest.mark.parametrize(
     "words, exits",
-    [(["--cpu-model", HASWELL], 0), (["--cpu-model", SKYLAKE], 0), (["--cpu-model", CNL], 2), (["--core-option", "apicv=off"], 2)],
+    [(["--cpu-model", HASWELL], 0), (["--cpu-model", SKYLAKE], 0), (["--cpu-model", CNL], 2), ([], 2)],
     ids=["haswell", "skylake", "cnl", "off"],
 )
 def test_a_self_ipi_and_its_eoi_take_no_exit(gyre, build, tmp_path, words, exits):
+    words = [*words, "--core-option", "apicv=on"] if words else words
     few, output = self_ipis(gyre, build, tmp_path, 100, *words)
     many, _ = self_ipis(gyre, build, tmp_path, 1100, *words)
     assert bool(features(output) & VIRTUAL_APIC) == (exits == 0)

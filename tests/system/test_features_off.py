@@ -10,7 +10,7 @@ from conftest import vendor
 pytestmark = pytest.mark.both_vendors
 OPTIONS = {
     "amd": ["npt-1g=off", "npt-2m=off"],
-    "intel": ["ept-1g=off", "ept-2m=off", "ept-ad=off", "vpid=off", "apicv=off", "xsave=off"],
+    "intel": ["ept-1g=off", "ept-2m=off", "ept-ad=off", "vpid=off", "apicv=on", "xsave=off"],
 }
 
 

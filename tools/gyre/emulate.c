@@ -282,6 +282,8 @@ static int choose_machine(struct emulate *emulate, struct machine_model *model, 
 			model->emulator->name);
 	if (!status && model->core_option)
 		status = iso_core_option(&emulate->iso, model->core_option);
+	if (!status && model->emulator->core_option)
+		status = iso_core_option_default(&emulate->iso, model->emulator->core_option);
 	return status;
 }
 

@@ -40,6 +40,18 @@ int iso_core_option(struct iso *iso, const char *option)
 	return 0;
 }
 
+int iso_core_option_default(struct iso *iso, const char *option)
+{
+	size_t key = strcspn(option, "=") + 1;
+
+	for (const char *given = iso->core_line; given && *given; given += strspn(given, " ")) {
+		if (!strncmp(given, option, key))
+			return 0;
+		given += strcspn(given, " ");
+	}
+	return iso_core_option(iso, option);
+}
+
 static int missing(const char *what, const char *package)
 {
 	return fail(GYRE_STATUS_FAILED, "%s is missing: install the Debian package %s (apt-get install %s)", what,

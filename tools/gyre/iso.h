@@ -21,6 +21,8 @@ struct iso {
 
 /* Adds KEY=VALUE to the core's command line. 0 or an exit code, said. */
 int iso_core_option(struct iso *iso, const char *option);
+/* The same, where no value was asked for that key. */
+int iso_core_option_default(struct iso *iso, const char *option);
 /* 0 or an exit code, said. If a signal asks for it, ends the command with nothing left behind, nor the folder remove_too (or NULL). */
 int iso_make(const struct iso *iso, const char *remove_too);
 

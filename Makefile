@@ -39,7 +39,7 @@ GEN := $(strip $(GEN))
 INCLUDES := -Iinclude -I. -I$(GEN)
 WARNINGS := -Wall -Wextra -Werror -Wvla -Wstrict-prototypes
 # Freestanding code, privileged or not, leaves the FPU and vector registers alone: they hold the guest's state.
-FREESTANDING := -std=gnu17 -O2 -g -ffreestanding -fno-pic -mgeneral-regs-only -fno-stack-protector -fcf-protection=none \
+FREESTANDING := -std=gnu17 -O2 -g -ffreestanding -fno-pic -mgeneral-regs-only -fstack-protector-strong -mstack-protector-guard=global -fcf-protection=none \
 	-fno-asynchronous-unwind-tables -fno-strict-aliasing -fno-common -fno-jump-tables $(WARNINGS)
 # Backtraces follow frame pointers. An interrupt uses the stack that it finds: no red zone.
 CORE_CFLAGS := $(FREESTANDING) -mcmodel=kernel -mno-red-zone -fno-omit-frame-pointer -DGYRE_CORE=1 $(INCLUDES)

@@ -18,7 +18,11 @@
 
 #define MIB(bytes) ((bytes) >> 20)
 
-struct boot_info boot_info;
+SEALED struct boot_info boot_info;
+
+/* What gcc's stack protector puts between a function's arrays and its return address. A string does not copy over the zero byte. */
+SEALED uint64_t __stack_chk_guard;
+_Noreturn void __stack_chk_fail(void);
 
 _Noreturn void core_main(uint64_t magic, uint64_t information);
 _Noreturn void stack_switch(uint64_t top, void (*function)(void));
@@ -61,8 +65,24 @@ static _Noreturn void core_main_on_stack(void)
 	root_start(cpu, &boot_info);
 }
 
+/* Of the processor's generator, where there is one; of the time, which others may guess. */
+static uint64_t random_word(void)
+{
+	uint64_t word = 0;
+	if ((cpuid(1, 0).ecx & 1u << 30) != 0)
+		__asm__ volatile("rdrand %0" : "=r"(word) : : "cc");
+	return (word ^ tsc_read()) * 0x9e3779b97f4a7c15;
+}
+
+void __stack_chk_fail(void)
+{
+	panic("a function wrote beyond its arrays on the stack");
+}
+
 void core_main(uint64_t magic, uint64_t information)
 {
+	/* Nothing that has the old value on its stack returns: neither does this. */
+	__stack_chk_guard = random_word() & ~0xffull;
 	cpu_catch_faults();
 	read_boot_information(magic, information);
 	if (cpu_features.smap)

@@ -9,6 +9,14 @@ _Static_assert(GYRE_CALL_thread_exit == 20, "native_start.S has the number");
 
 uint8_t call_by_interrupt;
 
+/* gcc's stack protector. The guard's zero byte ends a string. */
+uint64_t __stack_chk_guard;
+_Noreturn void __stack_chk_fail(void);
+_Noreturn void __stack_chk_fail(void)
+{
+	native_panic("a function wrote beyond its arrays on the stack");
+}
+
 static void log_line(const char *format, va_list arguments)
 {
 	char line[LOG_WRITE_BYTES];

@@ -12,6 +12,23 @@ _start:
 	leaq native_stack_top(%rip), %rsp
 	xorl %ebp, %ebp
 	cld
+	/* The guard below return addresses: of the processor's generator, if there is one (CPUID leaf 1, ECX bit 30), and of the time. */
+	movq %rdi, %r12
+	movl $1, %eax
+	xorl %r8d, %r8d
+	cpuid
+	testl $1 << 30, %ecx
+	jz 1f
+	rdrand %r8
+1:	rdtsc
+	shlq $32, %rdx
+	orq %rdx, %rax
+	xorq %r8, %rax
+	movabsq $0x9e3779b97f4a7c15, %rdx
+	imulq %rdx, %rax
+	xorb %al, %al
+	movq %rax, __stack_chk_guard(%rip)
+	movq %r12, %rdi
 	call native_main
 1:	movl $CALL_THREAD_EXIT, %eax
 	syscall

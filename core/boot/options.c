@@ -6,7 +6,7 @@
 #include "core/x86/log.h"
 #include "lib/string.h"
 
-static char words[GYRE_BOOT_LINE]; /* each ends with a zero; an empty one ends the list */
+SEALED static char words[GYRE_BOOT_LINE]; /* each ends with a zero; an empty one ends the list */
 
 void options_set(const char *line)
 {

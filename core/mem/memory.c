@@ -5,7 +5,7 @@
 #include "core/mem/memory.h"
 #include "core/obj/process.h"
 
-struct memory *memory_ram;
+SEALED struct memory *memory_ram;
 
 static struct spinlock forest;
 

@@ -21,7 +21,7 @@ static uint64_t process_leaf(unsigned int level, unsigned int rights, enum memor
 	return bits;
 }
 
-struct pagetable_format pagetable_process = {
+SEALED struct pagetable_format pagetable_process = {
 	.max_leaf = 1,
 	.address = PTE_ADDRESS,
 	.present = PTE_PRESENT,

@@ -6,7 +6,7 @@
 #include "core/obj/device.h"
 #include "core/x86/cpu.h"
 
-struct process *root_process;
+SEALED struct process *root_process;
 static uint32_t process_numbers;
 
 bool process_is_below(const struct process *process, const struct process *above)

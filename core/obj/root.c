@@ -186,5 +186,6 @@ void root_start(struct cpu *cpu, const struct boot_info *boot)
 	give_memory(boot);
 	log_info("root: entry 0x%lx, %lu frames", start.entry, root.quota.given);
 	thread_start(cpu, thread);
+	paging_seal();
 	core_enter(cpu);
 }

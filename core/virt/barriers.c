@@ -14,7 +14,7 @@
 #define MSR_STAND_IN   MSR_PAT
 #define STAND_IN_VALUE ((uint32_t)CORE_PAT)
 
-struct barriers barriers = {.selector = SELECTOR_CORE_DATA};
+SEALED struct barriers barriers = {.selector = SELECTOR_CORE_DATA};
 
 /* APM vol. 3, CPUID Fn8000_0008_EBX; SDM vol. 2, CPUID leaf 7. */
 static bool processor_has_ibpb(void)

@@ -27,9 +27,9 @@ struct xsave_header {
 	uint64_t xstate_bv, xcomp_bv, reserved[6];
 };
 
-static uint64_t xcr0_all = XCR0_X87_SSE; /* at most what fits in a state */
+SEALED static uint64_t xcr0_all = XCR0_X87_SSE; /* at most what fits in a state */
 static uint32_t mxcsr_mask = 0xffbf;
-static uint8_t clean_state[FPU_FRAME] __attribute__((aligned(64)));
+SEALED static uint8_t clean_state[FPU_FRAME] __attribute__((aligned(64)));
 
 /* XCR0, behind the XSAVE area of a state. */
 static uint64_t *xcr0_of(const void *state)

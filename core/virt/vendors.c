@@ -15,10 +15,10 @@
 extern const struct vcpu_ops svm_vcpu_ops, vmx_vcpu_ops;
 static const struct vcpu_ops *const vendors[] = {&svm_vcpu_ops, &vmx_vcpu_ops};
 
-const struct vcpu_ops *vcpu_ops;
-const struct pagetable_format *virt_nested_format;
-enum gyre_virt_reason virt_reason = GYRE_VIRT_NOT_THERE;
-uint64_t virt_features;
+SEALED const struct vcpu_ops *vcpu_ops;
+SEALED const struct pagetable_format *virt_nested_format;
+SEALED enum gyre_virt_reason virt_reason = GYRE_VIRT_NOT_THERE;
+SEALED uint64_t virt_features;
 
 /* The first vendor that has it; else the reason of one that had more to say than that it isn't its processor. */
 static const struct vcpu_ops *choose(void)

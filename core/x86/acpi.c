@@ -20,7 +20,7 @@
 #define GAS_PORT   1
 #define HPET_BYTES 56
 
-struct acpi_info acpi_info;
+SEALED struct acpi_info acpi_info;
 
 /* Numbers in tables are little-endian and lie at any alignment. */
 static uint64_t number(const uint8_t *bytes, uint32_t offset, uint32_t length)

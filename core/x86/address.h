@@ -49,6 +49,9 @@ static inline bool is_page_aligned(uint64_t value)
 	return (value & (PAGE_SIZE - 1)) == 0;
 }
 
-extern char core_image_start[], core_text_end[], core_rodata_end[], core_image_end[]; /* core/boot/core.ld */
+extern char core_image_start[], core_text_end[], core_rodata_end[], core_sealed_end[],
+	core_image_end[]; /* core/boot/core.ld */
+/* Written at start only: paging_seal() makes it read-only. */
+#define SEALED __attribute__((section(".data.sealed")))
 #endif
 #endif

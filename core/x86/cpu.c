@@ -21,13 +21,13 @@
 #define STAR		((uint64_t)(SELECTOR_SYSRET | 3) << 48 | (uint64_t)SELECTOR_CORE_CODE << 32)
 
 struct cpu boot_cpu __attribute__((aligned(64)));
-struct cpu *cpus[CPU_MAX];
-uint32_t cpu_count;
+SEALED struct cpu *cpus[CPU_MAX];
+SEALED uint32_t cpu_count;
 
 extern char trap_stubs[], syscall_entry[];
 
 /* The interrupt descriptor table, the same for all processors. APM vol. 2, "64-Bit Gate Descriptors". */
-static struct {
+SEALED static struct {
 	uint64_t low, high;
 } idt[256] __attribute__((aligned(PAGE_SIZE)));
 

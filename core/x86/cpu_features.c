@@ -6,7 +6,7 @@
 #include "core/boot/boot.h"
 #include "lib/string.h"
 
-struct cpu_features cpu_features;
+SEALED struct cpu_features cpu_features;
 
 #define FEATURE(name, leaf, output, bit)                                                                               \
 	{                                                                                                              \

@@ -13,11 +13,11 @@
 #define WINDOW_BYTES LARGE_SIZE
 #define FIRST_MIB    0x100000
 
-uint64_t *core_pml4;
-hpa_t core_pml4_physical;
+SEALED uint64_t *core_pml4;
+SEALED hpa_t core_pml4_physical;
 
-static struct pagetable core_table;
-static uint64_t *windows; /* a page directory, an entry for each processor */
+SEALED static struct pagetable core_table;
+SEALED static uint64_t *windows; /* a page directory, an entry for each processor */
 static uint64_t mmio_next = MMIO_BASE, stack_next = STACKS_BASE;
 
 static uint64_t core_leaf(unsigned int level, unsigned int rights, enum memory_cache cache)
@@ -46,7 +46,7 @@ static void map_image(const char *from, const char *to, unsigned int rights)
 
 void paging_init(const struct boot_range *pool)
 {
-	static struct pagetable_format format;
+	SEALED static struct pagetable_format format;
 	struct path path;
 	format = pagetable_process;
 	format.leaf = core_leaf;
@@ -56,7 +56,8 @@ void paging_init(const struct boot_range *pool)
 		panic("the pool is empty");
 	map_image(core_image_start, core_text_end, GYRE_RIGHT_READ | GYRE_RIGHT_EXEC);
 	map_image(core_text_end, core_rodata_end, GYRE_RIGHT_READ);
-	map_image(core_rodata_end, core_image_end, GYRE_RIGHT_READ | GYRE_RIGHT_WRITE);
+	map_image(core_rodata_end, core_sealed_end, GYRE_RIGHT_READ | GYRE_RIGHT_WRITE);
+	map_image(core_sealed_end, core_image_end, GYRE_RIGHT_READ | GYRE_RIGHT_WRITE);
 	map(DIRECT_MAP_BASE + pool->start, pool->start, pool->end - pool->start, GYRE_RIGHT_READ | GYRE_RIGHT_WRITE,
 		MEMORY_WRITE_BACK);
 	/* All windows share a directory, which comes to be by a page that goes again. */
@@ -99,6 +100,16 @@ uint64_t stack_make(struct cpu *cpu)
 	uint64_t top = start + CPU_STACK_BYTES - 16;
 	((uint64_t *)top)[1] = (uint64_t)cpu;
 	return top;
+}
+
+void paging_seal(void)
+{
+	struct path path;
+	for (const char *page = core_rodata_end; page < core_sealed_end; page += PAGE_SIZE) {
+		CORE_ASSERT(path_walk(&core_table, (uint64_t)page >> PAGE_SHIFT, 0, &path) == 0);
+		*path.at[0] &= ~PTE_WRITE;
+		tlb_flush_page((uint64_t)page);
+	}
 }
 
 /* ---- windows ---- */

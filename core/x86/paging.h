@@ -33,6 +33,8 @@ extern hpa_t core_pml4_physical;
 void paging_init(const struct boot_range *pool);
 /* The upper end of a new stack for this processor, with its guard and its last word set. */
 uint64_t stack_make(struct cpu *cpu);
+/* What is SEALED can be written no more. On the last processor that starts, before anything but the core runs. */
+void paging_seal(void);
 /* Maps device registers for good. NULL: the range makes no sense. */
 void *mmio_map(hpa_t address, size_t bytes, enum memory_cache cache);
 

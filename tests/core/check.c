@@ -24,7 +24,7 @@ struct sums {
 	} while (0)
 
 /* Processes in the order of a walk that goes down first. */
-static struct process *process_next(struct process *process)
+struct process *process_next(struct process *process)
 {
 	if (!list_empty(&process->children))
 		return container_of(process->children.next, struct process, in_creator);

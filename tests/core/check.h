@@ -20,6 +20,10 @@ int check_invariants(struct cpu *cpu);
 typedef bool (*pagetable_leaf_check)(void *context, uint64_t page, uint64_t frame, uint64_t pages);
 int64_t pagetable_check(const struct pagetable *table, uint64_t limit, pagetable_leaf_check check, void *context);
 
+/* In a walk over all processes from root on: the one after this, or NULL. */
+struct process;
+struct process *process_next(struct process *process);
+
 /* Another machine begins: for unit tests. */
 void check_reset(void);
 

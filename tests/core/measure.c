@@ -5,8 +5,10 @@
 #include "core/sched/sched.h"
 #include "core/x86/timer.h"
 #include "gyre/boot.h"
+#include "gyre/errors.h"
 #include "tests/core/check.h"
 #include "tests/core/measure.h"
+#include "tests/core/protection.h"
 
 #define CALLS (sizeof(((struct gyre_machine_info *)0)->calls) / sizeof(uint64_t))
 
@@ -44,6 +46,8 @@ void test_tell(struct gyre_machine_info *info)
 int test_check(struct cpu *cpu)
 {
 	int error = check_invariants(cpu);
+	if (!protection_good())
+		error = -GYRE_EIO;
 	off_begin(cpu);
 	return error;
 }

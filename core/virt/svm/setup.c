@@ -28,13 +28,13 @@
 #define CPUID_SVM_PAUSE_THRESHOLD (1u << 12)
 #define CPUID_SVM_VGIF		  (1u << 16)
 
-struct svm_features svm_features;
+SEALED struct svm_features svm_features;
 struct svm_cpu svm_cpus[CPU_MAX];
 
 /* One bit a port, and three more bytes for an access at the end: every port is intercepted. */
-static uint8_t iopm[3 * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+SEALED static uint8_t iopm[3 * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 /* Two bits an MSR, read and write. The same for all guests: what is open in it is switched with the guest. */
-static uint8_t msrpm[2 * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+SEALED static uint8_t msrpm[2 * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 /* The boot processor's; another's come with it. */
 static uint8_t boot_host_save[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 static uint8_t boot_host_state[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
@@ -107,7 +107,7 @@ static enum gyre_virt_reason probe(uint64_t *features)
  */
 static const struct pagetable_format *nested_format(void)
 {
-	static struct pagetable_format nested;
+	SEALED static struct pagetable_format nested;
 	nested = pagetable_process;
 	nested.max_leaf = !allowed("npt-2m", true) ? 0 : allowed("npt-1g", cpu_features.pages_1g) ? 2 : 1;
 	return &nested;

@@ -164,6 +164,7 @@ enum vcpu_next svm_exit_slow(struct svm_vcpu *v)
 	case SVM_EXIT_INIT: /* held by the platform until it means something */
 	case SVM_EXIT_SMI: return VCPU_AGAIN;
 	case SVM_EXIT_IRET: return iret(v);
+	case SVM_EXIT_INTN: return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_DEBUG, 0, TRAP_BREAKPOINT, 0, 0);
 	case SVM_EXIT_CR0_SELECTIVE: return instruction(v, GYRE_EXIT_CONTROL, GYRE_CONTROL_CR(0));
 	case SVM_EXIT_CR4_WRITE: return instruction(v, GYRE_EXIT_CONTROL, GYRE_CONTROL_CR(4));
 	case SVM_EXIT_CR8_WRITE: return instruction(v, GYRE_EXIT_CONTROL, GYRE_CONTROL_CR(8));

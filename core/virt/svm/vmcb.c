@@ -85,6 +85,8 @@ void vmcb_policy(struct vmcb *vmcb, const struct gyre_vcpu_policy *policy)
 	if ((policy->flags & GYRE_POLICY_EXCEPTION_EXIT) != 0)
 		exceptions |= policy->exception_bitmap & ~EXCEPTION(TRAP_NMI);
 	vmcb_set_intercept_exceptions(vmcb, exceptions);
+	/* QEMU's processor leaves for INT3 by the intercept of INT n, and not by that of #BP. */
+	vmcb_intercept1(vmcb, VMCB_I1_INTN, (exceptions & EXCEPTION(TRAP_BREAKPOINT)) != 0);
 	vmcb_intercept1(vmcb, VMCB_I1_RDTSC, rdtsc);
 	vmcb_set_intercept_misc2(vmcb, rdtsc ? INTERCEPTS_2 | VMCB_I2_RDTSCP : INTERCEPTS_2);
 	vmcb_set_tsc_offset(vmcb, (uint64_t)policy->tsc_offset);

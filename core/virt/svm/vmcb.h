@@ -130,6 +130,7 @@ _Static_assert(sizeof(struct vmcb) == 0x1000, "one page");
 #define VMCB_I1_CPUID	      (1u << 18)
 #define VMCB_I1_RSM	      (1u << 19)
 #define VMCB_I1_IRET	      (1u << 20)
+#define VMCB_I1_INTN	      (1u << 21)
 #define VMCB_I1_INVD	      (1u << 22)
 #define VMCB_I1_PAUSE	      (1u << 23)
 #define VMCB_I1_HLT	      (1u << 24)
@@ -183,7 +184,7 @@ _Static_assert(sizeof(struct vmcb) == 0x1000, "one page");
 #define SVM_EXITS(E) \
 	E(CR4_WRITE, 0x014) E(CR8_WRITE, 0x018) E(DR0_READ, 0x020) E(DR15_WRITE, 0x03f) E(EXCEPTION, 0x040) \
 	E(EXCEPTION_LAST, 0x05f) E(INTR, 0x060) E(NMI, 0x061) E(SMI, 0x062) E(INIT, 0x063) E(VINTR, 0x064) \
-	E(CR0_SELECTIVE, 0x065) E(RDTSC, 0x06e) E(RDPMC, 0x06f) E(CPUID, 0x072) E(RSM, 0x073) E(IRET, 0x074) \
+	E(CR0_SELECTIVE, 0x065) E(RDTSC, 0x06e) E(RDPMC, 0x06f) E(CPUID, 0x072) E(RSM, 0x073) E(IRET, 0x074) E(INTN, 0x075) \
 	E(INVD, 0x076) E(PAUSE, 0x077) E(HLT, 0x078) E(INVLPGA, 0x07a) E(IO, 0x07b) E(MSR, 0x07c) \
 	E(TASK_SWITCH, 0x07d) E(FERR_FREEZE, 0x07e) E(SHUTDOWN, 0x07f) E(VMRUN, 0x080) E(VMMCALL, 0x081) \
 	E(VMLOAD, 0x082) E(VMSAVE, 0x083) E(STGI, 0x084) E(CLGI, 0x085) E(SKINIT, 0x086) E(RDTSCP, 0x087) \

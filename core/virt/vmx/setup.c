@@ -29,14 +29,14 @@
 #define PAUSE_WINDOW	      4096 /* and how long it may last */
 #define TIMER_MS	      4
 
-struct vmx_features vmx_features;
+SEALED struct vmx_features vmx_features;
 struct vmx_cpu vmx_cpus[CPU_MAX];
 
 /*
  * A byte for eight MSRs: reads of 0 to 1fff and c0000000 to c0001fff, then writes. The same for all guests, but for those whose local APIC the processor runs.
  * SDM vol. 3, "MSR-Bitmap Address".
  */
-static uint8_t msr_bitmap[2][PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+SEALED static uint8_t msr_bitmap[2][PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 /* The boot processor's; another's comes with it. */
 static uint32_t vmxon_region[PAGE_SIZE / 4] __attribute__((aligned(PAGE_SIZE)));
 

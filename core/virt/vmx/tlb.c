@@ -35,7 +35,7 @@ static uint64_t ept_leaf(unsigned int level, unsigned int rights, enum memory_ca
 
 const struct pagetable_format *vmx_nested_format(void)
 {
-	static struct pagetable_format ept = {
+	SEALED static struct pagetable_format ept = {
 		.address = EPT_ADDRESS,
 		.present = EPT_READ | EPT_WRITE | EPT_EXECUTE,
 		.large = EPT_LARGE,

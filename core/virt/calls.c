@@ -78,6 +78,7 @@ int64_t call_vcpu_state_get(struct call *call)
 		vcpu->tsc_reported = vlapic_host_tsc() + vcpu->tsc_offset;
 		state->tsc = vcpu->tsc_reported;
 		state->tsc_adjust = vcpu->tsc_adjust;
+		state->tsc_offset = vcpu->tsc_offset;
 		state->tsc_aux = vcpu->tsc_aux;
 		state->spec_ctrl = vcpu->spec_ctrl;
 		state->xss = vcpu->xss;
@@ -89,7 +90,8 @@ int64_t call_vcpu_state_get(struct call *call)
 	if ((groups & GYRE_STATE_ACTIVITY) != 0) {
 		state->activity = vcpu->activity;
 		state->nmi_pending = vcpu->nmi_pending;
-		state->pv_clock = 0;
+		state->signals = vcpu->lapic.signals | vcpu->lapic.sipi_vector << 8;
+		state->kicked = vcpu->pv_kicked;
 	}
 	if ((groups & (GYRE_STATE_FPU | GYRE_STATE_CONTROL)) != 0) {
 		if (call->cpu->fpu_owner == vcpu->fpu) {
@@ -117,7 +119,8 @@ static int check_common(struct vcpu *vcpu, const struct gyre_vcpu_state *state, 
 	if ((groups & GYRE_STATE_CONTROL) != 0 && (state->cr0 & GUEST_CR0_PE) == 0 &&
 		(virt_features & GYRE_FEATURE_UNRESTRICTED) == 0)
 		return -GYRE_ENOTSUP;
-	if ((groups & GYRE_STATE_ACTIVITY) != 0 && (state->activity > VCPU_SHUT_DOWN || state->nmi_pending > 2))
+	if ((groups & GYRE_STATE_ACTIVITY) != 0 &&
+		(state->activity > VCPU_SHUT_DOWN || state->nmi_pending > 2 || state->signals >> 16 != 0))
 		return -GYRE_EINVAL;
 	if ((groups & GYRE_STATE_APIC) != 0)
 		return vlapic_state_check(&vcpu->lapic, state, vcpu->policy.physical_bits);
@@ -139,7 +142,9 @@ static void set_common(struct vcpu *vcpu, const struct gyre_vcpu_state *state, u
 	if ((groups & GYRE_STATE_ACTIVITY) != 0) {
 		vcpu->activity = (uint8_t)state->activity;
 		vcpu->nmi_pending = state->nmi_pending;
-		vcpu->pv_kicked = false;
+		vcpu->pv_kicked = state->kicked != 0;
+		vcpu->lapic.sipi_vector = state->signals >> 8;
+		vlapic_signal(&vcpu->lapic, state->signals & 7);
 	}
 	if ((groups & GYRE_STATE_CONTROL) != 0 && state->xcr0 != 0)
 		fpu_state_xcr0_set(vcpu->fpu, state->xcr0, vcpu->policy.xcr0_allowed | 1);

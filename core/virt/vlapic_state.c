@@ -9,7 +9,12 @@
 
 void vlapic_state_get(struct vlapic *lapic, struct gyre_vcpu_state *state)
 {
+	if (lapic->timer_armed)
+		vlapic_timer_fired(lapic); /* what is due is no part of what is left */
 	state->apic_base = lapic->base;
+	state->apic_errors = lapic->esr_pending;
+	state->apic_eoi = lapic->eoi_vector;
+	state->apic_lint0 = lapic->lint0_line;
 	state->tsc_deadline = lapic->timer_deadline;
 	state->apic_timer_left = 0;
 	if (lapic->timer_armed && APIC_TIMER_MODE(VREG(lapic, APIC_LVT_TIMER)) < APIC_TIMER_DEADLINE) {
@@ -31,6 +36,8 @@ int vlapic_state_check(const struct vlapic *lapic, const struct gyre_vcpu_state 
 		return -GYRE_EINVAL;
 	if ((page[APIC_IRR / 16] & 0xffff) != 0 || (page[APIC_ISR / 16] & 0xffff) != 0)
 		return -GYRE_EINVAL; /* vectors 0 to 15 */
+	if ((state->apic_errors | state->apic_eoi) > 0xff || state->apic_lint0 > 1)
+		return -GYRE_EINVAL;
 	return 0;
 }
 
@@ -40,6 +47,9 @@ void vlapic_state_set(struct vlapic *lapic, const struct gyre_vcpu_state *state)
 	const uint32_t *page = state->apic;
 	vlapic_reset(lapic);
 	lapic->base = state->apic_base;
+	lapic->esr_pending = state->apic_errors;
+	lapic->eoi_vector = state->apic_eoi;
+	lapic->lint0_line = state->apic_lint0;
 	for (uint32_t i = 0; i < 64; i++)
 		VREG(lapic, i * 16) = page[i] & vlapic_holds[i];
 	VREG(lapic, APIC_DFR) |= 0x0fffffff;

@@ -70,7 +70,8 @@ enum gyre_gpr {
  *   TRIPLE_FAULT  the guest shut down
  *   KICK          vcpu_kick, the bound event, or the end of GYRE_ENTRY_SINGLE
  *   LOG_FULL      trap-like: the trace ring is full
- *   DEBUG         #DB or #BP that the policy sends to the monitor. d0 = vector, d1 = DR6 bits
+ *   DEBUG         #DB or #BP that the policy sends to the monitor. d0 = vector, d1 = DR6 bits. With #BP, INT n may come as vector 3, too: the bytes at
+ *                 RIP say what it is
  *   MACHINE_CHECK the machine reported a fault that belongs to this guest
  *   FAILED        entry is not possible with this state. d0 = hardware's code, d1 = GYRE_FAILED_ reason; the log has it in words
  *   HALT          trap-like: the guest has halted (RIP is behind HLT, activity 1) with interrupts off, so that nothing can wake it but an NMI, INIT or
@@ -287,17 +288,25 @@ struct gyre_vcpu_state {
 		debugctl, spec_ctrl, xss;
 	uint64_t tsc; /* the guest's TSC at the moment of the call */
 	uint64_t tsc_adjust;
+	uint64_t
+		tsc_offset; /* of the guest's TSC from the host's: told exactly, and not taken (policy.tsc_offset is) */
 	/* GYRE_STATE_DEBUG */
 	uint64_t dr[4], dr6, dr7;
 	/* GYRE_STATE_ACTIVITY */
 	uint32_t activity; /* 0 running, 1 halted, 2 waiting for SIPI, 3 shut down */
 	uint32_t nmi_pending;
-	uint64_t pv_clock; /* reserved for paravirtual state kept by the core, 0 */
+	uint32_t
+		signals; /* bits 2:0 NMI, INIT, SIPI (its vector in 15:8) that have come and are not taken yet; setting adds to those that are there */
+	uint32_t kicked; /* KVM_HC_KICK_CPU came: a halt that comes now is none */
 	/* GYRE_STATE_APIC */
 	uint64_t apic_base;	  /* MSR 0x1b */
 	uint64_t tsc_deadline;	  /* in the guest's TSC; 0 none */
 	uint64_t apic_timer_left; /* in ticks of the undivided APIC timer, one-shot and periodic */
 	uint32_t apic[64];	  /* the register page: apic[n] is the register at offset n * 16 */
+	uint32_t apic_errors;	  /* since ESR was last written: what it will show */
+	uint32_t apic_eoi;	  /* a level-triggered vector whose EOI is the next exit; 0: none */
+	uint32_t apic_lint0;	  /* the line of the PICs, as the local APIC saw it last */
+	uint32_t apic_reserved;
 };
 _Static_assert(sizeof(struct gyre_vcpu_state) <= 4096, "one page");
 

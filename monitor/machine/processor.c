@@ -58,7 +58,8 @@ static void set_control(struct gyre_vcpu_state *state, enum boot_mode mode)
 	state->dr7 = 0x400;
 	state->activity = 0;
 	state->nmi_pending = 0;
-	state->pv_clock = 0;
+	state->signals = 0;
+	state->kicked = 0;
 }
 
 static void set_msrs(struct gyre_vcpu_state *state)
@@ -76,6 +77,7 @@ static void set_apic(struct gyre_vcpu_state *state, uint32_t id, int x2apic)
 {
 	state->apic_base = APIC_BASE | (x2apic ? APIC_X2APIC : 0);
 	state->tsc_deadline = state->apic_timer_left = 0;
+	state->apic_errors = state->apic_eoi = 0;
 	memset(state->apic, 0, sizeof state->apic);
 	state->apic[APIC_ID] = x2apic ? id : id << 24;
 	state->apic[APIC_LDR] = x2apic ? (id >> 4) << 16 | 1u << (id & 15) : 0;

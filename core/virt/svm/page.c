@@ -47,6 +47,8 @@ void svm_fill_rest(struct svm_vcpu *v)
 	struct gyre_vcpu_page *page = vcpu->page;
 	const struct vmcb *vmcb = v->vmcb;
 	if (vcpu->unusual != 0) {
+		if (v->iret_seen && vmcb->rip != v->iret_rip)
+			v->iret_seen = vcpu->nmi_blocked = false;
 		page->event_error = vcpu->event_error;
 		page->event_length = vcpu->event_length;
 		page->pending = (uint64_t)vcpu->event << 32 | (vcpu->nmi_blocked ? GYRE_INTERRUPTIBILITY_NMI : 0) |

@@ -36,8 +36,9 @@ static int64_t entry_move(struct memory_tree *to, uint64_t to_offset, struct mem
 		return -GYRE_ENOMEM;
 	if (tree_prepare(to, to_offset, level) < 0)
 		return -GYRE_ENOMEM;
-	tree_empty(from, from_offset, level);
+	/* In this order: where both are one tree, the table that has been prepared for the page could be the one that empties. */
 	tree_fill(to, to_offset, level, run.frame);
+	tree_empty(from, from_offset, level);
 	budget_take(budget, run.pages > pagetable_level_pages(level) || hole.pages > pagetable_level_pages(level)
 				    ? SPLIT_STEPS
 				    : MOVE_STEPS);

@@ -385,6 +385,23 @@ static void a_replaced_page_shows_its_source_until_that_goes(void **state)
 	core_destroy(&process->object);
 }
 
+/* The table that was prepared for the page went with the entry that the page left: what was written to then was anywhere. */
+static void a_page_moves_within_its_own_object(void **state)
+{
+	(void)state;
+	struct process *process = core_process(64);
+	struct memory *memory = core_memory(process, 2048, 0);
+	assert_int_equal(memory_move(memory, 0, memory_ram, 0x2000, 1), 1);
+	for (uint64_t at = 0, to = 1; to < 2048; at = to, to = to * 3 + 1) {
+		assert_int_equal(memory_move(memory, to, memory, at, 1), 1);
+		assert_int_equal(core_map(&process->aspace, memory, to, 0x1000, 1, 1), 1);
+		assert_int_equal(core_mapped(&process->aspace, 0x1000), 0x2000);
+		assert_int_equal(core_map(&process->aspace, memory, at, 0x1001, 1, 1), -GYRE_ENOENT);
+		assert_ok(check_invariants(core.cpu));
+	}
+	core_destroy(&process->object);
+}
+
 static void memory_dies_with_its_owner_everywhere(void **state)
 {
 	(void)state;
@@ -524,6 +541,7 @@ int main(void)
 		TEST(a_punched_page_goes_home_and_is_mapped_nowhere),
 		TEST(a_revocation_needs_no_frames),
 		TEST(a_replaced_page_shows_its_source_until_that_goes),
+		TEST(a_page_moves_within_its_own_object),
 		TEST(memory_dies_with_its_owner_everywhere),
 		TEST(ends_come_in_pieces),
 		TEST(records_are_bounded),

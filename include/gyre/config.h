@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define GYRE_CONFIG_MAGIC   0x46435947u /* "GYCF" */
-#define GYRE_CONFIG_VERSION 1u
+#define GYRE_CONFIG_VERSION 2u
 #define GYRE_CONFIG_VMS	    64u
 #define GYRE_CONFIG_INITRDS 8u
 #define GYRE_NAME_BYTES	    32u
@@ -24,6 +24,20 @@ enum gyre_level { GYRE_LEVEL_PORTABLE_1 = 1, GYRE_LEVEL_HOST = 2 };
 #define GYRE_VM_TRACE	     0x4u
 #define GYRE_VM_ACCEPT_LEAKS 0x8u
 #define GYRE_VM_COUNTERS     0x10u /* send a COUNTERS frame at the end */
+#define GYRE_VM_DEBUG                                                                                                  \
+	0x20u /* DEBUG frames are its monitor's; the guest waits for a debugger before its first instruction */
+#define GYRE_VM_DEBUG_RUN 0x40u	 /* ... and it does not wait */
+#define GYRE_VM_NO_START  0x100u /* root starts it only when it is asked to */
+
+#define GYRE_VM_RECREATE                                                                                               \
+	0x200u /* tests: its monitor is made anew at many exits (recreate_) and goes on from the saved state */
+
+/* Whether root starts a VM again that has ended. Never one that it was asked to stop or to kill, and none that could not be started. */
+enum gyre_restart {
+	GYRE_RESTART_NEVER = 0,
+	GYRE_RESTART_ON_FAILURE = 1, /* when its end was one of GYRE_STATUS_, and not 0 */
+	GYRE_RESTART_ALWAYS = 2,
+};
 
 struct gyre_config_initrd {
 	uint32_t file;	    /* the n of "file<n>" */
@@ -42,7 +56,11 @@ struct gyre_config_vm {
 	uint32_t initrds;
 	struct gyre_config_initrd initrd[GYRE_CONFIG_INITRDS];
 	uint32_t firmware, cdrom; /* files, GYRE_NO_FILE (not in this version) */
-	uint32_t reserved[8];
+	uint32_t restart;	  /* enum gyre_restart */
+	uint32_t restart_limit;	  /* so many times in all since it was last asked to start; 0: without a limit */
+	/* GYRE_VM_RECREATE: at each of the first exits, then at one in so many by chance (0: none), by random numbers from this seed */
+	uint32_t recreate_first, recreate_every, recreate_seed;
+	uint32_t reserved[3];
 };
 
 struct gyre_config_header {
@@ -58,6 +76,18 @@ struct gyre_config_header {
 };
 #define GYRE_CONFIG_EMULATED  0x1u /* the gyre command is at the other end of COM2 */
 #define GYRE_CONFIG_NO_REBOOT 0x2u
+#define GYRE_CONFIG_CONTROL   0x4u /* VMs are started, stopped and killed over CONTROL frames: docs/control.md */
+
+/*
+ * What the core's tables and objects of a VM may take of its pool, in frames of 4 KiB: its monitor's process has this quota. Beside the base (40 are in use
+ * when a small guest runs): a table for each 2 MiB of RAM, since either nested tables have entries of 4 KiB (a processor that must not execute from large
+ * pages, the dirty log) or there are none of these; two for each GiB; tables over the files, which lie at any page.
+ */
+#define GYRE_VM_FRAMES_BASE 64u
+static inline uint64_t gyre_vm_frames(uint64_t memory, uint64_t file_bytes)
+{
+	return GYRE_VM_FRAMES_BASE + (memory >> 21) + 2 * ((memory >> 30) + 1) + (file_bytes >> 21) + 1;
+}
 
 /* Why a VM ended; with the exit code of the gyre command. */
 enum gyre_end_reason {

@@ -56,17 +56,79 @@ enum gyre_frame_type {
 	GYRE_FRAME_TRACE = 6,	    /* struct gyre_trace_record[] */
 	GYRE_FRAME_COUNTERS =
 		7, /* struct gyre_vcpu_counters of one vcpu at its end, then u64[8] core figures (see services/root) */
-	GYRE_FRAME_READY = 8,	 /* root listens: host may send */
-	GYRE_FRAME_QUIT = 9,	 /* host to root: end the machine */
-	GYRE_FRAME_DEBUG = 10,	 /* bytes of the debugger's protocol, both ways */
-	GYRE_FRAME_STATE = 11,	 /* saved state */
-	GYRE_FRAME_CONTROL = 12, /* start, stop, kill */
+	GYRE_FRAME_READY = 8,  /* root listens: host may send */
+	GYRE_FRAME_QUIT = 9,   /* host to root: end the machine */
+	GYRE_FRAME_DEBUG = 10, /* bytes of the debugger's protocol, both ways; to the machine also GYRE_DEBUG_GONE */
+	GYRE_FRAME_STATE = 11, /* saved state */
+	GYRE_FRAME_CONTROL =
+		12, /* host to root: struct gyre_control_request; root to host: struct gyre_control_reply and what follows it */
 };
+
+/* In the bytes of DEBUG frames: the debugger went. No byte of its protocol has this value; if it sends one, the command leaves it out. */
+#define GYRE_DEBUG_GONE 0x04u
 
 struct gyre_frame_exit {
 	int32_t code;	 /* as the gyre command returns it */
 	uint32_t reason; /* enum gyre_end_reason, config.h */
 	char text[112];	 /* for people, zero-padded */
+};
+
+/*
+ * ---- CONTROL: VMs are started, stopped and killed from outside (docs/control.md) ----
+ * A request concerns the VM of its frame's header. Root answers each with one reply, and LIST with several where one frame is too small: the last has more = 0.
+ * A request of another size, or that root does not know, is answered with GYRE_STATUS_USAGE; one that comes while replies of earlier ones still wait
+ * for room on the line is lost: who asks has a time-out of its own.
+ */
+enum gyre_control {
+	GYRE_CONTROL_LIST = 1,
+	GYRE_CONTROL_START = 2,
+	GYRE_CONTROL_STOP = 3, /* asks the guest by its power button; the reply says only that it was asked */
+	GYRE_CONTROL_KILL = 4,
+	GYRE_CONTROL_ACCOUNTS = 5,
+};
+
+struct gyre_control_request {
+	uint32_t id;   /* comes back in the reply */
+	uint32_t what; /* enum gyre_control */
+};
+
+struct gyre_control_reply {
+	uint32_t id, what;
+	int32_t code;	/* GYRE_STATUS_ */
+	uint32_t more;	/* another reply to the same request follows */
+	uint32_t count; /* LIST: of struct gyre_control_vm behind this; ACCOUNTS: of struct gyre_control_accounts */
+	uint32_t reserved;
+	char text[112]; /* for people, zero-padded */
+};
+
+enum gyre_vm_state {
+	GYRE_STATE_NEW = 0, /* never started */
+	GYRE_STATE_RUNNING = 1,
+	GYRE_STATE_STOPPING = 2,   /* runs, and was asked to power off */
+	GYRE_STATE_ENDING = 3,	   /* has ended; its last words are on their way */
+	GYRE_STATE_RESTARTING = 4, /* has ended, and is about to be started again */
+	GYRE_STATE_ENDED = 5,
+	GYRE_STATES = 6
+};
+
+struct gyre_control_vm {
+	char name[32];	/* GYRE_NAME_BYTES */
+	uint32_t state; /* enum gyre_vm_state */
+	int32_t code;	/* of its last end, as struct gyre_frame_exit has it */
+	uint32_t reason;
+	uint32_t starts;   /* in all */
+	uint32_t restarts; /* of those, since it was last asked to start, by root itself */
+	uint32_t frames;   /* of the core's pool that it uses now */
+	uint64_t memory;   /* bytes of its RAM */
+	char text[112];	   /* of its last end */
+};
+
+/* What is held now (accounts=on), and how often it was compared with what was held before a VM's start. */
+struct gyre_control_accounts {
+	uint64_t pages_free, frames, objects, handles, root_frames, root_handles;
+	uint64_t compared, differed;
+	uint32_t running; /* VMs that exist now; what they hold is in the figures */
+	uint32_t reserved;
 };
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* services/root/main.c: root's start, its one loop, and the machine's end. */
 #include "services/root/root.h"
+#include "services/root/accounts.h"
+#include "services/root/lives.h"
 #include "services/root/output.h"
 #include "services/root/rtc.h"
 #include "services/root/vm.h"
@@ -13,7 +15,6 @@
 #define FIRST_PAGE 256u /* what lies below 1 MiB stays the firmware's */
 
 struct root root;
-struct vm vms[GYRE_CONFIG_VMS];
 
 /* ---- start ---- */
 
@@ -62,13 +63,32 @@ static int config_load(struct config_fault *fault)
 	return error;
 }
 
-static int word_in(const char *line, const char *word)
+/* The value of KEY=, or NULL; key with its "=". */
+static const char *option_value(const char *key)
 {
-	size_t length = strlen(word);
-	for (const char *at = line; (at = strstr(at, word)) != NULL; at++)
-		if ((at == line || at[-1] == ' ') && (at[length] == 0 || at[length] == ' '))
-			return 1;
-	return 0;
+	const char *line = root.boot->command_line;
+	size_t length = strlen(key);
+	for (const char *at = line; (at = strstr(at, key)) != NULL; at++)
+		if (at == line || at[-1] == ' ')
+			return at + length;
+	return NULL;
+}
+
+int option_given(const char *word)
+{
+	const char *behind = option_value(word);
+	return behind != NULL && (*behind == 0 || *behind == ' ');
+}
+
+int option_number(const char *key, uint64_t *number)
+{
+	const char *text = option_value(key);
+	uint64_t value = 0;
+	unsigned digits = 0;
+	for (; text != NULL && *text >= '0' && *text <= '9' && digits < 18; digits++)
+		value = value * 10 + (uint64_t)(*text++ - '0');
+	*number = value;
+	return digits > 0 && (*text == 0 || *text == ' ');
 }
 
 /* ---- what the other end says ---- */
@@ -79,78 +99,8 @@ void frame_received(uint8_t type, uint8_t vm, const uint8_t *data, size_t bytes)
 		root.quit = 1;
 	else if (type == GYRE_FRAME_CONSOLE && vm < GYRE_CONFIG_VMS)
 		vm_input(&vms[vm], data, bytes);
-}
-
-/* ---- VMs' ends ---- */
-
-static int32_t end_code(uint32_t reason, uint32_t code)
-{
-	switch (reason) {
-	case GYRE_END_POWER_OFF:
-	case GYRE_END_RESET: return GYRE_STATUS_OFF;
-	case GYRE_END_DEBUG_EXIT: return (int32_t)((2 * code + 1) & 255);
-	case GYRE_END_TRIPLE_FAULT:
-	case GYRE_END_CRASHED: return GYRE_STATUS_CRASHED;
-	case GYRE_END_REFUSED:
-		return code == GYRE_STATUS_USAGE || code == GYRE_STATUS_NOT_FOUND || code == GYRE_STATUS_LACKS ||
-				       code == GYRE_STATUS_REFUSED
-			       ? (int32_t)code
-			       : GYRE_STATUS_FAILED;
-	case GYRE_END_KILLED: return GYRE_STATUS_STATE;
-	default: return GYRE_STATUS_FAILED;
-	}
-}
-
-static void crash_report(struct vm *vm)
-{
-	static const char *const names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10",
-		"r11", "r12", "r13", "r14", "r15"};
-	const struct vm_report *report = &vm->report;
-	char text[GYRE_CHANNEL_TEXT];
-	gyre_snprintf(text, sizeof(text), "its monitor crashed: trap %u, error %lx, address %lx, at %lx",
-		(unsigned)report->trap, (unsigned long)report->error, (unsigned long)report->address,
-		(unsigned long)report->rip);
-	root_log("%s: %s", vm->entry->name, text);
-	for (int i = 0; i < 16; i += 4)
-		root_log("%s: %s %016lx %s %016lx %s %016lx %s %016lx", vm->entry->name, names[i],
-			report->registers.gpr[i], names[i + 1], report->registers.gpr[i + 1], names[i + 2],
-			report->registers.gpr[i + 2], names[i + 3], report->registers.gpr[i + 3]);
-	vm_end(vm, GYRE_END_MONITOR, GYRE_STATUS_FAILED, text);
-}
-
-/* Starting what runs changes nothing. Nobody but root has a handle of this thread, so it never stands still. */
-static int monitor_gone(const struct vm *vm)
-{
-	return thread_start(vm->thread) == -GYRE_EDEAD;
-}
-
-static void reports_take(void)
-{
-	for (uint32_t i = 0; i < root.config.header->vms; i++) {
-		struct vm *vm = &vms[i];
-		if (vm->state != VM_RUNNING)
-			continue;
-		int gone = monitor_gone(vm); /* before its report: what it said last counts */
-		switch (__atomic_load_n(&vm->report.what, __ATOMIC_ACQUIRE)) {
-		case REPORT_END:
-			vm_end(vm, vm->report.reason, end_code(vm->report.reason, vm->report.code),
-				vm->channel->end_text);
-			break;
-		case REPORT_FAULT: crash_report(vm); break;
-		default:
-			if (gone)
-				vm_end(vm, GYRE_END_MONITOR, GYRE_STATUS_FAILED, "its monitor went without a word");
-			break;
-		}
-	}
-}
-
-static int all_ended(void)
-{
-	for (uint32_t i = 0; i < root.config.header->vms; i++)
-		if (vms[i].state != VM_ENDED)
-			return 0;
-	return 1;
+	else if (type == GYRE_FRAME_DEBUG && vm < GYRE_CONFIG_VMS)
+		vm_debug(&vms[vm], data, bytes);
 }
 
 /* ---- the machine ---- */
@@ -171,42 +121,21 @@ static void invariants_check(void)
 		root_log("the core's invariants do not hold (error %ld)", result);
 }
 
-static void accounts_log(const char *when)
-{
-	struct gyre_machine_info machine;
-	struct gyre_process_info own;
-	if (!root.accounts || machine_info(&machine) < 0 || process_info(0, &own) < 0)
-		return;
-	invariants_check();
-	root_log("accounts %s: %lu pages free, %lu frames, %lu objects, %lu handles; root %lu frames, %u handles", when,
-		(unsigned long)pool_free(&root.pool), (unsigned long)machine.frames_used,
-		(unsigned long)machine.objects_live, (unsigned long)machine.handles_live, own.used_frames, own.handles);
-}
-
 static void loop(void)
 {
 	uint64_t poll = root.machine.tsc_khz * POLL_MS;
-	while (!all_ended() && !root.quit) {
-		uint64_t bits;
-		event_timer(root.event, ROOT_EVENT_TIMER, tsc() + poll);
+	while (!lives_over() && !root.quit) {
+		uint64_t bits, due = lives_due(tsc() + poll);
+		event_timer(root.event, ROOT_EVENT_TIMER, due);
 		if (event_wait(root.event, GYRE_FOREVER, &bits) < 0)
 			continue;
 		if ((bits & 1ull << ROOT_EVENT_UART) != 0)
 			output_interrupt();
-		vm_channels_pump(vms, root.config.header->vms);
+		lives_turn();
 		output_core_log(OUTPUT_ROOM);
-		reports_take();
 		invariants_check();
 	}
-	for (uint32_t i = 0; i < root.config.header->vms; i++)
-		if (vms[i].state == VM_RUNNING)
-			vm_end(&vms[i], GYRE_END_KILLED, GYRE_STATUS_STATE, "ended with the machine");
-}
-
-static void vms_start(void)
-{
-	for (uint32_t i = 0; i < root.config.header->vms; i++)
-		vm_start(&vms[i], i);
+	lives_end();
 }
 
 static long root_init(const struct gyre_boot_info *boot)
@@ -234,7 +163,7 @@ void native_main(void *argument)
 	long error = root_init(boot);
 	if (error < 0)
 		native_panic("root cannot start (error %ld)", error);
-	root.accounts = word_in(boot->command_line, "accounts=on");
+	root.accounts = option_given("accounts=on");
 	memory_init();
 	output_init();
 	files_clear_tails();
@@ -253,11 +182,13 @@ void native_main(void *argument)
 		machine_end(fault.status);
 	}
 	clock_init();
-	if (word_in(boot->command_line, "measure=ipc"))
+	if (option_given("measure=ipc"))
 		measure_ipc();
+	accounts_begin();
 	accounts_log("before");
-	vms_start();
+	lives_begin();
 	loop();
+	invariants_check();
 	accounts_log("after");
-	machine_end(vms[0].code);
+	machine_end(lives_code());
 }

@@ -115,6 +115,11 @@ int output_spare(size_t bytes)
 	return !out.frames || OUTPUT_BYTES - (out.written - out.sent) >= frame + OWN_BYTES;
 }
 
+int output_fits(size_t bytes)
+{
+	return !out.frames || OUTPUT_BYTES - (out.written - out.sent) >= bytes;
+}
+
 static void wait_put(const void *data, size_t bytes)
 {
 	const uint8_t *from = data;

@@ -22,6 +22,9 @@ void output_frame(uint8_t type, uint8_t vm, const void *head, size_t head_bytes,
 /* Whether what a monitor says may go out now: room for as many bytes, and for words of root's own, so that those need not wait for a slow reader. */
 int output_spare(size_t bytes);
 
+/* Whether frames with that many bytes in all, headers included, go out without waiting. */
+int output_fits(size_t bytes);
+
 /* A line from root about the machine, or about a VM (its number, or GYRE_FRAME_MACHINE). */
 void root_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void output_text(uint8_t vm, const char *name, const char *text, size_t bytes);

@@ -3,10 +3,12 @@
  * services/root/root.h: the first process. It owns what the core does not keep, starts a monitor for each VM of the description, carries what they say
  * to the other end of COM2, reports how each VM ended, and switches the machine off.
  *
- *   main.c    start, the one loop, the end          output.c  log lines and frames out, frames in
- *   vm.c      a VM's memory and process             server.c  the endpoint: monitors' ends and faults
- *   files.c   boot modules                          power.c   ACPI power-off
- *   measure.c figures for bench/
+ *   main.c     start, the one loop, the end          output.c   log lines and frames out, frames in
+ *   lives.c    which VMs run: starts, ends, restarts control.c  what is asked for from outside
+ *   vm.c       a VM's memory and process             server.c   the endpoint: monitors' ends and faults
+ *   crash.c    reports of monitors' faults           accounts.c what is held, and whether all of it came back
+ *   files.c    boot modules                          power.c    ACPI power-off
+ *   measure.c  figures for bench/                    churn.c    tests: starts and ends at random moments
  *   config.c, pool.c, s5.c, rtc.c    plain code, tested on Linux
  *
  * Threads   The main thread does everything but answer the endpoint; the server's thread only writes a VM's report (vm.h) and signals.
@@ -43,10 +45,11 @@ struct root {
 	struct gyre_machine_info machine; /* as it was at the start */
 	uint64_t start_tsc;
 	handle_t event, endpoint;
-	struct config config; /* header NULL: none that is right */
-	int emulated;	      /* the gyre command is at the other end of COM2 */
-	int accounts;	      /* tests: counts of all that is held are printed before the first VM and after the last */
-	int quit;	      /* the other end wants the machine to end */
+	struct config config;  /* header NULL: none that is right */
+	int emulated;	       /* the gyre command is at the other end of COM2 */
+	int accounts;	       /* tests: counts of all that is held are compared after each end of a VM (accounts.h) */
+	uint64_t quota_most;   /* tests: less than a VM needs; 0: what it needs */
+	int quit;	       /* the other end wants the machine to end */
 	uint64_t wall_seconds; /* at start_tsc; 0: unknown */
 	uint64_t ipc_ticks;    /* measure.c */
 	struct pool pool;
@@ -60,6 +63,11 @@ static inline uint64_t tsc(void)
 	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
 	return (uint64_t)high << 32 | low;
 }
+
+/* ---- main.c: words of the core's command line ---- */
+int option_given(const char *word);
+/* KEY=NUMBER: 1, else 0. */
+int option_number(const char *key, uint64_t *number);
 
 /* ---- files.c: boot modules. NULL: no such module ---- */
 const struct gyre_boot_module *file_find(const char *name);
@@ -81,5 +89,7 @@ void measure_ipc(void);
 
 /* ---- server.c ---- */
 int server_start(void);
+/* A call that it had in hand or waiting when this was called has been dealt with. */
+void server_settle(void);
 
 #endif

@@ -10,7 +10,6 @@
 
 #define SERVER_STACK_BYTES 8192
 
-extern struct vm vms[GYRE_CONFIG_VMS];
 static uint8_t server_stack[SERVER_STACK_BYTES] __attribute__((aligned(4096)));
 
 static void report_done(struct vm *vm, enum report what)
@@ -72,4 +71,10 @@ int server_start(void)
 		return (int)thread;
 	long error = thread_schedule((handle_t)thread, ROOT_PRIORITY, 0, 0, 0, 0);
 	return error < 0 ? (int)error : (int)thread_start((handle_t)thread);
+}
+
+void server_settle(void)
+{
+	struct message message = {0}; /* badge 0, which the server refuses; it takes its calls in order */
+	endpoint_call(root.endpoint, &message);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* services/root/vm.c: a VM from its entry in the description to its first instruction, and its end. */
 #include "services/root/root.h"
+#include "services/root/accounts.h"
 #include "services/root/vm.h"
 #include "services/root/output.h"
 #include "lib/elf.h"
@@ -11,6 +12,7 @@
 #include "gyre/frame.h"
 
 #define COM1_ISA_LINE 4u
+#define LAST_WORDS_MS 2000u
 
 /* ---- the start block ---- */
 
@@ -203,6 +205,8 @@ static int own_map(struct vm *vm)
 		GYRE_CHANNEL_TO_ROOT);
 	ring_init(&vm->to_monitor, (struct ring_shared *)&vm->channel->to_monitor, vm->channel->to_monitor_data,
 		GYRE_CHANNEL_TO_MONITOR);
+	ring_init(&vm->debug, (struct ring_shared *)&vm->channel->debug, vm->channel->debug_data,
+		GYRE_CHANNEL_DEBUG_BYTES);
 	return 0;
 }
 
@@ -247,19 +251,35 @@ static int vm_prepare(struct vm *vm, struct config_fault *fault)
 		return VM_FAULT(fault, GYRE_STATUS_FAILED, "its monitor could not be made (error %d)", error);
 	if ((error = start_fill(vm, fault)) < 0)
 		return error;
-	vm->state = VM_RUNNING;
 	if ((error = thread_make(vm, image.entry)) < 0)
 		return VM_FAULT(fault, GYRE_STATUS_FAILED, "its monitor could not be started (error %d)", error);
 	return 0;
 }
 
-void vm_start(struct vm *vm, uint32_t number)
+/* Nothing of an earlier start is left: vm_destroy() has given it all back, and no report of its monitor is being written (server_settle). */
+static void vm_reset(struct vm *vm)
 {
-	struct config_fault fault;
-	vm->number = number;
-	vm->entry = &root.config.vm[number];
-	if (vm_prepare(vm, &fault) < 0)
-		vm_end(vm, GYRE_END_REFUSED, fault.status, fault.text);
+	memset((char *)vm + offsetof(struct vm, process), 0, sizeof(*vm) - offsetof(struct vm, process));
+	vm->asked_off = vm->on_request = 0;
+	vm->restart_at = 0;
+}
+
+int vm_start(struct vm *vm, struct config_fault *fault)
+{
+	struct accounts before;
+	vm_reset(vm);
+	vm->starts++;
+	vm->last_start = tsc();
+	vm->state = VM_RUNNING;
+	accounts_now(&before);
+	int error = vm_prepare(vm, fault);
+	if (error == 0) {
+		accounts_share(vm, &before);
+		return 0;
+	}
+	vm_end(vm, GYRE_END_REFUSED, fault->status, fault->text);
+	vm_finish(vm);
+	return error;
 }
 
 /* ---- end ---- */
@@ -277,6 +297,7 @@ static void vm_destroy(struct vm *vm)
 	destroy(&vm->ports);
 	destroy(&vm->process); /* with its threads, vm and vcpus */
 	vm->thread = 0;
+	server_settle();
 	if (vm->channel != NULL)
 		memory_unmap_all(0, WINDOW_VMS + vm->number * WINDOW_VM_BYTES, GYRE_START_PAGES + GYRE_CHANNEL_PAGES);
 	vm->channel = NULL;
@@ -300,15 +321,24 @@ static void text_clean(char *target, const char *text, size_t bytes)
 
 void vm_end(struct vm *vm, uint32_t reason, int32_t code, const char *text)
 {
-	struct gyre_frame_exit end = {.code = code, .reason = reason};
-	if (vm->state == VM_ENDED)
+	if (vm->state != VM_RUNNING)
 		return;
-	text_clean(end.text, text, sizeof(end.text)); /* it may lie in the channel */
+	vm->state = VM_ENDING;
+	vm->end.code = code;
+	vm->end.reason = reason;
+	text_clean(vm->end.text, text, sizeof(vm->end.text)); /* it may lie in the channel */
+	vm->end_deadline = tsc() + root.machine.tsc_khz * LAST_WORDS_MS;
+	if (vm->thread != 0)
+		thread_stop(
+			vm->thread); /* the guest stands still; other threads of a hostile monitor may add to its last words, up to a bound */
+}
+
+void vm_finish(struct vm *vm)
+{
 	vm->state = VM_ENDED;
-	vm->code = code;
-	vm_channel_drain(vm);
 	vm_destroy(vm);
+	accounts_compare(vm);
 	if (!output_has_frames())
-		root_log("%s has ended with %d: %s", vm->entry->name, code, end.text);
-	output_frame(GYRE_FRAME_EXIT, (uint8_t)vm->number, &end, sizeof(end), NULL, 0);
+		root_log("%s has ended with %d: %s", vm->entry->name, vm->end.code, vm->end.text);
+	output_frame(GYRE_FRAME_EXIT, (uint8_t)vm->number, &vm->end, sizeof(vm->end), NULL, 0);
 }

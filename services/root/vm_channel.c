@@ -10,10 +10,13 @@
 #include "gyre/frame.h"
 #include "gyre/vcpu.h"
 
+#define PUMP_BYTES	 65536			    /* in one call; then the loop looks at everything else */
+#define LAST_WORDS_BYTES (2 * GYRE_CHANNEL_TO_ROOT) /* of a VM that has ended */
+
 static int type_known(uint8_t type)
 {
 	return type == GYRE_FRAME_LOG || type == GYRE_FRAME_CONSOLE || type == GYRE_FRAME_TRACE ||
-	       type == GYRE_FRAME_COUNTERS;
+	       type == GYRE_FRAME_COUNTERS || type == GYRE_FRAME_DEBUG;
 }
 
 static struct gyre_root_figures figures(const struct vm *vm)
@@ -52,8 +55,8 @@ static void packet_out(const struct vm *vm, const struct gyre_packet *packet, co
 	}
 }
 
-/* One packet: 1, 0 if there is none, -GYRE_EAGAIN if there is no room for it, or -GYRE_EPROTO. */
-static int packet_take(struct vm *vm, int wait)
+/* One packet: its bytes, 0 if there is none, -GYRE_EAGAIN if there is no room for it, or -GYRE_EPROTO. */
+static int packet_take(struct vm *vm)
 {
 	static uint8_t data[GYRE_FRAME_DATA]; /* the main thread alone comes here */
 	struct gyre_packet packet;
@@ -67,40 +70,56 @@ static int packet_take(struct vm *vm, int wait)
 		used < (int64_t)(sizeof(packet) + packet.length))
 		return -GYRE_EPROTO;
 	/* A LOG may grow by a newline, COUNTERS by the figures. */
-	if (!wait && !output_spare(packet.length + sizeof(struct gyre_root_figures)))
+	if (!output_spare(packet.length + sizeof(struct gyre_root_figures)))
 		return -GYRE_EAGAIN;
 	ring_peek(&vm->to_root, sizeof(packet), data, packet.length);
 	ring_take(&vm->to_root, sizeof(packet) + packet.length);
 	packet_out(vm, &packet, data);
-	return 1;
+	return (int)(sizeof(packet) + packet.length);
 }
 
-void vm_channels_pump(struct vm *vm, uint32_t count)
+int vm_channel_done(const struct vm *vm)
+{
+	return vm->channel == NULL || ring_used(&vm->to_root) <= 0 || vm->end_bytes > LAST_WORDS_BYTES;
+}
+
+static int packet_turn(struct vm *vm)
+{
+	if ((vm->state != VM_RUNNING && vm->state != VM_ENDING) || vm->channel == NULL ||
+		(vm->state == VM_ENDING && vm_channel_done(vm)))
+		return 0;
+	int result = packet_take(vm);
+	if (result > 0 && vm->state == VM_ENDING)
+		vm->end_bytes += (uint32_t)result;
+	if (result == -GYRE_EPROTO) {
+		vm_end(vm, GYRE_END_MONITOR, GYRE_STATUS_FAILED, "its monitor broke the channel to root");
+		vm->end_bytes = LAST_WORDS_BYTES + 1;
+	}
+	return result;
+}
+
+int vm_channels_pump(struct vm *vm, uint32_t count)
 {
 	static uint32_t first; /* whose turn it is */
 	uint64_t taken = 0;    /* VMs that gave something in this call */
 	uint32_t idle = 0;     /* turns in a row without a packet */
+	int64_t left = PUMP_BYTES;
 	_Static_assert(GYRE_CONFIG_VMS <= 64, "a bit for each");
-	for (first %= count; idle < count; first = (first + 1) % count) {
-		struct vm *one = &vm[first];
-		int result = one->state == VM_RUNNING && one->channel != NULL ? packet_take(one, 0) : 0;
+	for (first %= count; idle < count && left > 0; first = (first + 1) % count) {
+		int result = packet_turn(&vm[first]);
 		if (result == -GYRE_EAGAIN)
 			break; /* it goes on with this one */
 		idle = result > 0 ? 0 : idle + 1;
+		left -= result > 0 ? result : 0;
 		if (result > 0)
 			taken |= 1ull << first;
-		else if (result < 0)
-			vm_end(one, GYRE_END_MONITOR, GYRE_STATUS_FAILED, "its monitor broke the channel to root");
 	}
 	for (uint32_t i = 0; i < count; i++)
 		if ((taken & 1ull << i) != 0 && vm[i].event != 0)
 			event_signal(vm[i].event, 1ull << GYRE_CHANNEL_ROOM);
-}
-
-void vm_channel_drain(struct vm *vm)
-{
-	while (vm->channel != NULL && packet_take(vm, 1) > 0)
-		;
+	if (left <= 0)
+		event_signal(root.event, 1ull << GYRE_ROOT_EVENT_CHANNEL);
+	return left <= 0;
 }
 
 void vm_input(struct vm *vm, const uint8_t *data, size_t bytes)
@@ -111,4 +130,13 @@ void vm_input(struct vm *vm, const uint8_t *data, size_t bytes)
 	/* What a guest does not read is lost, as on a serial line. */
 	vm->input_lost += written < 0 ? bytes : bytes - (size_t)written;
 	event_signal(vm->event, 1ull << GYRE_CHANNEL_INPUT);
+}
+
+/* The debugger waits for an answer to each packet, and one fits: what does not is rubbish. */
+void vm_debug(struct vm *vm, const uint8_t *data, size_t bytes)
+{
+	if (vm->state != VM_RUNNING || vm->channel == NULL || (vm->entry->flags & GYRE_VM_DEBUG) == 0)
+		return;
+	ring_write(&vm->debug, data, (uint32_t)bytes);
+	event_signal(vm->event, 1ull << GYRE_CHANNEL_DEBUG);
 }

@@ -7,8 +7,7 @@
 #include "lib/string.h"
 
 #define IMAGE_PAGES_MOST 1024u
-#define IMAGE_START	 0x400000ull				 /* lib/native.ld; start block and channel lie below */
-#define IMAGE_OFFSET	 (GYRE_START_PAGES + GYRE_CHANNEL_PAGES) /* in "own" */
+#define IMAGE_START	 0x400000ull /* lib/native.ld; start block and channel lie below */
 
 static uint64_t page_down(uint64_t value)
 {

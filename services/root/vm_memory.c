@@ -12,7 +12,7 @@
 #define PAGES_1G   (512u * 512u)
 #define TEST_PAGES 32u /* memory of devices: the test device's 64 KiB, and ROMs */
 #define MIB_PAGES  256u
-#define TABLE_BASE 256u /* frames for objects, vcpu, stacks, and tables of what is small */
+#define FRAMES_OWN 16u /* that root itself needs for a VM: handles, objects, tables of its windows */
 
 /* Pages from the pool into the object, from `offset` on. */
 static int piece_add(struct vm *vm, handle_t memory, uint64_t offset, uint64_t first, uint64_t pages)
@@ -81,11 +81,25 @@ static uint64_t file_pages(const struct vm *vm)
 	return pages;
 }
 
-/* What its tables and objects may take of the core's memory: large entries over RAM, and one of the two tables split for the dirty log. */
 static uint64_t quota(const struct vm *vm)
 {
-	uint64_t ram = vm->entry->memory / 4096;
-	return TABLE_BASE + ram / PAGES_2M + 2 * (ram / PAGES_1G + 1) + file_pages(vm) / PAGES_2M;
+	uint64_t frames = gyre_vm_frames(vm->entry->memory, file_pages(vm) * 4096);
+	return root.quota_most != 0 && root.quota_most < frames ? root.quota_most : frames;
+}
+
+/* Frames of the core's pool that root has left to give. */
+static uint64_t frames_left(void)
+{
+	struct gyre_process_info own;
+	return process_info(0, &own) < 0 ? 0 : own.quota_frames - own.used_frames;
+}
+
+/* The pool, in MiB, that has room for so many frames more. */
+static uint64_t pool_wanted(uint64_t frames)
+{
+	struct gyre_machine_info machine;
+	uint64_t total = machine_info(&machine) < 0 ? 0 : machine.frames_total;
+	return ((total + frames) / MIB_PAGES + 2) & ~1ull;
 }
 
 static int objects_create(struct vm *vm, uint64_t ram_pages)
@@ -105,16 +119,8 @@ static int objects_create(struct vm *vm, uint64_t ram_pages)
 	return 0;
 }
 
-int vm_memory_take(struct vm *vm, uint64_t image_pages, struct config_fault *fault)
+static int take_all(struct vm *vm, uint64_t ram_pages)
 {
-	uint64_t ram_pages = vm->entry->memory / 4096, free = pool_free(&root.pool);
-	vm->image_pages = image_pages;
-	vm->own_pages = GYRE_START_PAGES + GYRE_CHANNEL_PAGES + image_pages;
-	vm->extra_pages = (vm->entry->flags & GYRE_VM_TEST_DEVICE) != 0 ? TEST_PAGES : 0;
-	if (ram_pages + vm->own_pages + vm->extra_pages > free)
-		return VM_FAULT(fault, GYRE_STATUS_LACKS,
-			"it wants %lu MiB, the machine has %lu MiB free: give the VM less memory or the machine more",
-			(unsigned long)(ram_pages / MIB_PAGES), (unsigned long)(free / MIB_PAGES));
 	int error = objects_create(vm, ram_pages);
 	if (error == 0)
 		error = ram_fill(vm, ram_pages); /* first: the rest fits between */
@@ -126,6 +132,26 @@ int vm_memory_take(struct vm *vm, uint64_t image_pages, struct config_fault *fau
 		error = clear_all(vm, vm->ram, ram_pages + vm->extra_pages);
 	if (error == 0)
 		error = clear_all(vm, vm->own, vm->own_pages);
+	return error;
+}
+
+int vm_memory_take(struct vm *vm, uint64_t image_pages, struct config_fault *fault)
+{
+	uint64_t ram_pages = vm->entry->memory / 4096, free = pool_free(&root.pool), left = frames_left();
+	vm->image_pages = image_pages;
+	vm->own_pages = GYRE_START_PAGES + GYRE_CHANNEL_PAGES + image_pages;
+	vm->extra_pages = (vm->entry->flags & GYRE_VM_TEST_DEVICE) != 0 ? TEST_PAGES : 0;
+	if (ram_pages + vm->own_pages + vm->extra_pages > free)
+		return VM_FAULT(fault, GYRE_STATUS_LACKS,
+			"it wants %lu MiB, the machine has %lu MiB free: give the VM less memory or the machine more",
+			(unsigned long)(ram_pages / MIB_PAGES), (unsigned long)(free / MIB_PAGES));
+	if (root.quota_most == 0 && quota(vm) + FRAMES_OWN > left)
+		return VM_FAULT(fault, GYRE_STATUS_LACKS,
+			"it needs %lu KiB of the core's pool, %lu are left: larger by --core-option pool=%luM, or "
+			"fewer VMs",
+			(unsigned long)quota(vm) * 4, (unsigned long)left * 4,
+			(unsigned long)pool_wanted(quota(vm) + FRAMES_OWN - left));
+	int error = take_all(vm, ram_pages);
 	if (error < 0)
 		return VM_FAULT(fault, GYRE_STATUS_LACKS,
 			"its %lu MiB could not be put together (error %d): give the VM less memory or the machine "

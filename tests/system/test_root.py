@@ -74,12 +74,15 @@ def test_everything_comes_back_when_vms_end(gyre, kernel):
 
 def test_a_second_vm_has_a_console_both_ways(gyre, kernel):
     child = gyre.spawn(*vm("first", kernel, "echo"), *vm("second", kernel, "echo"))
-    child.expect_exact(f"second: {NAME}")
+    child.expect_exact(NAME)
     child.send("\x1d2")
+    child.expect_exact("gyre: this is second")
+    child.expect_exact(NAME)
     for line in ("hello", "y" * 60):
         child.send(line + "\r")
         child.expect_exact(f'heard "{line}"')
     child.send("exit 4\r")
+    child.expect("\nsecond: ")
     child.send("\x1d1")
     child.send("exit 6\r")
     child.wait()

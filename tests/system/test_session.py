@@ -286,21 +286,160 @@ m.say("one speaks\r\n")
 kind, vm, data = m.receive_frame()
 m.frame(CONSOLE, 1, b"two got " + data + b"\r\n")
 m.say("one behind\r\n")
+time.sleep(0.3)
+m.log("words about one\n", vm=0)
 m.line()
 m.frame(CONSOLE, 1, b"two behind\r\n")
-time.sleep(0.5)
+m.log("words about two\n", vm=1)
+m.log("words about all\n")
+m.end_vm(1, 0, "powered off")
+m.line()
 m.end_vm(0, 0)
 m.end()
 """
     child = fake.spawn(script)
     child.expect_exact("one speaks")
     child.send("\x1d2abc")
-    child.expect_exact("gyre: this is two")
+    child.expect_exact("gyre: this is two, 2 of 2, running")
     child.expect_exact("two got abc")
-    child.expect_exact("one: one behind\r\n")
     child.send("\x1d9")
     child.expect_exact("there is no VM 9")
+    assert "one behind" not in child.before and "words" not in child.before
     child.send("\x1d1x\r")
-    child.expect_exact("gyre: this is one")
-    child.expect_exact("two: two behind\r\n")
+    child.expect_exact("gyre: this is one, 1 of 2, running")
+    child.expect_exact("one speaks")
+    child.expect_exact("one behind\r")
+    child.expect_exact("one: words about one\r")
+    child.expect_exact("core: words about all\r\n")
+    child.expect_exact("two: powered off\r\n")
+    child.send("\x1dn")
+    child.expect_exact("gyre: this is two, 2 of 2, ended: powered off")
+    child.expect_exact("two got abc\r")
+    child.expect_exact("two behind\r")
+    child.expect_exact("two: words about two\r")
+    child.send("\x1dp\r")
     child.expect(pexpect.EOF)
+
+
+def test_one_can_look_back_in_a_console(fake):
+    script = r"""
+m.ready()
+for i in range(300):
+    m.say(f"line {i}.\r\n")
+m.line()
+m.say("typed\r\n")
+m.line()
+m.end_vm(0, 0)
+m.end()
+"""
+    child = fake.spawn(script)
+    child.expect_exact("line 299.\r\n")
+    child.send("\x1d[")
+    child.expect_exact("one, looking back")
+    child.send("/line 123.\r")
+    child.expect_exact("\x1b[2Jline 123.\r")
+    child.expect_exact("line 124.\r")
+    child.send("\x1b")
+    child.expect_exact("gyre: this is one")
+    child.expect_exact("line 299.\r")
+    child.send("\r")
+    child.expect_exact("typed")
+    child.send("\r")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+HOSTILE = r"\x1b[6n\x1b[c\x1bP$qm\x1b\\\x1b]11;?\x07\x05\x1b[21t\x1b[?1003h\x1b[8;1;1t hostile"
+
+
+def test_a_hidden_vm_reaches_neither_the_terminal_nor_memory(fake):
+    """A51: it writes without an end, without a line end, and asks the terminal for answers."""
+    script = rf"""
+m.ready()
+m.say("one is up\r\n")
+block = b"{HOSTILE}" * 100
+for _ in range(20):
+    for _ in range(600):
+        m.frame(CONSOLE, 1, block[:4096])
+    m.log(b"\x1b[6n\x1b]2;" * 400, vm=1)
+m.frame(CONSOLE, 1, b"the end of it\r\n")
+m.say("one is still up\r\n")
+m.line()
+m.say("one heard\r\n")
+m.line()
+m.end_vm(0, 0)
+m.end()
+"""
+    child = fake.spawn(script)
+    child.expect_exact("one is up\r\n")
+    child.expect_exact("one is still up\r\n", timeout=60)
+    assert child.before == ""
+    child.send("\r")
+    child.expect_exact("one heard\r\n")
+    assert child.before == ""
+    peak = re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path(f"/proc/{child.pid}/status").read_text())
+    assert int(peak.group(1)) < 16_000
+    child.send("\x1d2")
+    child.expect_exact("gyre: this is two")
+    child.expect_exact("\r\n")
+    child.expect_exact("the end of it\r")
+    assert re.fullmatch(r"[ \r\n?a-z;0-9]*", child.before), repr(child.before)
+    # What the terminal answers all the same is typed into neither.
+    child.send("\x1b[1;1R\x1b[?1;2c\x1d1")
+    child.expect_exact("gyre: this is one")
+    child.send("\r")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+def test_a_vm_that_is_shown_and_writes_without_an_end_can_be_left(fake):
+    script = r"""
+import threading
+m.ready()
+m.say("one is up\r\n")
+def flood():
+    while True:
+        m.frame(CONSOLE, 1, b"flood " * 600)
+threading.Thread(target=flood, daemon=True).start()
+m.line()
+m.end_vm(0, 0)
+m.end()
+"""
+    child = fake.spawn(script)
+    child.expect_exact("one is up\r\n")
+    child.send("\x1d2")
+    child.expect_exact("flood " * 50)
+    # Nobody reads the terminal for a while: the machine waits, and nothing piles up.
+    time.sleep(2)
+    peak = re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path(f"/proc/{child.pid}/status").read_text())
+    assert int(peak.group(1)) < 16_000
+    child.send("\x1d1")
+    child.expect_exact("gyre: this is one")
+    child.expect_exact("one is up")
+    child.send("\x1dq")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+@pytest.mark.parametrize("which", ["input", "output"])
+def test_without_a_terminal_on_both_sides_nothing_is_repainted(fake, which):
+    """Scripts see the first VM's bytes on standard output and lines with names on standard error, as without any terminal."""
+    os.environ["FAKE_SCRIPT"] = r"""
+m.ready()
+m.say("one \x1b[6n\r\n")
+m.frame(CONSOLE, 1, b"two\r\n")
+m.end_vm(0, 0)
+m.end()
+"""
+    words = " ".join(f"'{word}'" for word in fake.words + fake.vms)
+    program = pathlib.Path(os.environ.get("GYRE_BUILD", "build")).resolve() / "gyre"
+    folder = fake.folder
+    rest = f">{folder}/out 2>{folder}/err" if which == "input" else f"</dev/null 2>{folder}/err"
+    child = pexpect.spawn("/bin/sh", ["-c", f"{program} {words} {rest}; echo code $?"], timeout=20, encoding="utf-8")
+    child.expect_exact("code 0")
+    output = (folder / "out").read_bytes().decode() if which == "input" else child.before
+    assert "one \x1b[6n\r" in output and "two" not in output and "gyre: this is" not in output
+    assert "two: two" in (folder / "err").read_text()

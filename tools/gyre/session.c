@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tools/gyre/session.c: one loop over all that can happen; every wait has an end. */
 #include "tools/gyre/session.h"
+#include "tools/gyre/consoles.h"
 #include "tools/gyre/counters.h"
 #include "tools/gyre/lines.h"
 #include "tools/gyre/process.h"
@@ -48,9 +49,11 @@ struct session {
 	struct channel port, between; /* COM2, and the emulator's own output */
 	uint8_t sequence;
 	struct tail emulator, early, last_log, panic;
+	struct consoles *consoles; /* on a terminal, both ways; else NULL, and only the next two serve */
 	struct keys keys;
 	unsigned view;
-	bool input_open, output_tty, com1_open, com2_open, emulator_open;
+	struct stream aside; /* lines on their way to a history */
+	bool input_open, output_tty, error_tty, com1_open, com2_open, emulator_open;
 	bool heard, ready, machine_ended, panicked, quit, timed_out, silent, no_reader;
 	int32_t machine_code;
 	double started, panic_since, off_since, quit_since;
@@ -75,15 +78,17 @@ static size_t input_pending(const struct session *session)
 	return stream_pending(&session->to_com1) + stream_pending(&session->to_com2);
 }
 
-static void send_input(struct session *session, const uint8_t *bytes, size_t length)
+static void send_input(void *context, unsigned vm, const uint8_t *bytes, size_t length)
 {
+	struct session *session = context;
+
 	/* What the machine does not take is lost: waiting would keep Ctrl-] q from us. Only a terminal comes here with more. */
 	if (!length || input_pending(session) + length > INPUT_MOST)
 		return;
-	if (session->view == 0)
+	if (vm == 0)
 		stream_add(&session->to_com1, bytes, length);
 	else
-		send_frame(session, GYRE_FRAME_CONSOLE, (uint8_t)session->view, bytes, (uint16_t)length);
+		send_frame(session, GYRE_FRAME_CONSOLE, (uint8_t)vm, bytes, (uint16_t)length);
 }
 
 /* ---- to the person ------------------------------------------------------------------------------------------------------ */
@@ -111,12 +116,14 @@ static void show_view(struct session *session, unsigned view)
 	free(text);
 }
 
-/* A VM's console. The first one's goes to standard output whatever is shown, but for a terminal that shows another. */
+/* A VM's console. Where there is no terminal the first one's is standard output, whatever is shown. */
 static void put_console(struct session *session, unsigned vm, const void *bytes, size_t length)
 {
 	bool viewed = session->view == vm;
 
-	if (vm == 0 && (viewed || !session->output_tty))
+	if (session->consoles)
+		consoles_output(session->consoles, vm, bytes, length);
+	else if (vm == 0 && (viewed || !session->output_tty))
 		stream_add(&session->out, bytes, length);
 	else if (viewed)
 		stream_add(&session->err, bytes, length);
@@ -124,27 +131,39 @@ static void put_console(struct session *session, unsigned vm, const void *bytes,
 		lines_add(&session->vm[vm].console, bytes, length);
 }
 
+/* Whether lines about this VM go to its history, and so to whoever looks at it, and not into what the terminal shows. */
+static bool is_aside(const struct session *session, unsigned vm)
+{
+	return session->consoles && session->error_tty && vm < session->vms && !consoles_shows(session->consoles, vm);
+}
+
+static void quit(void *context)
+{
+	struct session *session = context;
+
+	if (session->quit)
+		machine_kill(session->machine);
+	session->quit = true;
+	session->quit_since = seconds_now();
+	if (session->ready)
+		send_frame(session, GYRE_FRAME_QUIT, GYRE_FRAME_MACHINE, NULL, 0);
+	else
+		machine_kill(session->machine);
+}
+
+/* Where only the input is a terminal. */
 static void key_pressed(struct session *session, uint8_t byte, uint8_t *send, size_t *count)
 {
-	switch (key_next(&session->keys, byte)) {
+	switch (keys_next(&session->keys, byte)) {
 	case KEY_SEND: send[(*count)++] = byte; break;
-	case KEY_QUIT:
-		if (session->quit)
-			machine_kill(session->machine);
-		session->quit = true;
-		session->quit_since = seconds_now();
-		if (session->ready)
-			send_frame(session, GYRE_FRAME_QUIT, GYRE_FRAME_MACHINE, NULL, 0);
-		else
-			machine_kill(session->machine);
-		break;
+	case KEY_QUIT: quit(session); break;
 	case KEY_VIEW:
-		send_input(session, send, *count);
+		send_input(session, session->view, send, *count);
 		*count = 0;
 		show_view(session, byte - '1');
 		break;
-	case KEY_HELP: say_line(session, "Ctrl-] then: 1 to 9 shows that VM, q quits, Ctrl-] sends Ctrl-]"); break;
 	case KEY_NONE: break;
+	default: say_line(session, "Ctrl-] then: 1 to 9 shows that VM, q quits, Ctrl-] sends Ctrl-]"); break;
 	}
 }
 
@@ -165,16 +184,39 @@ static void read_input(struct session *session)
 			session->input_open = false;
 		return;
 	}
-	if (!terminal_is_raw()) {
-		send_input(session, bytes, (size_t)got);
-		return;
-	}
+	if (!terminal_is_raw())
+		return send_input(session, session->view, bytes, (size_t)got);
+	if (session->consoles)
+		return consoles_input(session->consoles, bytes, (size_t)got);
 	for (ssize_t i = 0; i < got; i++)
 		key_pressed(session, bytes[i], send, &count);
-	send_input(session, send, count);
+	send_input(session, session->view, send, count);
 }
 
 /* ---- frames from the machine ------------------------------------------------------------------------------------------ */
+
+/* Lines of a VM's log: to standard error; aside, into its history. */
+static void log_add(struct session *session, unsigned vm, const void *bytes, size_t length)
+{
+	struct lines *log = &session->vm[vm].log;
+
+	log->out = is_aside(session, vm) ? &session->aside : &session->err;
+	lines_add(log, bytes, length);
+	if (stream_pending(&session->aside))
+		consoles_output(session->consoles, vm, session->aside.bytes, stream_pending(&session->aside));
+	stream_forget(&session->aside);
+}
+
+static void log_flush(struct session *session, unsigned vm, double seconds)
+{
+	struct lines *log = &session->vm[vm].log;
+
+	log->out = is_aside(session, vm) ? &session->aside : &session->err;
+	lines_flush(log, seconds);
+	if (stream_pending(&session->aside))
+		consoles_output(session->consoles, vm, session->aside.bytes, stream_pending(&session->aside));
+	stream_forget(&session->aside);
+}
 
 static void take_exit(struct session *session, unsigned vm, const uint8_t *data, size_t length)
 {
@@ -189,8 +231,14 @@ static void take_exit(struct session *session, unsigned vm, const uint8_t *data,
 	view->ended = true;
 	view->end = end;
 	/* A text that the frame had no room for was logged whole before. */
-	lines_flush(&view->log, 0);
-	if (!lines_begin_last(&view->log, end.text)) {
+	log_flush(session, vm, 0);
+	/* Who sits at a terminal is told in any case. */
+	if (session->consoles && !*end.text)
+		snprintf(end.text, sizeof(end.text), "ended with code %d", end.code & 255);
+	if (session->consoles)
+		console_ended(&session->consoles->console, vm, end.text);
+	if (is_aside(session, vm) || !lines_begin_last(&view->log, end.text)) {
+		view->log.out = &session->err;
 		lines_add(&view->log, end.text, strlen(end.text));
 		lines_flush(&view->log, 0);
 	}
@@ -215,7 +263,7 @@ static void take_log(struct session *session, unsigned vm, const uint8_t *data, 
 	session->last_log.length = 0;
 	tail_add(&session->last_log, (const char *)data, length);
 	if (vm < session->vms)
-		lines_add(&session->vm[vm].log, data, length);
+		log_add(session, vm, data, length);
 	else
 		lines_add(&session->core, data, length);
 }
@@ -331,14 +379,24 @@ static void feed_emulator(struct session *session, const char *bytes, size_t len
 
 /* ---- the loop ------------------------------------------------------------------------------------------------------------- */
 
-static bool read_com2(struct session *session)
+/* Who reads what the person's side writes is behind: what comes by frames waits. A console that only goes to a history fills nothing. */
+static bool is_full(const struct session *session)
+{
+	return stream_pending(&session->err) >= STREAM_FULL ||
+	       (session->consoles && stream_pending(&session->out) >= STREAM_FULL);
+}
+
+static bool read_com2(struct session *session, bool all)
 {
 	uint8_t bytes[16384];
 	ssize_t got;
 
-	while ((got = read(session->machine->com2, bytes, sizeof(bytes))) > 0)
-		feed_frames(session, &session->port, bytes, (size_t)got);
-	return got < 0 && (errno == EAGAIN || errno == EINTR);
+	do {
+		got = read(session->machine->com2, bytes, sizeof(bytes));
+		if (got > 0)
+			feed_frames(session, &session->port, bytes, (size_t)got);
+	} while (got > 0 && (all || !is_full(session)));
+	return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
 static bool read_com1(struct session *session, bool all)
@@ -362,7 +420,7 @@ static void read_machine(struct session *session, bool com1_ready, bool com2_rea
 	if (com1_ready && !heard && session->com1_open)
 		session->com1_open = read_com1(session, false);
 	if (com2_ready)
-		session->com2_open = read_com2(session);
+		session->com2_open = read_com2(session, false);
 	if (!heard && session->heard && session->config->uefi) {
 		/* What the firmware still had in the pipe. */
 		uint8_t bytes[4096];
@@ -399,6 +457,8 @@ static void take_signals(struct session *session)
 			raise(SIGSTOP);
 		} else if (number == SIGCONT && session->input_open) {
 			terminal_raw();
+			if (session->consoles)
+				consoles_again(session->consoles);
 		}
 	}
 	if (!session->exited && waitpid(session->machine->process, &status, WNOHANG) == session->machine->process) {
@@ -453,7 +513,7 @@ static void flush_idle(struct session *session, double seconds, double *wait)
 	lines_flush(&session->core, seconds);
 	for (unsigned i = 0; i < session->vms; i++) {
 		lines_flush(&session->vm[i].console, seconds);
-		lines_flush(&session->vm[i].log, seconds);
+		log_flush(session, i, seconds);
 		waiting |= session->vm[i].console.length || session->vm[i].log.length;
 	}
 	if (waiting && *wait > seconds)
@@ -475,14 +535,14 @@ static void step(struct session *session)
 	double wait = check_deadlines(session);
 
 	flush_idle(session, IDLE_SECONDS, &wait);
+	if (session->consoles)
+		consoles_time(session->consoles, &wait);
 	watch(&polls[POLL_SIGNALS], signals_fd(), true, false);
-	watch(&polls[POLL_EMULATOR], session->machine->output,
-		session->emulator_open && stream_pending(&session->err) < STREAM_FULL, false);
+	watch(&polls[POLL_EMULATOR], session->machine->output, session->emulator_open && !is_full(session), false);
 	watch(&polls[POLL_COM1], session->machine->com1,
 		session->com1_open && stream_pending(&session->out) < STREAM_FULL,
 		session->com1_open && session->ready && stream_pending(&session->to_com1));
-	watch(&polls[POLL_COM2], session->machine->com2,
-		session->com2_open && stream_pending(&session->err) < STREAM_FULL,
+	watch(&polls[POLL_COM2], session->machine->com2, session->com2_open && !is_full(session),
 		session->com2_open && session->ready && stream_pending(&session->to_com2));
 	watch(&polls[POLL_STDIN], STDIN_FILENO, wants_input(session), false);
 	watch(&polls[POLL_STDOUT], STDOUT_FILENO, false, stream_pending(&session->out));
@@ -517,7 +577,7 @@ static void drain(struct session *session)
 {
 	double none = 0;
 
-	read_com2(session);
+	read_com2(session, true);
 	read_emulator(session);
 	struct channel *channels[] = {&session->port, &session->between};
 	for (unsigned i = 0; i < 2; i++)
@@ -525,6 +585,8 @@ static void drain(struct session *session)
 			unstick_frames(session, channels[i]);
 	read_com1(session, true);
 	flush_idle(session, 0, &none);
+	if (session->consoles)
+		consoles_end(session->consoles);
 	if (!session->interrupted)
 		session->interrupted = stream_finish(&session->out);
 	if (!session->interrupted)
@@ -601,8 +663,11 @@ int session_run(const struct session_config *config, struct machine *machine, in
 	session->started = seconds_now();
 	session->com1_open = session->com2_open = session->emulator_open = true;
 	session->output_tty = isatty(STDOUT_FILENO);
+	session->error_tty = isatty(STDERR_FILENO);
 	/* A terminal that another job has is not read: that would stop us. */
 	session->input_open = terminal_raw() || !isatty(STDIN_FILENO);
+	if (terminal_is_raw() && session->output_tty)
+		session->consoles = consoles_make(config->description, &session->out, send_input, quit, session);
 
 	while (!session->exited)
 		step(session);

@@ -40,6 +40,11 @@ size_t stream_pending(const struct stream *stream)
 	return stream->end - stream->start;
 }
 
+void stream_forget(struct stream *stream)
+{
+	stream->start = stream->end = 0;
+}
+
 void stream_write(struct stream *stream)
 {
 	size_t length = stream_pending(stream);

@@ -21,6 +21,8 @@ struct stream {
 
 void stream_add(struct stream *stream, const void *bytes, size_t length);
 size_t stream_pending(const struct stream *stream);
+/* What was not written yet never is. */
+void stream_forget(struct stream *stream);
 /* Writes once; call it when the descriptor is writable. */
 void stream_write(struct stream *stream);
 /* Waits until all is written or the other end is gone: 0; or until a signal ends the command (process.h): its number. */

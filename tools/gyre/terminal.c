@@ -63,17 +63,3 @@ bool terminal_is_raw(void)
 {
 	return raw;
 }
-
-enum key_action key_next(struct keys *keys, uint8_t byte)
-{
-	if (!keys->escaped) {
-		keys->escaped = byte == KEY_ESCAPE;
-		return keys->escaped ? KEY_NONE : KEY_SEND;
-	}
-	keys->escaped = false;
-	if (byte == KEY_ESCAPE)
-		return KEY_SEND;
-	if (byte == 'q' || byte == 'Q')
-		return KEY_QUIT;
-	return byte >= '1' && byte <= '9' ? KEY_VIEW : KEY_HELP;
-}

@@ -46,6 +46,8 @@ void tree_find(const struct memory_tree *tree, uint64_t offset, struct tree_run 
 
 /* Makes the run or hole at this offset, whose multiple of 512^level it is, an entry of its own at this level: 0 or -GYRE_ENOMEM. Changes no content. */
 int tree_prepare(struct memory_tree *tree, uint64_t offset, unsigned int level);
+/* What was prepared and is not to be filled: tables without entries go, parts of a run join again. */
+void tree_unprepare(struct memory_tree *tree, uint64_t offset);
 /* After tree_prepare: fills an empty entry; empties one. Cannot fail. */
 void tree_fill(struct memory_tree *tree, uint64_t offset, unsigned int level, uint64_t frame);
 void tree_show(struct memory_tree *tree, uint64_t offset, struct memory_share *share);

@@ -32,10 +32,10 @@ static int64_t entry_move(struct memory_tree *to, uint64_t to_offset, struct mem
 	if (pages > hole.pages)
 		pages = hole.pages;
 	unsigned int level = tree_level_fit(from_offset, to_offset, pages);
-	if (tree_prepare(from, from_offset, level) < 0)
+	if (tree_prepare(from, from_offset, level) < 0 || tree_prepare(to, to_offset, level) < 0) {
+		tree_unprepare(from, from_offset);
 		return -GYRE_ENOMEM;
-	if (tree_prepare(to, to_offset, level) < 0)
-		return -GYRE_ENOMEM;
+	}
 	/* In this order: where both are one tree, the table that has been prepared for the page could be the one that empties. */
 	tree_fill(to, to_offset, level, run.frame);
 	tree_empty(from, from_offset, level);
@@ -199,8 +199,7 @@ static int replace_locked(struct memory_locked locked, struct memory *target, ui
 	struct memory_share *share = slab_alloc(target->tree.quota, sizeof(*share));
 	if (share == NULL)
 		return -GYRE_ENOMEM;
-	tree_find(&target->tree, offset, &old);
-	int64_t result = old.kind == TREE_EMPTY ? 0 : punch_owner(locked, target, offset, 1, &budget);
+	int64_t result = punch_owner(locked, target, offset, 1, &budget);
 	if (result < 0 || tree_prepare(&target->tree, offset, 0) < 0) {
 		slab_free(target->tree.quota, share, sizeof(*share));
 		return -GYRE_ENOMEM;

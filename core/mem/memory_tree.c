@@ -30,8 +30,7 @@ static unsigned int walk(
 	unsigned int level = tree->level;
 	at[level] = &tree->root;
 	while (level > lowest && (*at[level] & TABLE) != 0) {
-		uint64_t *entries = table_of(*at[level]);
-		level--;
+		uint64_t *entries = table_of(*at[level--]);
 		at[level] = &entries[entry_index(offset, level)];
 	}
 	return level;
@@ -90,33 +89,6 @@ static bool table_make(struct memory_tree *tree, uint64_t *at[static LEVELS_MAX]
 	return true;
 }
 
-/* What was prepared and not filled is given back. */
-static void tree_unprepare(struct memory_tree *tree, uint64_t offset)
-{
-	uint64_t *at[LEVELS_MAX];
-	unsigned int level = walk(tree, offset, 0, at);
-	if (level < tree->level && entry_count(*at[level + 1]) == 0) {
-		*at[level + 1] += COUNT_ONE;
-		release(tree, at, level);
-	}
-}
-
-int tree_prepare(struct memory_tree *tree, uint64_t offset, unsigned int level)
-{
-	uint64_t *at[LEVELS_MAX];
-	unsigned int found = walk(tree, offset, level, at);
-	while (found > level) {
-		if (!table_make(tree, at, found)) {
-			tree_unprepare(tree, offset);
-			return -GYRE_ENOMEM;
-		}
-		uint64_t *entries = table_of(*at[found]);
-		found--;
-		at[found] = &entries[entry_index(offset, found)];
-	}
-	return 0;
-}
-
 /* A table that is full may be a single run now. */
 static void merge(struct memory_tree *tree, uint64_t *at[static LEVELS_MAX], unsigned int level)
 {
@@ -134,6 +106,33 @@ static void merge(struct memory_tree *tree, uint64_t *at[static LEVELS_MAX], uns
 		frame_free(tree->quota, hpa(*parent & ADDRESS));
 		*parent = first;
 	}
+}
+
+void tree_unprepare(struct memory_tree *tree, uint64_t offset)
+{
+	uint64_t *at[LEVELS_MAX];
+	unsigned int level = walk(tree, offset, 0, at);
+	if (level < tree->level && entry_count(*at[level + 1]) == 0) {
+		*at[level + 1] += COUNT_ONE;
+		release(tree, at, level);
+	} else {
+		merge(tree, at, level);
+	}
+}
+
+int tree_prepare(struct memory_tree *tree, uint64_t offset, unsigned int level)
+{
+	uint64_t *at[LEVELS_MAX];
+	unsigned int found = walk(tree, offset, level, at);
+	while (found > level) {
+		if (!table_make(tree, at, found)) {
+			tree_unprepare(tree, offset);
+			return -GYRE_ENOMEM;
+		}
+		uint64_t *entries = table_of(*at[found--]);
+		at[found] = &entries[entry_index(offset, found)];
+	}
+	return 0;
 }
 
 static void entry_set(struct memory_tree *tree, uint64_t offset, unsigned int level, uint64_t entry)

@@ -196,9 +196,8 @@ int vcpu_end(struct object *object, unsigned int *budget)
 		thread_wake(cpu, thread); /* nothing else ends its halt now */
 	}
 	while (!list_empty(&vcpu->events)) {
-		if (*budget == 0)
+		if (!budget_take(budget, 1))
 			return -GYRE_EAGAIN;
-		(*budget)--;
 		event_kick_bind(container_of(vcpu->events.next, struct event, kick_link), NULL, &vcpu->events);
 	}
 	/* Nothing looks at its pages from here on. */
@@ -206,7 +205,9 @@ int vcpu_end(struct object *object, unsigned int *budget)
 		vcpu_unload(vcpu->cpu);
 	fpu_forget(vcpu->cpu, vcpu->fpu);
 	vcpu->fpu = NULL; /* the frame may be another's when this is called again */
-	leave_vm(vcpu);
+	/* Once: when this is called again its VM may have gone. */
+	if (!list_empty(&vcpu->in_vm))
+		leave_vm(vcpu);
 	if (vcpu->pages != NULL) {
 		int error = object_destroy(&vcpu->pages->object, NULL, budget);
 		if (error < 0)

@@ -138,11 +138,16 @@ static void check_handles(struct sums *sums, struct process *process)
 	sums->handles += handles;
 }
 
+static void add_quota(struct sums *sums, const struct process *process)
+{
+	sums->frames_given += process->quota.given;
+	sums->frames_used += quota_used(&process->quota);
+}
+
 static void check_process(struct sums *sums, struct process *process)
 {
 	uint32_t objects = 0, threads = 0;
-	sums->frames_given += process->quota.given;
-	sums->frames_used += quota_used(&process->quota);
+	add_quota(sums, process);
 	CHECK(sums, process->quota.free <= process->quota.given, "process %u: its quota is overdrawn", process->number);
 	for (struct list *link = process->objects.next; link != &process->objects; link = link->next, objects++) {
 		struct object *object = container_of(link, struct object, owned);
@@ -151,6 +156,10 @@ static void check_process(struct sums *sums, struct process *process)
 		threads += object->type == GYRE_OBJECT_THREAD;
 		if (object->type == GYRE_OBJECT_MEMORY)
 			check_memory(sums, container_of(object, struct memory, object));
+		/* One that has ended but for its handles is nobody's child any more. */
+		if (object->type == GYRE_OBJECT_PROCESS &&
+			list_empty(&container_of(object, struct process, object)->in_creator))
+			add_quota(sums, container_of(object, struct process, object));
 		if (object->type == GYRE_OBJECT_VM)
 			check_aspace(sums, &container_of(object, struct vm, object)->aspace, 1ul << 36);
 	}

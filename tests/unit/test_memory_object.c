@@ -402,6 +402,25 @@ static void a_page_moves_within_its_own_object(void **state)
 	core_destroy(&process->object);
 }
 
+/* The run that the pages would have left was split for nothing, and home's frames were used up bit by bit. */
+static void a_move_that_fails_splits_nothing(void **state)
+{
+	(void)state;
+	struct process *process = core_process(16);
+	struct memory *memory = core_memory(process, 2048, 0);
+	uint64_t home = quota_used(&home_quota);
+	hpa_t frame[16];
+	unsigned int frames = 0;
+	while (frame_alloc(&process->quota, &frame[frames]))
+		frames++;
+	for (uint64_t page = 0x1401; page < 0x5000; page += 0x200)
+		assert_int_equal(memory_move(memory, 0, memory_ram, page, 1), -GYRE_ENOMEM);
+	assert_int_equal(quota_used(&home_quota), home);
+	while (frames > 0)
+		frame_free(&process->quota, frame[--frames]);
+	core_destroy(&process->object);
+}
+
 static void memory_dies_with_its_owner_everywhere(void **state)
 {
 	(void)state;
@@ -542,6 +561,7 @@ int main(void)
 		TEST(a_revocation_needs_no_frames),
 		TEST(a_replaced_page_shows_its_source_until_that_goes),
 		TEST(a_page_moves_within_its_own_object),
+		TEST(a_move_that_fails_splits_nothing),
 		TEST(memory_dies_with_its_owner_everywhere),
 		TEST(ends_come_in_pieces),
 		TEST(records_are_bounded),

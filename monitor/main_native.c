@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* monitor/main_native.c: the monitor as a process of Gyre: from root's start block to monitor_main(). */
+#include "monitor/debug/debug.h"
 #include "monitor/engine/native.h"
 #include "lib/format.h"
 #include "lib/native.h"
@@ -18,5 +19,7 @@ void native_main(void *argument)
 		gyre_snprintf(text, sizeof(text), "%s (error %d)", what, error);
 		engine_end(GYRE_END_MONITOR, GYRE_STATUS_FAILED, text);
 	}
+	if ((vm.flags & GYRE_VM_DEBUG) != 0)
+		debug_main(&vm);
 	monitor_main(&vm);
 }

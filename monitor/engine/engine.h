@@ -3,8 +3,8 @@
  * monitor/engine/engine.h: all that a monitor asks of its host. The same monitor runs as a process on Gyre's core (native*.c), on Linux
  * (linux*.c) and in unit tests (fake.c); nothing outside this folder knows on which. One engine is linked into a program.
  *
- * Start          The host's own main() fills in a struct engine_vm and calls monitor_main(), which does not return. The host calls nothing
- *                else of the monitor: it is one loop around engine_run(), on one thread.
+ * Start          The host's own main() fills in a struct engine_vm and calls monitor_main(), which does not return (or debug_main() of
+ *                monitor/debug, for a VM under a debugger). The host calls nothing else of the monitor: it is one loop around engine_run(), on one thread.
  * Memory         The host maps the VM's RAM into the monitor in one piece; the machine decides where in the guest's address space it lies, and
  *                asks for that by engine_map().
  * Waking         Input, room for output, the timer and doorbells make a run in progress (or the next one) return GYRE_EXIT_KICK, and end a
@@ -119,6 +119,7 @@ int engine_doorbell(uint16_t port, uint32_t size, uint64_t match, int bell);
 #define ENGINE_EVENT_OUTPUT                                                                                            \
 	(1ull << 2) /* engine_console_write may take something again, after it took less than was offered */
 #define ENGINE_EVENT_POWER_KEY	 (1ull << 3) /* someone asks the guest to power off */
+#define ENGINE_EVENT_DEBUG	 (1ull << 4) /* engine_debug_read may have something */
 #define ENGINE_EVENT_DOORBELL(n) (1ull << (32 + (n)))
 /* What has come since the last call, or 0; wait: sleeps until there is something (the guest is halted for good, or stopped). */
 uint64_t engine_events(int wait);
@@ -136,6 +137,9 @@ void engine_timer(uint64_t deadline);
  * collect bytes, and sends what it has when the guest halts or waits, after a few milliseconds, and before the end. */
 size_t engine_console_write(const uint8_t *data, size_t bytes);
 size_t engine_console_read(uint8_t *data, size_t bytes);
+/* The debugger's line (GYRE_VM_DEBUG): what has come, at most that many bytes; and all of these bytes to it, waiting where it must. */
+size_t engine_debug_read(uint8_t *data, size_t bytes);
+void engine_debug_write(const uint8_t *data, size_t bytes);
 /* One line for people, without the newline; bounded to 240 bytes by the engine. */
 void engine_log(const char *line);
 /* The guest's first instruction is next. An emulator that counts instructions sees a marker here and at engine_end (bench/plugin/count.c). */

@@ -212,6 +212,25 @@ size_t engine_console_read(uint8_t *data, size_t bytes)
 	return bytes;
 }
 
+size_t engine_debug_read(uint8_t *data, size_t bytes)
+{
+	if (bytes > fake.debug_bytes)
+		bytes = fake.debug_bytes;
+	if (!bytes)
+		return 0;
+	memcpy(data, fake.debug, bytes);
+	fake.debug += bytes;
+	fake.debug_bytes -= bytes;
+	return bytes;
+}
+
+void engine_debug_write(const uint8_t *data, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i++)
+		if (fake.debugged_bytes < FAKE_OUTPUT)
+			fake.debugged[fake.debugged_bytes++] = data[i];
+}
+
 void engine_log(const char *line)
 {
 	fake.log_lines++;

@@ -29,6 +29,10 @@ struct fake {
 	uint8_t output[FAKE_OUTPUT];
 	const uint8_t *input;
 	size_t input_bytes;
+	/* the debugger's line */
+	const uint8_t *debug;
+	size_t debug_bytes, debugged_bytes;
+	uint8_t debugged[FAKE_OUTPUT];
 	/* the end */
 	jmp_buf *at_end;
 	uint32_t reason, code;

@@ -257,6 +257,8 @@ uint64_t engine_events(int wait)
 		events = (bits & PASSED_ON) | console_events(bits);
 		if ((bits & 1ull << GYRE_CHANNEL_POWER_KEY) != 0)
 			events |= ENGINE_EVENT_POWER_KEY;
+		if ((bits & 1ull << GYRE_CHANNEL_DEBUG) != 0)
+			events |= ENGINE_EVENT_DEBUG;
 	} while (wait && events == 0);
 	return events;
 }

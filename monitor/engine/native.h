@@ -34,7 +34,7 @@ struct native {
 	struct gyre_machine_info machine;
 	handle_t vm;
 	uint64_t extra_used;
-	struct ring to_root, to_monitor;
+	struct ring to_root, to_monitor, debug;
 	struct random random;
 	struct gyre_ram_window window[GYRE_RAM_WINDOWS]; /* RAM as it is mapped into the guest */
 	uint32_t vcpus;

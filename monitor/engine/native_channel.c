@@ -17,6 +17,7 @@ void channel_init(void)
 		&native.to_root, (struct ring_shared *)&channel->to_root, channel->to_root_data, GYRE_CHANNEL_TO_ROOT);
 	ring_init(&native.to_monitor, (struct ring_shared *)&channel->to_monitor, channel->to_monitor_data,
 		GYRE_CHANNEL_TO_MONITOR);
+	ring_init(&native.debug, (struct ring_shared *)&channel->debug, channel->debug_data, GYRE_CHANNEL_DEBUG_BYTES);
 }
 
 int channel_room(size_t bytes)
@@ -62,6 +63,24 @@ void engine_log(const char *line)
 {
 	size_t length = strnlen(line, LOG_BYTES);
 	channel_send(GYRE_FRAME_LOG, line, length, "\n", 1);
+}
+
+/* ---- debugger ---- */
+
+size_t engine_debug_read(uint8_t *data, size_t bytes)
+{
+	int64_t got = ring_read(&native.debug, data, (uint32_t)bytes);
+	return got > 0 ? (size_t)got : 0;
+}
+
+void engine_debug_write(const uint8_t *data, size_t bytes)
+{
+	while (bytes > 0) {
+		size_t part = bytes < GYRE_FRAME_DATA ? bytes : GYRE_FRAME_DATA;
+		channel_send(GYRE_FRAME_DEBUG, data, part, NULL, 0);
+		data += part;
+		bytes -= part;
+	}
 }
 
 /* ---- trace ---- */

@@ -126,6 +126,10 @@ static void choose_level(struct machine *machine)
 	}
 	machine->level.policy.tsc_offset = (int64_t)machine->clock.offset;
 	machine->level.policy.identity_table = MEMORY_IDENTITY;
+	if (vm->flags & GYRE_VM_DEBUG) {
+		machine->level.policy.flags |= GYRE_POLICY_EXCEPTION_EXIT;
+		machine->level.policy.exception_bitmap |= 1u << 3; /* #BP */
+	}
 }
 
 static void build_processor(struct machine *machine)
@@ -218,11 +222,19 @@ static void log_registers(struct machine *machine)
 	engine_log(line);
 }
 
+static void debug_tell(struct machine *machine, enum machine_debug what, uint32_t code)
+{
+	if (machine->debug)
+		machine->debug(machine, what, code);
+}
+
 void machine_crash(struct machine *machine, const char *what)
 {
 	char text[240];
 	flush_console(machine);
 	log_registers(machine);
+	debug_tell(machine, MACHINE_DEBUG_CRASH, 0);
+	debug_tell(machine, MACHINE_DEBUG_END, GYRE_STATUS_CRASHED);
 	gyre_snprintf(text, sizeof text, "the guest crashed at rip 0x%llx: %s",
 		(unsigned long long)machine->vcpu.page->rip, what);
 	engine_end(GYRE_END_CRASHED, 0, text);
@@ -232,6 +244,7 @@ static void end(struct machine *machine, uint32_t reason, uint32_t code, const c
 static void end(struct machine *machine, uint32_t reason, uint32_t code, const char *text)
 {
 	flush_console(machine);
+	debug_tell(machine, MACHINE_DEBUG_END, reason == GYRE_END_DEBUG_EXIT ? 2 * code + 1 : 0);
 	engine_end(reason, code, text);
 }
 
@@ -255,9 +268,11 @@ static __attribute__((noinline)) void answer_request(struct machine *machine)
 
 static void triple_fault(struct machine *machine)
 {
+	debug_tell(machine, MACHINE_DEBUG_CRASH, 0);
 	if (machine->vm->flags & GYRE_VM_NO_REBOOT) {
 		flush_console(machine);
 		log_registers(machine);
+		debug_tell(machine, MACHINE_DEBUG_END, GYRE_STATUS_CRASHED);
 		engine_end(GYRE_END_TRIPLE_FAULT, 0, "the guest triple-faulted");
 	}
 	/* Some systems restart by it. One that does nothing else harms itself alone, and must not fill the log. */
@@ -273,15 +288,19 @@ static void triple_fault(struct machine *machine)
 
 /* ---- exits ---- */
 
-void machine_events(struct machine *machine)
+void machine_take_events(struct machine *machine, uint64_t events)
 {
-	uint64_t events = engine_events(0);
 	if (events & ENGINE_EVENT_TIMER)
 		clock_run(&machine->clock);
 	if (events & (ENGINE_EVENT_INPUT | ENGINE_EVENT_OUTPUT))
 		uart16550_poll(&machine->uart);
 	if (events & ENGINE_EVENT_POWER_KEY)
 		acpi_pm_power_button(&machine->pm);
+}
+
+void machine_events(struct machine *machine)
+{
+	machine_take_events(machine, engine_events(0));
 }
 
 static inline __attribute__((always_inline)) void io_exit(struct machine *machine, struct gyre_vcpu_page *page)
@@ -416,7 +435,12 @@ static void other_exit(struct machine *machine, int exit)
 		return; /* the reset vector would lead into firmware: here */
 	case GYRE_EXIT_TRIPLE_FAULT: triple_fault(machine); return;
 	case GYRE_EXIT_LOG_FULL: engine_trace_drain(&machine->vcpu); return;
-	case GYRE_EXIT_DEBUG: processor_inject(machine, (unsigned)page->d0 & 31, -1); return;
+	case GYRE_EXIT_DEBUG:
+		if (machine->debug)
+			machine->debug(machine, MACHINE_DEBUG_TRAP, 0);
+		else
+			processor_inject(machine, (unsigned)page->d0 & 31, -1);
+		return;
 	case GYRE_EXIT_MACHINE_CHECK: machine_crash(machine, "the machine reported a hardware fault in its memory");
 	case GYRE_EXIT_FAILED: failed_exit(machine); return;
 	case GYRE_EXIT_HALT: halt_exit(machine); return;

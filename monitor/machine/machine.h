@@ -56,6 +56,9 @@ struct fast_slot {
 	uint64_t bytes[FAST_BYTES / 8];
 };
 
+/* TRAP: #BP, or INT n, at RIP. CRASH: the guest's end is next, and it is as it was. END: with the value of the command's exit. */
+enum machine_debug { MACHINE_DEBUG_TRAP, MACHINE_DEBUG_CRASH, MACHINE_DEBUG_END };
+
 struct machine {
 	const struct engine_vm *vm;
 	struct engine_vcpu vcpu;
@@ -93,6 +96,8 @@ struct machine {
 	unsigned quick_resets;
 	uint64_t started; /* machine time of the last start */
 	int halt_told;
+	/* monitor/debug wants to know; NULL: there is no debugger. From inside of machine_step(). */
+	void (*debug)(struct machine *machine, enum machine_debug what, uint32_t code);
 };
 
 /* Builds the machine and starts the kernel; ends the VM where that cannot be. */
@@ -105,6 +110,7 @@ void machine_reset(struct machine *machine);
 void machine_request(void *machine, enum machine_request request, uint32_t code);
 void machine_crash(struct machine *machine, const char *what) __attribute__((noreturn));
 void machine_events(struct machine *machine);
+void machine_take_events(struct machine *machine, uint64_t events); /* ENGINE_EVENT_ */
 
 /* RAM of any kind, the test device's too; NULL: a device, or nothing. */
 static inline uint8_t *machine_ram(struct machine *machine, uint64_t gpa, uint64_t bytes)
@@ -130,8 +136,9 @@ int memory_fast(struct machine *machine);
 void emulator_init(struct machine *machine);
 /* The length of the instruction at RIP, 0: it cannot be fetched. */
 unsigned emulator_length(struct machine *machine);
-/* Executes the instruction at RIP in software. */
+/* Executes the instruction at RIP in software. emulate_try: EMU_DONE; EMU_EXCEPTION: it is pending; of anything else nothing has been done. */
 void emulate(struct machine *machine);
+enum emu_result emulate_try(struct machine *machine);
 /* The page's state to the emulator, and groups that it changed back to the processor: 0, or negative where they are not possible. */
 void emulator_load(struct machine *machine);
 int emulator_store_groups(struct machine *machine);

@@ -298,27 +298,15 @@ static enum emu_result apic_read(struct machine *machine)
 	return result;
 }
 
-static void emulate_failed(struct machine *machine, enum emu_result result)
+static void emulate_exception(struct machine *machine)
 {
 	const struct emu_exception *exception = &machine->emu.exception;
-	struct gyre_vcpu_page *page = machine->vcpu.page;
-	switch (result) {
-	case EMU_EXCEPTION:
-		if (exception->vector == 14)
-			page->cr2 = exception->address;
-		processor_inject(machine, exception->vector, exception->has_error ? (int64_t)exception->error : -1);
-		return;
-	case EMU_RETRY: return; /* the guest tries again */
-	case EMU_HALT:
-	case EMU_SHUTDOWN:
-	case EMU_INTERRUPT:
-	case EMU_IO:
-	case EMU_UNSUPPORTED:
-	default: machine_crash(machine, "an instruction that Gyre does not emulate");
-	}
+	if (exception->vector == 14)
+		machine->vcpu.page->cr2 = exception->address;
+	processor_inject(machine, exception->vector, exception->has_error ? (int64_t)exception->error : -1);
 }
 
-void emulate(struct machine *machine)
+static inline __attribute__((always_inline)) enum emu_result attempt(struct machine *machine)
 {
 	emulator_load(machine);
 	const struct gyre_vcpu_page *page = machine->vcpu.page;
@@ -329,13 +317,28 @@ void emulate(struct machine *machine)
 		result = apic_read(machine);
 		machine->emu_apic = 0;
 		if (result == EMU_DONE)
-			return;
+			return EMU_DONE;
+	} else if (__builtin_expect(result == EMU_DONE, 1)) {
+		emulator_done(machine);
+		return EMU_DONE;
 	}
-	if (__builtin_expect(result != EMU_DONE, 0)) {
-		emulate_failed(machine, result);
-		return;
-	}
-	emulator_done(machine);
+	if (result == EMU_EXCEPTION)
+		emulate_exception(machine);
+	return result;
+}
+
+enum emu_result emulate_try(struct machine *machine)
+{
+	machine->vcpu.page->insn_bytes = 0; /* of an exit, which this need not come from */
+	return attempt(machine);
+}
+
+void emulate(struct machine *machine)
+{
+	enum emu_result result = attempt(machine);
+	/* After EMU_RETRY the guest tries again. */
+	if (__builtin_expect(result != EMU_DONE && result != EMU_EXCEPTION && result != EMU_RETRY, 0))
+		machine_crash(machine, "an instruction that Gyre does not emulate");
 }
 
 unsigned emulator_length(struct machine *machine)

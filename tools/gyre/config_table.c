@@ -57,6 +57,8 @@ static void vm_entry(struct config_table *table, struct text_area *text, struct 
 	entry->level = vm->level;
 	entry->flags = vm_flags | (vm->test_device ? GYRE_VM_TEST_DEVICE : 0) |
 		       (vm->no_reboot ? GYRE_VM_NO_REBOOT : 0) | (vm->accept_leaks ? GYRE_VM_ACCEPT_LEAKS : 0);
+	if (vm->debug)
+		entry->flags |= GYRE_VM_DEBUG | (vm->debug_run ? GYRE_VM_DEBUG_RUN : 0);
 	entry->kernel = file_add(table, vm->kernel);
 	entry->kernel_name = text_add(text, vm->kernel_name);
 	entry->append = text_add(text, vm->append);

@@ -31,8 +31,9 @@ struct vm_description {
 	uint32_t cpus;
 	enum gyre_level level;
 	bool test_device, no_reboot, accept_leaks;
-	char *source;	/* for messages: the file, or "--vm NAME" */
-	uint32_t given; /* 1 << enum vm_key */
+	bool debug, debug_run; /* --gdb: the first VM's, and no part of a description */
+	char *source;	       /* for messages: the file, or "--vm NAME" */
+	uint32_t given;	       /* 1 << enum vm_key */
 };
 
 struct description {

@@ -43,6 +43,11 @@ static const char help[] =
 	"random:\n"
 	"                                every run is the same (Bochs's time counts instructions in any case)\n"
 	"  --core-option KEY=VALUE       for the core's command line; may be repeated\n"
+	"  --gdb PORT                    a debugger may come to 127.0.0.1:PORT: gdb KERNEL -ex 'target remote :PORT'. "
+	"The "
+	"first VM\n"
+	"                                waits for it before its first instruction\n"
+	"  --gdb-run                     it does not wait\n"
 	"  --trace FILE                  every exit of the VMs, to be read by gyre trace\n"
 	"  --counters FILE               how often each kind of exit came, as JSON\n"
 	"  --lib-dir FOLDER              where gyre-core.elf, root.elf and monitor.elf are, if not beside gyre\n"
@@ -66,6 +71,8 @@ struct emulate {
 	uint64_t host_memory;
 	double timeout;
 	bool icount;
+	uint16_t gdb; /* 0: none */
+	bool gdb_run;
 	char **more;
 };
 
@@ -167,6 +174,23 @@ static int set_counters(void *command, const char *value)
 	return *value ? 0 : fail(GYRE_STATUS_USAGE, "--counters needs a file's name");
 }
 
+static int set_gdb(void *command, const char *value)
+{
+	uint64_t port;
+
+	if (!number_parse(value, 1, 65535, &port))
+		return fail(GYRE_STATUS_USAGE, "--gdb %s: write the number of a TCP port, 1 to 65535", value);
+	((struct emulate *)command)->gdb = (uint16_t)port;
+	return 0;
+}
+
+static int set_gdb_run(void *command, const char *value)
+{
+	(void)value;
+	((struct emulate *)command)->gdb_run = true;
+	return 0;
+}
+
 static int set_lib_dir(void *command, const char *value)
 {
 	((struct emulate *)command)->iso.lib_dir = value;
@@ -183,7 +207,8 @@ static const struct option_spec options[] = {
 	{.name = "--no-reboot", .set = set_no_reboot},
 	{.name = "--icount", .set = set_icount},
 	{.name = "--core-option", .takes_value = true, .set = set_core_option},
-	{.name = "--gdb", .takes_value = true, .later = true},
+	{.name = "--gdb", .takes_value = true, .set = set_gdb},
+	{.name = "--gdb-run", .set = set_gdb_run},
 	{.name = "--trace", .takes_value = true, .set = set_trace},
 	{.name = "--counters", .takes_value = true, .set = set_counters},
 	{.name = "--lib-dir", .takes_value = true, .set = set_lib_dir},
@@ -295,6 +320,7 @@ static int run(struct emulate *emulate, const struct description *description)
 		.patience = emulate->timeout};
 	struct session_config session = {
 		.description = description, .timeout = emulate->timeout, .counters = emulate->counters};
+	struct debug_port debug;
 	struct machine_model model;
 	int status, interrupted = 0;
 
@@ -316,6 +342,8 @@ static int run(struct emulate *emulate, const struct description *description)
 	/* Only now, so that nothing is lost of an older trace when the command is wrong. */
 	if (!status && emulate->trace)
 		status = trace_open(&session.trace, emulate->trace, description);
+	if (!status && emulate->gdb)
+		status = debug_open(session.debug = &debug, emulate->gdb);
 	if (!status)
 		session.silence = silence(model.emulator, config.iso);
 	if (!status)
@@ -352,6 +380,10 @@ int command_emulate(char **argv)
 		return fail(GYRE_STATUS_USAGE, "emulate: name the machine: --machine amd or intel");
 	if (!description.vms)
 		return fail(GYRE_STATUS_USAGE, "emulate: name a VM: a file NAME.yaml, or --vm NAME --kernel FILE");
+	if (emulate.gdb_run && !emulate.gdb)
+		return fail(GYRE_STATUS_USAGE, "emulate: --gdb-run needs --gdb PORT");
+	description.vm[0].debug = emulate.gdb != 0;
+	description.vm[0].debug_run = emulate.gdb_run;
 	status = description_check(&description);
 	return status ? status : run(&emulate, &description);
 }

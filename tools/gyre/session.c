@@ -311,6 +311,10 @@ static void take_frame(struct session *session, struct channel *channel)
 		if (session->config->counters && header->vm < session->vms)
 			counters_add(session->config->description->vm[header->vm].name, data, header->length);
 		break;
+	case GYRE_FRAME_DEBUG:
+		if (session->config->debug && header->vm == 0)
+			debug_take(session->config->debug, data, header->length, &session->err);
+		break;
 	case GYRE_FRAME_READY: session->ready = true; break;
 	default: break; /* a later Gyre's */
 	}
@@ -520,7 +524,18 @@ static void flush_idle(struct session *session, double seconds, double *wait)
 		*wait = seconds;
 }
 
-enum { POLL_SIGNALS, POLL_EMULATOR, POLL_COM1, POLL_COM2, POLL_STDIN, POLL_STDOUT, POLL_STDERR, POLL_COUNT };
+enum {
+	POLL_SIGNALS,
+	POLL_EMULATOR,
+	POLL_COM1,
+	POLL_COM2,
+	POLL_STDIN,
+	POLL_STDOUT,
+	POLL_STDERR,
+	POLL_DEBUG,
+	POLL_DEBUGGER,
+	POLL_COUNT
+};
 
 static void watch(struct pollfd *poll, int fd, bool in, bool out)
 {
@@ -532,6 +547,7 @@ static void watch(struct pollfd *poll, int fd, bool in, bool out)
 static void step(struct session *session)
 {
 	struct pollfd polls[POLL_COUNT];
+	uint8_t from_debugger[DEBUG_MOST];
 	double wait = check_deadlines(session);
 
 	flush_idle(session, IDLE_SECONDS, &wait);
@@ -547,6 +563,8 @@ static void step(struct session *session)
 	watch(&polls[POLL_STDIN], STDIN_FILENO, wants_input(session), false);
 	watch(&polls[POLL_STDOUT], STDOUT_FILENO, false, stream_pending(&session->out));
 	watch(&polls[POLL_STDERR], STDERR_FILENO, false, stream_pending(&session->err));
+	debug_watch(session->config->debug, &polls[POLL_DEBUG], &polls[POLL_DEBUGGER],
+		stream_pending(&session->to_com2) < INPUT_MOST);
 	if (poll(polls, POLL_COUNT, (int)(wait * 1000) + 1) < 0)
 		return;
 
@@ -559,6 +577,10 @@ static void step(struct session *session)
 		stream_write(&session->to_com1);
 	if (polls[POLL_COM2].revents & POLLOUT)
 		stream_write(&session->to_com2);
+	size_t said = debug_step(session->config->debug, &polls[POLL_DEBUG], &polls[POLL_DEBUGGER], from_debugger,
+		sizeof(from_debugger));
+	if (said)
+		send_frame(session, GYRE_FRAME_DEBUG, 0, from_debugger, (uint16_t)said);
 	if (polls[POLL_STDIN].revents)
 		read_input(session);
 	if (polls[POLL_STDOUT].revents)

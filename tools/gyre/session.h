@@ -6,6 +6,7 @@
 #ifndef TOOLS_GYRE_SESSION_H
 #define TOOLS_GYRE_SESSION_H
 
+#include "tools/gyre/debug.h"
 #include "tools/gyre/description.h"
 #include "tools/gyre/machine.h"
 
@@ -18,7 +19,8 @@ struct session_config {
 	bool tight;	/* so little memory that a machine which says nothing has lacked it */
 	bool uefi;	/* firmware that talks on the serial ports before Gyre has them */
 	FILE *trace;	/* or NULL; its header is written */
-	const char *counters; /* a file, or NULL */
+	const char *counters;	  /* a file, or NULL */
+	struct debug_port *debug; /* --gdb, or NULL */
 };
 
 /* Until the machine has ended, which it has when this returns. The command's exit code; a signal that ended it is in *interrupted. */

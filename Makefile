@@ -77,7 +77,7 @@ INSTALLED := $(if $(filter no,$(DEPS)),,$(B)/deps.stamp)
 # ---- Fragments ---------------------------------------------------------------------------------------------------------
 .PHONY: all
 all: core native tool guests ## builds everything (the default)
--include $(wildcard core/module.mk lib/module.mk monitor/module.mk services/module.mk tools/module.mk tools/*/module.mk \
+-include $(wildcard core/module.mk lib/module.mk monitor/module.mk services/module.mk services/*/module.mk tools/module.mk tools/*/module.mk \
 	guests/module.mk guests/*/module.mk tests/module.mk tests/*/module.mk bench/module.mk)
 
 # ---- Packages ------------------------------------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ size: | $(INSTALLED) ## counts lines of code, and the core's against its bound
 format: | $(INSTALLED) ## lays all sources out by .clang-format
 	$(Q)git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format -i
 
-.PHONY: run bench bench-peers soak fuzz
+.PHONY: run bench bench-peers soak fuzz test-kernels
 RUN := $(B)/gyre emulate --machine $(MACHINE) --vm debian --kernel $(B)/guests/vmlinuz --append "console=ttyS0" --initrd $(B)/guests/initramfs.cpio.gz --memory 256M
 run: all ## boots Debian on Gyre on an emulated MACHINE, amd or intel; without a terminal, plays a short session
 	$(Q)if [ -t 0 ]; then exec $(RUN); else exec $(PYTHON) tests/session.py $(RUN); fi
@@ -239,6 +239,9 @@ bench-peers: all ## measures Gyre and its peers side by side
 soak: all ## runs what takes longer than make test may
 	$(Q)$(PYTHON) tests/run --build $(B) --seconds $(SOAK_SECONDS) soak
 
+test-kernels: all ## runs the test kernels of DIR on MACHINE (amd, intel, both); BARE=yes: what fails without Gyre, too
+	$(Q)$(PYTHON) tests/kernels/run.py --build $(B) --machine $(MACHINE) $(if $(BARE),--bare) --dir '$(DIR)'
+
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz: $(FUZZ_TARGETS:%=$(B)/fuzz/%) ## runs each fuzz target for FUZZ_SECONDS
 	$(Q)$(PYTHON) tests/run --build $(B) --seconds $(FUZZ_SECONDS) fuzz
@@ -247,13 +250,13 @@ fuzz_words = $(shell sed -n 's/.*unit-\(sources\|libs\):\(.*\)\*\/.*/\2/p' tests
 # In a function of its own: a % in a pattern rule's prerequisites would be the stem.
 fuzz_sources = $(filter-out -l%,$(call fuzz_words,$(1)))
 # One compiler call for all of them, which writes no dependencies of each: any header that they may read makes a target anew.
-FUZZ_HEADERS := $(wildcard include/gyre/*.h lib/*.h monitor/*.h monitor/*/*.h services/root/*.h tools/gyre/*.h)
+FUZZ_HEADERS := $(wildcard include/gyre/*.h lib/*.h core/*/*.h core/virt/*/*.h monitor/*.h monitor/*/*.h services/root/*.h tools/gyre/*.h tests/*/*.h)
 .SECONDEXPANSION:
 $(B)/fuzz/%: tests/fuzz/%.c $$(call fuzz_sources,$$*) $(FUZZ_HEADERS) | $(INSTALLED)
 	$(call say,FUZZ,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)clang -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(UNIT_CFLAGS)) \
-		-o $@ $< $(call fuzz_words,$*)
+		-Wno-unused-parameter -o $@ $< $(call fuzz_words,$*)
 
 .PHONY: clean help
 clean: ## removes the build folder

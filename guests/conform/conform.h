@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guests/conform/conform.h: what the groups of checks share. A check is a sentence of a manual and what the processor did; each says PASS, FAIL or SKIP in a
+ * line of its own, as kvm-unit-tests do, and the last line sums up.
+ */
+#ifndef GUESTS_CONFORM_CONFORM_H
+#define GUESTS_CONFORM_CONFORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "guests/conform/layout.h"
+
+enum vector { DE, DB, NMI, BP, OF, BR, UD, NM, DF, TS = 10, NP, SS, GP, PF, MF = 16, AC, MC, XM, NONE = 256 };
+
+struct frame {
+	uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
+	uint64_t vector, error, rip, cs, rflags, rsp, ss;
+};
+
+/* What came of an attempt. */
+struct outcome {
+	uint32_t vector; /* NONE: it returned, with value */
+	uint32_t error;
+	uint64_t rip, cs, rflags, rsp, ss, cr2, dr6, value;
+};
+
+typedef uint64_t attempt_function(uint64_t argument);
+
+struct descriptor_table {
+	uint16_t limit;
+	uint64_t base;
+} __attribute__((packed));
+
+struct gate {
+	uint16_t offset_low, selector;
+	uint8_t ist, type;
+	uint16_t offset_middle;
+	uint32_t offset_high, reserved;
+};
+
+struct tss64 {
+	uint32_t reserved0;
+	uint64_t rsp[3], reserved1, ist[7], reserved2;
+	uint16_t reserved3, map;
+	uint8_t bits[0x100 / 8 * 3 + 1];
+} __attribute__((packed));
+
+/* ---- main.c ---- */
+extern struct outcome outcome;
+extern struct gate idt[256];
+extern struct tss64 tss;
+extern uint64_t gdt[GDT_ENTRIES], user_code, syscall_seen[8];
+extern uint64_t window_pointers[512], window_directory[512], window_table[512];
+extern const char *command_line;
+extern uint8_t syscall_entry[], user_return32[], user_stack_top[];
+extern bool is_amd, on_tcg; /* on QEMU, with nothing between */
+/* An interrupt's or a trap's: true, if it is dealt with. */
+extern bool (*on_trap)(struct frame *frame);
+
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void group(const char *name);
+/* The manual's sentence, then what was seen. */
+bool check(bool good, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void attempt(attempt_function *what, uint64_t argument);
+void attempt_user(attempt_function *what, uint64_t argument, uint64_t flags);
+/* error: -1 where it does not matter. */
+void expect(const char *rule, attempt_function *what, uint64_t argument, uint32_t vector, int64_t error);
+void expect_user(const char *rule, attempt_function *what, uint64_t argument, uint32_t vector, int64_t error);
+/* Writes DR6 as it was at the last exception. */
+void gate_set(unsigned vector, uint8_t type, uint8_t ist);
+/* The page at WINDOW + 4096 * index. */
+void window_map(unsigned index, uint64_t entry);
+bool option(const char *word);
+
+/* ---- the groups ---- */
+void exceptions(void);
+void model_specific(void);
+void control_registers(void);
+void segments(void);
+void protection(void);
+void debugging(void);
+void system_calls(void);
+void time_stamps(void);
+void extended_state(void);
+void local_apic(void);
+void io_apic(void);
+void devices(void);
+
+/* ---- code to be tried: what assembly leaves in RAX is the value; the argument is RDI ---- */
+#define CODE(text)                                                                                                     \
+	{                                                                                                              \
+		uint64_t value = 0;                                                                                    \
+		__asm__ volatile(text                                                                                  \
+				 : "+a"(value), "+D"(argument)                                                         \
+				 :                                                                                     \
+				 : "rcx", "rdx", "rbx", "rsi", "r8", "r9", "r10", "r11", "memory", "cc");              \
+		return value;                                                                                          \
+	}
+#define KERNEL(name, text) static __attribute__((noinline)) uint64_t name(uint64_t argument) CODE(text)
+#define USER(name, text)   static __attribute__((noinline, section(".utext"))) uint64_t name(uint64_t argument) CODE(text)
+
+static inline uint64_t rdmsr(uint32_t index)
+{
+	uint32_t low, high;
+	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(index));
+	return (uint64_t)high << 32 | low;
+}
+static inline void wrmsr(uint32_t index, uint64_t value)
+{
+	__asm__ volatile("wrmsr" : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+}
+static inline void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+	__asm__ volatile("cpuid" : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3]) : "a"(leaf), "c"(subleaf));
+}
+/* Bit of a register (0 EAX to 3 EDX) of a leaf that may not be there. */
+static inline bool has(uint32_t leaf, unsigned reg, unsigned bit)
+{
+	uint32_t out[4];
+	cpuid(leaf & 0x80000000, 0, out);
+	if (out[0] < leaf)
+		return false;
+	cpuid(leaf, 0, out);
+	return out[reg] >> bit & 1;
+}
+#define CR_ACCESS(n)                                                                                                   \
+	static inline uint64_t cr##n(void)                                                                             \
+	{                                                                                                              \
+		uint64_t value;                                                                                        \
+		__asm__ volatile("mov %%cr" #n ", %0" : "=r"(value));                                                  \
+		return value;                                                                                          \
+	}                                                                                                              \
+	static inline void set_cr##n(uint64_t value)                                                                   \
+	{                                                                                                              \
+		__asm__ volatile("mov %0, %%cr" #n : : "r"(value) : "memory");                                         \
+	}
+CR_ACCESS(0)
+CR_ACCESS(2)
+CR_ACCESS(3)
+CR_ACCESS(4)
+CR_ACCESS(8)
+static inline void out8(uint16_t port, uint8_t value)
+{
+	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
+}
+static inline void out32(uint16_t port, uint32_t value)
+{
+	__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
+}
+static inline void out16(uint16_t port, uint16_t value)
+{
+	__asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port));
+}
+static inline uint8_t in8(uint16_t port)
+{
+	uint8_t value;
+	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+static inline uint32_t in32(uint16_t port)
+{
+	uint32_t value;
+	__asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+static inline uint64_t tsc(void)
+{
+	uint32_t low, high;
+	__asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
+	return (uint64_t)high << 32 | low;
+}
+static inline void invlpg(uint64_t address)
+{
+	__asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+
+#endif

@@ -4,6 +4,7 @@
  * line tells; the first is its file's name.
  *   exit N          writes N to the debug-exit port              cpuid       says the hypervisor's and the vendor's signature
  *   triple          a fault with no interrupt table              unmapped    jumps to an address where there is nothing
+ *   power-key       runs until the power button is pressed, then powers off
  *   spin, halt      runs or halts for ever, interrupts off       echo        says each line that it hears, until "exit N"
  *   reset-kbd, reset-cf9    the two ways of a PC                  modules     says its modules and their first bytes
  *   flood N         says N KiB of text                            leaves      says all of CPUID
@@ -191,6 +192,17 @@ static void flood(uint32_t kib)
 		say("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\n");
 }
 
+/* Until the power button is pressed; then off, as ACPI has it (monitor/dev/acpi_pm.c). */
+static void power_key(void)
+{
+	uint16_t status;
+	do
+		__asm__ volatile("inw %1, %0" : "=a"(status) : "Nd"((uint16_t)0x600));
+	while ((status & 0x100) == 0);
+	say("power key\n");
+	__asm__ volatile("outw %0, %1" : : "a"((uint16_t)0x2000), "Nd"((uint16_t)0x604));
+}
+
 void kernel_main(uint32_t magic, const struct multiboot_info *info)
 {
 	const char *line = info->flags & 4 ? (const char *)info->command_line : "";
@@ -223,6 +235,8 @@ void kernel_main(uint32_t magic, const struct multiboot_info *info)
 	} else if (same("spin", what)) {
 		for (;;)
 			__asm__ volatile("" : : : "memory");
+	} else if (same("power-key", what)) {
+		power_key();
 	} else if (same("reset-kbd", what)) {
 		port_write(0x64, 0xfe);
 	} else if (same("reset-cf9", what)) {

@@ -190,9 +190,9 @@ uint32_t lives_state(const struct vm *vm)
 int lives_start(struct vm *vm, struct config_fault *fault)
 {
 	if (vm->state == VM_RUNNING)
-		return REFUSE(fault, "%s runs already", vm->entry->name);
+		return REFUSE(fault, "it runs already");
 	if (vm->state == VM_ENDING)
-		return REFUSE(fault, "%s is just ending: ask again", vm->entry->name);
+		return REFUSE(fault, "it is just ending: ask again");
 	started = 1;
 	vm->restarts = 0;
 	return vm_start(vm, fault) < 0 ? fault->status : GYRE_STATUS_OFF;
@@ -214,12 +214,17 @@ static int stop_check(struct vm *vm, struct config_fault *fault)
 		vm->on_request = 1;
 		return GYRE_STATUS_OFF;
 	}
-	return restart_cancel(vm) ? GYRE_STATUS_OFF : REFUSE(fault, "%s does not run", vm->entry->name);
+	if (!restart_cancel(vm))
+		return REFUSE(fault, "it does not run");
+	gyre_snprintf(fault->text, sizeof(fault->text), "it had ended, and is not started again");
+	return GYRE_STATUS_OFF;
 }
 
 int lives_stop(struct vm *vm, struct config_fault *fault)
 {
-	int status = stop_check(vm, fault);
+	int status;
+	fault->text[0] = 0;
+	status = stop_check(vm, fault);
 	if (vm->state == VM_RUNNING) {
 		vm->asked_off = 1;
 		event_signal(vm->event, 1ull << GYRE_CHANNEL_POWER_KEY);
@@ -229,7 +234,9 @@ int lives_stop(struct vm *vm, struct config_fault *fault)
 
 int lives_kill(struct vm *vm, struct config_fault *fault)
 {
-	int status = stop_check(vm, fault);
+	int status;
+	fault->text[0] = 0;
+	status = stop_check(vm, fault);
 	vm_end(vm, GYRE_END_KILLED, GYRE_STATUS_STATE, "killed");
 	return status;
 }

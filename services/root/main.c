@@ -101,6 +101,8 @@ void frame_received(uint8_t type, uint8_t vm, const uint8_t *data, size_t bytes)
 		vm_input(&vms[vm], data, bytes);
 	else if (type == GYRE_FRAME_DEBUG && vm < GYRE_CONFIG_VMS)
 		vm_debug(&vms[vm], data, bytes);
+	else if (type == GYRE_FRAME_CONTROL)
+		control_request(vm, data, bytes);
 }
 
 /* ---- the machine ---- */

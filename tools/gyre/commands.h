@@ -3,6 +3,7 @@
 #ifndef TOOLS_GYRE_COMMANDS_H
 #define TOOLS_GYRE_COMMANDS_H
 
+int command_control(char **argv);
 int command_emulate(char **argv);
 int command_image(char **argv);
 int command_show(char **argv);

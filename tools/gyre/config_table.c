@@ -59,6 +59,10 @@ static void vm_entry(struct config_table *table, struct text_area *text, struct 
 		       (vm->no_reboot ? GYRE_VM_NO_REBOOT : 0) | (vm->accept_leaks ? GYRE_VM_ACCEPT_LEAKS : 0);
 	if (vm->debug)
 		entry->flags |= GYRE_VM_DEBUG | (vm->debug_run ? GYRE_VM_DEBUG_RUN : 0);
+	if (!vm->start)
+		entry->flags |= GYRE_VM_NO_START;
+	entry->restart = vm->restart;
+	entry->restart_limit = vm->restart_limit;
 	entry->kernel = file_add(table, vm->kernel);
 	entry->kernel_name = text_add(text, vm->kernel_name);
 	entry->append = text_add(text, vm->append);

@@ -20,12 +20,21 @@ const char *level_name(enum gyre_level level)
 	return level == GYRE_LEVEL_HOST ? "host" : "portable-1";
 }
 
+static const char *const restart_names[] = {"never", "on-failure", "always"};
+
+const char *restart_name(enum gyre_restart restart)
+{
+	return restart_names[restart];
+}
+
 void vm_init(struct vm_description *vm, const char *source)
 {
 	memset(vm, 0, sizeof(*vm));
 	vm->memory = VM_MEMORY_DEFAULT;
 	vm->cpus = 1;
 	vm->level = GYRE_LEVEL_PORTABLE_1;
+	vm->start = true;
+	vm->restart_limit = VM_RESTARTS_DEFAULT;
 	vm->source = text_copy(source);
 }
 
@@ -94,6 +103,27 @@ static bool level_set(struct vm_description *vm, const char *value, struct probl
 		return refuse(problem, "this version of Gyre has no level portable-2: write portable-1 or host");
 	else
 		return refuse(problem, "\"%s\" is no CPU level: write portable-1 or host", value);
+	return true;
+}
+
+static bool restart_set(struct vm_description *vm, const char *value, struct problem *problem)
+{
+	for (unsigned i = 0; i < sizeof(restart_names) / sizeof(restart_names[0]); i++)
+		if (!strcmp(value, restart_names[i])) {
+			vm->restart = (enum gyre_restart)i;
+			return true;
+		}
+	return refuse(problem, "\"%s\" is no rule for restarts: write never, on-failure or always", value);
+}
+
+static bool restart_limit_set(struct vm_description *vm, const char *value, struct problem *problem)
+{
+	uint64_t limit;
+
+	if (!number_parse(value, 0, VM_RESTARTS_MOST, &limit))
+		return refuse(problem, "\"%s\" is no number of restarts: write 1 to %u, or 0 for no limit", value,
+			VM_RESTARTS_MOST);
+	vm->restart_limit = (uint32_t)limit;
 	return true;
 }
 
@@ -185,6 +215,9 @@ bool vm_set(struct vm_description *vm, enum vm_key key, const char *value, const
 	case VM_KEY_TEST_DEVICE: good = boolean_set(&vm->test_device, value, problem); break;
 	case VM_KEY_NO_REBOOT: good = boolean_set(&vm->no_reboot, value, problem); break;
 	case VM_KEY_ACCEPT_LEAKS: good = boolean_set(&vm->accept_leaks, value, problem); break;
+	case VM_KEY_START: good = boolean_set(&vm->start, value, problem); break;
+	case VM_KEY_RESTART: good = restart_set(vm, value, problem); break;
+	case VM_KEY_RESTART_LIMIT: good = restart_limit_set(vm, value, problem); break;
 	default: return refuse(problem, "is no key of a VM");
 	}
 	if (good)
@@ -215,18 +248,22 @@ int description_check(const struct description *description)
 	return 0;
 }
 
-uint64_t description_file_bytes(const struct description *description)
+uint64_t vm_file_bytes(const struct vm_description *vm)
 {
 	struct stat about;
+	uint64_t bytes = stat(vm->kernel, &about) == 0 ? (uint64_t)about.st_size : 0;
+
+	for (unsigned i = 0; i < vm->initrds; i++)
+		if (stat(vm->initrd[i].file, &about) == 0)
+			bytes += (uint64_t)about.st_size;
+	return bytes;
+}
+
+uint64_t description_file_bytes(const struct description *description)
+{
 	uint64_t bytes = 0;
 
-	for (unsigned i = 0; i < description->vms; i++) {
-		const struct vm_description *vm = &description->vm[i];
-		if (stat(vm->kernel, &about) == 0)
-			bytes += (uint64_t)about.st_size;
-		for (unsigned j = 0; j < vm->initrds; j++)
-			if (stat(vm->initrd[j].file, &about) == 0)
-				bytes += (uint64_t)about.st_size;
-	}
+	for (unsigned i = 0; i < description->vms; i++)
+		bytes += vm_file_bytes(&description->vm[i]);
 	return bytes;
 }

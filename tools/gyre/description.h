@@ -9,10 +9,12 @@
 #include "include/gyre/config.h"
 #include "tools/gyre/util.h"
 
-#define VM_APPEND_BYTES	  4096u
-#define VM_MEMORY_DEFAULT (256 * MIB)
-#define VM_MEMORY_STEP	  (2 * MIB)
-#define VM_MEMORY_MOST	  (256 * GIB)
+#define VM_APPEND_BYTES	    4096u
+#define VM_MEMORY_DEFAULT   (256 * MIB)
+#define VM_RESTARTS_DEFAULT 10u
+#define VM_RESTARTS_MOST    1000000u
+#define VM_MEMORY_STEP	    (2 * MIB)
+#define VM_MEMORY_MOST	    (256 * GIB)
 
 struct vm_initrd {
 	char *file;	 /* path, from where the command runs */
@@ -30,10 +32,12 @@ struct vm_description {
 	uint64_t memory;
 	uint32_t cpus;
 	enum gyre_level level;
-	bool test_device, no_reboot, accept_leaks;
-	bool debug, debug_run; /* --gdb: the first VM's, and no part of a description */
-	char *source;	       /* for messages: the file, or "--vm NAME" */
-	uint32_t given;	       /* 1 << enum vm_key */
+	bool test_device, no_reboot, accept_leaks, start;
+	enum gyre_restart restart;
+	uint32_t restart_limit; /* 0: none */
+	bool debug, debug_run;	/* --gdb: the first VM's, and no part of a description */
+	char *source;		/* for messages: the file, or "--vm NAME" */
+	uint32_t given;		/* 1 << enum vm_key */
 };
 
 struct description {
@@ -53,6 +57,9 @@ struct description {
 	K(TEST_DEVICE, "test_device", "--test-device", VM_BOOLEAN, false)                                              \
 	K(NO_REBOOT, "no_reboot", NULL, VM_BOOLEAN, false)                                                             \
 	K(ACCEPT_LEAKS, "accept_leaks", NULL, VM_BOOLEAN, false)                                                       \
+	K(START, "start", NULL, VM_BOOLEAN, false)                                                                     \
+	K(RESTART, "restart", "--restart", VM_TEXT, false)                                                             \
+	K(RESTART_LIMIT, "restart_limit", "--restart-limit", VM_COUNT, false)                                          \
 	K(FIRMWARE, "firmware", "--firmware", VM_TEXT, true)                                                           \
 	K(CDROM, "cdrom", "--cdrom", VM_PATH, true)                                                                    \
 	K(DISK, "disk", "--disk", VM_PATH, true)                                                                       \
@@ -84,12 +91,14 @@ bool vm_add_initrd(struct vm_description *vm, const char *file, const char *argu
 int vm_check(const struct vm_description *vm);
 /* No two VMs of a name. */
 int description_check(const struct description *description);
-/* The files' sizes, each file once. */
+/* The sizes of a VM's files, and of all. */
+uint64_t vm_file_bytes(const struct vm_description *vm);
 uint64_t description_file_bytes(const struct description *description);
 
 /* Reads FILE.yaml, .yml or .json into a new VM. 0 or an exit code, said. */
 int description_read(struct description *description, const char *path);
 
 const char *level_name(enum gyre_level level);
+const char *restart_name(enum gyre_restart restart);
 
 #endif

@@ -2,6 +2,7 @@
 /* tools/gyre/emulate.c: `gyre emulate`: boots Gyre with VMs on an emulated machine and stays with it. */
 #include "tools/gyre/arguments.h"
 #include "tools/gyre/commands.h"
+#include "tools/gyre/control.h"
 #include "tools/gyre/iso.h"
 #include "tools/gyre/machine.h"
 #include "tools/gyre/process.h"
@@ -44,12 +45,18 @@ static const char help[] =
 	"                                every run is the same (Bochs's time counts instructions in any case)\n"
 	"  --core-option KEY=VALUE       for the core's command line; may be repeated\n"
 	"  --gdb PORT                    a debugger may come to 127.0.0.1:PORT: gdb KERNEL -ex 'target remote :PORT'. "
-	"The "
-	"first VM\n"
+	"The first VM\n"
 	"                                waits for it before its first instruction\n"
 	"  --gdb-run                     it does not wait\n"
 	"  --trace FILE                  every exit of the VMs, to be read by gyre trace\n"
 	"  --counters FILE               how often each kind of exit came, as JSON\n"
+	"  --control SOCKET              listens on a Unix socket of this name: gyre control SOCKET lists, starts, "
+	"stops "
+	"and kills\n"
+	"                                the VMs. The machine ends, as ever, when none runs or is to be started again, "
+	"but "
+	"not\n"
+	"                                before one was started\n"
 	"  --lib-dir FOLDER              where gyre-core.elf, root.elf and monitor.elf are, if not beside gyre\n"
 	"  -- MORE                       for QEMU arguments; for Bochs lines of its configuration, each in one word\n"
 	"\n"
@@ -67,7 +74,7 @@ static const char help[] =
 
 struct emulate {
 	struct iso iso;
-	const char *machine, *cpu, *firmware, *trace, *counters;
+	const char *machine, *cpu, *firmware, *trace, *counters, *control;
 	uint64_t host_memory;
 	double timeout;
 	bool icount;
@@ -174,6 +181,15 @@ static int set_counters(void *command, const char *value)
 	return *value ? 0 : fail(GYRE_STATUS_USAGE, "--counters needs a file's name");
 }
 
+static int set_control(void *command, const char *value)
+{
+	struct emulate *emulate = command;
+
+	emulate->control = value;
+	emulate->iso.header_flags |= GYRE_CONFIG_CONTROL;
+	return *value ? 0 : fail(GYRE_STATUS_USAGE, "--control needs the name of a socket");
+}
+
 static int set_gdb(void *command, const char *value)
 {
 	uint64_t port;
@@ -211,6 +227,7 @@ static const struct option_spec options[] = {
 	{.name = "--gdb-run", .set = set_gdb_run},
 	{.name = "--trace", .takes_value = true, .set = set_trace},
 	{.name = "--counters", .takes_value = true, .set = set_counters},
+	{.name = "--control", .takes_value = true, .set = set_control},
 	{.name = "--lib-dir", .takes_value = true, .set = set_lib_dir},
 	{.name = NULL},
 };
@@ -246,6 +263,25 @@ static uint64_t host_memory(const struct emulate *emulate, const struct emulator
 			"the VMs need a machine of %s, and one on %s has %s at most: give them less by --memory",
 			size_text(need), emulator->name, size_text(emulator->memory_most));
 	return need;
+}
+
+/* The core's pool, where the VMs need more of it than the share of the machine's memory that the core takes by itself. */
+#define POOL_SHARE     256
+#define POOL_REST      (1 * MIB) /* for the core and for root */
+#define POOL_FRAMES_VM 16	 /* that root needs for each */
+static int core_pool(struct emulate *emulate, const struct description *description, uint64_t memory)
+{
+	uint64_t need = POOL_REST;
+
+	for (unsigned i = 0; i < description->vms; i++)
+		need += 4096 * (POOL_FRAMES_VM +
+				       gyre_vm_frames(description->vm[i].memory, vm_file_bytes(&description->vm[i])));
+	if (need <= memory / POOL_SHARE || need <= 4 * MIB)
+		return 0;
+	char *option = text_format("pool=%lluM", (unsigned long long)((need + 2 * MIB - 1) / (2 * MIB) * 2));
+	int status = iso_core_option_default(&emulate->iso, option);
+	free(option);
+	return status;
 }
 
 static int trace_open(FILE **file, const char *path, const struct description *description)
@@ -336,22 +372,29 @@ static int run(struct emulate *emulate, const struct description *description)
 		status = model.emulator->check(config.uefi);
 	if (status)
 		return status;
+	if ((status = core_pool(emulate, description, config.memory)) != 0)
+		return status;
 	emulate->iso.bios = !config.uefi;
 	emulate->iso.uefi = config.uefi;
 	status = make_iso(emulate, &config.iso);
 	/* Only now, so that nothing is lost of an older trace when the command is wrong. */
 	if (!status && emulate->trace)
 		status = trace_open(&session.trace, emulate->trace, description);
+	if (!status && emulate->control)
+		status = control_open(&session.control, emulate->control, description);
 	if (!status && emulate->gdb)
 		status = debug_open(session.debug = &debug, emulate->gdb);
 	if (!status)
 		session.silence = silence(model.emulator, config.iso);
 	if (!status)
 		status = model.emulator->start(&machine, &config);
-	if (status)
+	if (status) {
+		control_close(session.control);
 		return status;
+	}
 	close(config.iso);
 	status = session_run(&session, &machine, &interrupted);
+	control_close(session.control);
 	if (session.trace && fclose(session.trace) && !status)
 		status = fail(GYRE_STATUS_FAILED, "--trace %s: it cannot be written", emulate->trace);
 	if (interrupted)

@@ -16,6 +16,7 @@ static const char help[] =
 	"Gyre is a hypervisor for x86-64. This command boots it, with VMs, and makes what it boots from.\n"
 	"\n"
 	"  gyre emulate --machine M VM...      boots Gyre on an emulated machine, amd or intel, with these VMs\n"
+	"  gyre control SOCKET list|start|stop|kill  the VMs of a machine that gyre emulate --control SOCKET runs\n"
 	"  gyre image -o FILE.iso VM...        the same machine as an ISO that boots under BIOS and UEFI\n"
 	"  gyre show VM...                     checks descriptions of VMs and prints them in full\n"
 	"  gyre trace FILE                     prints a trace that gyre emulate --trace FILE made\n"
@@ -36,6 +37,7 @@ struct command {
 };
 static const struct command commands[] = {
 	{"emulate", command_emulate},
+	{"control", command_control},
 	{"image", command_image},
 	{"show", command_show},
 	{"trace", command_trace},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tools/gyre/session.c: one loop over all that can happen; every wait has an end. */
 #include "tools/gyre/session.h"
+#include "tools/gyre/control.h"
 #include "tools/gyre/consoles.h"
 #include "tools/gyre/counters.h"
 #include "tools/gyre/lines.h"
@@ -71,6 +72,11 @@ static void send_frame(struct session *session, uint8_t type, uint8_t vm, const 
 
 	stream_add(&session->to_com2, &header, sizeof(header));
 	stream_add(&session->to_com2, data, length);
+}
+
+static void send_request(void *session, uint8_t vm, const void *data, uint16_t length)
+{
+	send_frame(session, GYRE_FRAME_CONTROL, vm, data, length);
 }
 
 static size_t input_pending(const struct session *session)
@@ -293,7 +299,10 @@ static void take_frame(struct session *session, struct channel *channel)
 		if (header->vm < session->vms)
 			put_console(session, header->vm, data, header->length);
 		break;
-	case GYRE_FRAME_EXIT: take_exit(session, header->vm, data, header->length); break;
+	case GYRE_FRAME_EXIT:
+		take_exit(session, header->vm, data, header->length);
+		control_ended(session->config->control, header->vm);
+		break;
 	case GYRE_FRAME_MACHINE_END:
 		if (header->length == sizeof(session->machine_code))
 			memcpy(&session->machine_code, data, sizeof(session->machine_code));
@@ -316,6 +325,7 @@ static void take_frame(struct session *session, struct channel *channel)
 			debug_take(session->config->debug, data, header->length, &session->err);
 		break;
 	case GYRE_FRAME_READY: session->ready = true; break;
+	case GYRE_FRAME_CONTROL: control_reply(session->config->control, data, header->length); break;
 	default: break; /* a later Gyre's */
 	}
 }
@@ -534,7 +544,8 @@ enum {
 	POLL_STDERR,
 	POLL_DEBUG,
 	POLL_DEBUGGER,
-	POLL_COUNT
+	POLL_CONTROL,
+	POLL_COUNT = POLL_CONTROL + CONTROL_POLLS
 };
 
 static void watch(struct pollfd *poll, int fd, bool in, bool out)
@@ -563,6 +574,8 @@ static void step(struct session *session)
 	watch(&polls[POLL_STDIN], STDIN_FILENO, wants_input(session), false);
 	watch(&polls[POLL_STDOUT], STDOUT_FILENO, false, stream_pending(&session->out));
 	watch(&polls[POLL_STDERR], STDERR_FILENO, false, stream_pending(&session->err));
+	bool listens = session->ready && input_pending(session) < INPUT_MOST / 2;
+	control_watch(session->config->control, listens, &polls[POLL_CONTROL], &wait);
 	debug_watch(session->config->debug, &polls[POLL_DEBUG], &polls[POLL_DEBUGGER],
 		stream_pending(&session->to_com2) < INPUT_MOST);
 	if (poll(polls, POLL_COUNT, (int)(wait * 1000) + 1) < 0)
@@ -577,6 +590,7 @@ static void step(struct session *session)
 		stream_write(&session->to_com1);
 	if (polls[POLL_COM2].revents & POLLOUT)
 		stream_write(&session->to_com2);
+	control_step(session->config->control, listens, &polls[POLL_CONTROL], send_request, session);
 	size_t said = debug_step(session->config->debug, &polls[POLL_DEBUG], &polls[POLL_DEBUGGER], from_debugger,
 		sizeof(from_debugger));
 	if (said)

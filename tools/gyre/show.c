@@ -26,10 +26,14 @@ static const char help[] =
 	"  initrd: FILE                or a list of FILE or of {file: FILE, arguments: TEXT}\n"
 	"  test_device: false          the debug-exit port and what else test kernels written for QEMU expect\n"
 	"  no_reboot: false            a reset ends the VM\n"
+	"  start: true                 false: it is started only when gyre control asks for it\n"
+	"  restart: never              or on-failure, always: started again when it has ended, but not when that was "
+	"asked for\n"
+	"  restart_limit: 10           so often, and not more than once in a second; 0: without a limit\n"
 	"  accept_leaks: false         starts also on a processor from whose leaks the guest can't protect itself\n"
 	"or inline: --vm NAME --kernel FILE [--append TEXT] [--initrd 'FILE [ARGUMENTS]']... [--memory SIZE] [--cpus "
 	"N]\n"
-	"           [--level LEVEL] [--test-device]\n";
+	"           [--level LEVEL] [--test-device] [--restart RULE] [--restart-limit N]\n";
 
 struct show {
 	bool json;
@@ -82,6 +86,9 @@ static json_t *vm_json(const struct vm_description *vm)
 	json_object_set_new(json, "test_device", json_boolean(vm->test_device));
 	json_object_set_new(json, "no_reboot", json_boolean(vm->no_reboot));
 	json_object_set_new(json, "accept_leaks", json_boolean(vm->accept_leaks));
+	json_object_set_new(json, "start", json_boolean(vm->start));
+	json_object_set_new(json, "restart", json_string(restart_name(vm->restart)));
+	json_object_set_new(json, "restart_limit", json_integer(vm->restart_limit));
 	return json;
 }
 
@@ -110,7 +117,8 @@ static void yaml_print(json_t *json)
 				printf("  - %s\n", text ? text : "");
 				free(text);
 			}
-		} else if (!strcmp(key, "name") || !strcmp(key, "level") || !strcmp(key, "memory")) {
+		} else if (!strcmp(key, "name") || !strcmp(key, "level") || !strcmp(key, "memory") ||
+			   !strcmp(key, "restart")) {
 			printf("%s: %s\n", key, json_string_value(value));
 		} else {
 			yaml_line(key, value);

@@ -48,6 +48,12 @@ int uart_init(struct uart *uart, uint16_t port)
 	return 1;
 }
 
+void uart_adopt(struct uart *uart, uint16_t port)
+{
+	uart->port = port;
+	uart->enabled = port_in8(port + IER) & (IER_RECEIVED | IER_THR);
+}
+
 size_t uart_send(struct uart *uart, const uint8_t *data, size_t bytes)
 {
 	size_t sent = 0;

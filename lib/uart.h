@@ -41,6 +41,9 @@ struct uart {
 /* Sets up 115,200 baud, 8n1, FIFOs, receive interrupts. 0: there is no UART at the port. */
 int uart_init(struct uart *uart, uint16_t port);
 
+/* One that is set up and at work: goes on with it as it is. */
+void uart_adopt(struct uart *uart, uint16_t port);
+
 /* What the transmitter takes now. */
 size_t uart_send(struct uart *uart, const uint8_t *data, size_t bytes);
 

@@ -108,8 +108,9 @@ struct gyre_recreation {
 	uint64_t began;			     /* TSC when the last one began */
 	uint64_t ticks, most;		     /* TSC ticks that all took, and the longest one */
 	uint64_t stream_most;		     /* bytes of the longest stream */
+	uint64_t moved;			     /* how often time had changed a device's line before it went on */
 	uint32_t bytes;			     /* of the stream; 0: there is none */
-	uint32_t reserved[15];
+	uint32_t reserved[13];
 	uint8_t stream[GYRE_RECREATION_PAGES * 4096 - 128];
 };
 _Static_assert(sizeof(struct gyre_recreation) == GYRE_RECREATION_PAGES * 4096, "whole pages");

@@ -150,8 +150,17 @@ static void pm_resume(void *device, uint64_t now)
 	pm_update(device);
 }
 
+static void pm_fields(struct save *save, void *state)
+{
+	struct acpi_pm_state *pm = state;
+	save_u64(save, &pm->half);
+	save_u16(save, &pm->status);
+	save_u16(save, &pm->enable);
+	save_u16(save, &pm->control);
+}
+
 static const struct device_ops pm_ops = {
-	"acpi-pm", ACPI_PM_STATE_VERSION, sizeof(struct acpi_pm_state), pm_reset, pm_check, pm_resume};
+	"acpi-pm", ACPI_PM_STATE_VERSION, sizeof(struct acpi_pm_state), pm_reset, pm_check, pm_resume, pm_fields};
 
 struct device acpi_pm_device(struct acpi_pm *pm)
 {

@@ -9,6 +9,7 @@
 #define MONITOR_DEV_DEVICE_H
 
 #include <stdint.h>
+#include "monitor/save/stream.h"
 
 struct device_ops {
 	const char *name;
@@ -16,6 +17,8 @@ struct device_ops {
 	void (*reset)(void *device);		    /* as after power-on */
 	int (*check)(const void *state);	    /* 0, or -GYRE_EPROTO: no device can be in that state */
 	void (*resume)(void *device, uint64_t now); /* the state was replaced: lines, timers and ports follow it */
+	/* Every field of the state, both ways: its saved form. A field more or less is another version. What is reserved is no field, and 0. */
+	void (*fields)(struct save *save, void *state);
 };
 
 struct device {

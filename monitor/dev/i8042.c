@@ -178,8 +178,20 @@ static void kbc_resume(void *device, uint64_t now)
 	kbc_lines(device);
 }
 
+static void kbc_fields(struct save *save, void *state)
+{
+	struct i8042_state *kbc = state;
+	save_u8(save, &kbc->command);
+	save_u8(save, &kbc->pending);
+	save_u8(save, &kbc->output);
+	save_u8(save, &kbc->status);
+	save_u8(save, &kbc->outport);
+	save_u8(save, &kbc->port92);
+	save_u8(save, &kbc->portcf9);
+}
+
 static const struct device_ops kbc_ops = {
-	"i8042", I8042_STATE_VERSION, sizeof(struct i8042_state), kbc_reset, kbc_check, kbc_resume};
+	"i8042", I8042_STATE_VERSION, sizeof(struct i8042_state), kbc_reset, kbc_check, kbc_resume, kbc_fields};
 
 struct device i8042_device(struct i8042 *kbc)
 {

@@ -167,8 +167,18 @@ static void ioapic_resume(void *device, uint64_t now)
 		ioapic_level(device, pin);
 }
 
-static const struct device_ops ioapic_ops = {
-	"ioapic", IOAPIC_STATE_VERSION, sizeof(struct ioapic_state), ioapic_reset, ioapic_check, ioapic_resume};
+static void ioapic_fields(struct save *save, void *state)
+{
+	struct ioapic_state *ioapic = state;
+	for (unsigned i = 0; i < IOAPIC_PINS; i++)
+		save_u64(save, &ioapic->redirection[i]);
+	save_u32(save, &ioapic->lines);
+	save_u8(save, &ioapic->id);
+	save_u8(save, &ioapic->select);
+}
+
+static const struct device_ops ioapic_ops = {"ioapic", IOAPIC_STATE_VERSION, sizeof(struct ioapic_state), ioapic_reset,
+	ioapic_check, ioapic_resume, ioapic_fields};
 
 struct device ioapic_device(struct ioapic *ioapic)
 {

@@ -124,8 +124,24 @@ static void pci_resume(void *device, uint64_t now)
 	}
 }
 
+static const uint8_t none[256];
+static void pci_fields(struct save *save, void *state)
+{
+	struct pci_state *pci = state;
+	uint8_t functions = PCI_FUNCTIONS;
+	save_u32(save, &pci->address);
+	/* Those that there are: in the machine's order, and the first bytes of each are not 0. */
+	while (!save_loading(save) && functions > 0 && memcmp(pci->config[functions - 1], none, sizeof none) == 0)
+		functions--;
+	save_u8(save, &functions);
+	if (functions > PCI_FUNCTIONS)
+		functions = 0, save->failed = 1;
+	for (unsigned i = 0; i < functions; i++)
+		save_bytes(save, pci->config[i], sizeof(pci->config[i]));
+}
+
 static const struct device_ops pci_ops = {
-	"pci", PCI_STATE_VERSION, sizeof(struct pci_state), pci_reset, pci_check, pci_resume};
+	"pci", PCI_STATE_VERSION, sizeof(struct pci_state), pci_reset, pci_check, pci_resume, pci_fields};
 
 struct device pci_device(struct pci *pci)
 {

@@ -281,8 +281,30 @@ static void pic_resume(void *device, uint64_t now)
 	pic_update(pic);
 }
 
+static void pic_fields(struct save *save, void *state)
+{
+	struct pic_state *pic = state;
+	for (int i = 0; i < 2; i++) {
+		struct pic_chip_state *chip = &pic->chip[i];
+		save_u8(save, &chip->irr);
+		save_u8(save, &chip->isr);
+		save_u8(save, &chip->imr);
+		save_u8(save, &chip->lines);
+		save_u8(save, &chip->elcr);
+		save_u8(save, &chip->base);
+		save_u8(save, &chip->lowest);
+		save_u8(save, &chip->icw);
+		save_u8(save, &chip->icw1);
+		save_u8(save, &chip->icw4);
+		save_u8(save, &chip->read_isr);
+		save_u8(save, &chip->poll);
+		save_u8(save, &chip->special_mask);
+		save_u8(save, &chip->rotate_aeoi);
+	}
+}
+
 static const struct device_ops pic_ops = {
-	"pic8259", PIC_STATE_VERSION, sizeof(struct pic_state), pic_reset, pic_check, pic_resume};
+	"pic8259", PIC_STATE_VERSION, sizeof(struct pic_state), pic_reset, pic_check, pic_resume, pic_fields};
 
 struct device pic_device(struct pic8259 *pic)
 {

@@ -71,8 +71,14 @@ static uint16_t pit_value(const struct pit_channel_state *channel, uint64_t tick
 	return channel->bcd ? to_bcd(value) : (uint16_t)value;
 }
 
-/* Sets channel 0's line as its output is, and the timer to the next rising edge. */
-static void pit_schedule(struct pit8254 *pit, uint64_t ticks)
+static void pit_line(struct pit8254 *pit, int level)
+{
+	pit->state.line = (uint8_t)level;
+	line_set(&pit->irq, level);
+}
+
+/* The timer is set to the next rising edge of channel 0. */
+static void pit_arm(struct pit8254 *pit, uint64_t ticks)
 {
 	struct pit_channel_state *channel = &pit->state.channel[0];
 	uint64_t deadline = CLOCK_NEVER, elapsed = ticks - channel->start;
@@ -84,15 +90,21 @@ static void pit_schedule(struct pit8254 *pit, uint64_t ticks)
 			deadline = rate_convert(pit->to_time, next) + 1;
 	}
 	clock_timer_set(pit->clock, &pit->timer, deadline);
-	line_set(&pit->irq, pit_out(channel, ticks));
+}
+
+/* And its line as its output is. */
+static void pit_schedule(struct pit8254 *pit, uint64_t ticks)
+{
+	pit_arm(pit, ticks);
+	pit_line(pit, pit_out(&pit->state.channel[0], ticks));
 }
 
 static void pit_fire(void *device, uint64_t now)
 {
 	struct pit8254 *pit = device;
 	(void)now;
-	line_set(&pit->irq, 0); /* one edge, however late */
-	line_set(&pit->irq, 1);
+	pit_line(pit, 0); /* one edge, however late */
+	pit_line(pit, 1);
 	/* Rounding may have made the timer early by a tick: that is this edge still. */
 	uint64_t ticks = pit_ticks(pit) + 1;
 	struct pit_channel_state *channel = &pit->state.channel[0];
@@ -298,17 +310,46 @@ static int pit_check(const void *state)
 			channel->status_latched > 1 || channel->read_high > 1)
 			return -GYRE_EPROTO;
 	}
-	return pit->port61 > 0x0f ? -GYRE_EPROTO : 0;
+	return pit->port61 > 0x0f || pit->line > 1 ? -GYRE_EPROTO : 0;
 }
 
 static void pit_resume(void *device, uint64_t now)
 {
 	struct pit8254 *pit = device;
-	pit_schedule(pit, rate_convert(pit->to_ticks, now));
+	uint64_t ticks = rate_convert(pit->to_ticks, now);
+	pit_arm(pit, ticks);
+	/* The output falls without being looked at, and so does not here: an interrupt that is requested stays so. It may have risen. */
+	pit_line(pit, pit->state.line | pit_out(&pit->state.channel[0], ticks));
+}
+
+static void pit_fields(struct save *save, void *state)
+{
+	struct pit_state *pit = state;
+	for (int i = 0; i < 3; i++) {
+		struct pit_channel_state *channel = &pit->channel[i];
+		save_u64(save, &channel->start);
+		save_u64(save, &channel->elapsed);
+		save_u32(save, &channel->count);
+		save_u16(save, &channel->latch);
+		save_u8(save, &channel->mode);
+		save_u8(save, &channel->bcd);
+		save_u8(save, &channel->access);
+		save_u8(save, &channel->running);
+		save_u8(save, &channel->loaded);
+		save_u8(save, &channel->gate);
+		save_u8(save, &channel->write_high);
+		save_u8(save, &channel->write_low);
+		save_u8(save, &channel->read_high);
+		save_u8(save, &channel->latched);
+		save_u8(save, &channel->status_latched);
+		save_u8(save, &channel->status);
+	}
+	save_u8(save, &pit->port61);
+	save_u8(save, &pit->line);
 }
 
 static const struct device_ops pit_ops = {
-	"pit8254", PIT_STATE_VERSION, sizeof(struct pit_state), pit_reset, pit_check, pit_resume};
+	"pit8254", PIT_STATE_VERSION, sizeof(struct pit_state), pit_reset, pit_check, pit_resume, pit_fields};
 
 struct device pit_device(struct pit8254 *pit)
 {

@@ -26,7 +26,8 @@ struct pit_channel_state {
 struct pit_state {
 	struct pit_channel_state channel[3];
 	uint8_t port61; /* bits 3:0 as written */
-	uint8_t reserved[7];
+	uint8_t line; /* channel 0 to the interrupt controllers: rises with its output, and falls before the next rise */
+	uint8_t reserved[6];
 };
 
 struct pit8254 {

@@ -325,8 +325,19 @@ static void rtc_resume(void *device, uint64_t now)
 	rtc_schedule(rtc);
 }
 
+static void rtc_fields(struct save *save, void *state)
+{
+	struct rtc_state *rtc = state;
+	save_i64(save, &rtc->offset);
+	save_u64(save, &rtc->offset_ns);
+	save_u64(save, &rtc->periodic_seen);
+	save_i64(save, &rtc->update_seen);
+	save_bytes(save, rtc->cmos, sizeof(rtc->cmos));
+	save_u8(save, &rtc->index);
+}
+
 static const struct device_ops rtc_ops = {
-	"rtc", RTC_STATE_VERSION, sizeof(struct rtc_state), rtc_reset, rtc_check, rtc_resume};
+	"rtc", RTC_STATE_VERSION, sizeof(struct rtc_state), rtc_reset, rtc_check, rtc_resume, rtc_fields};
 
 struct device rtc_device(struct rtc *rtc)
 {

@@ -62,6 +62,8 @@ static void dirty_write(void *device, uint16_t port, unsigned size, uint32_t val
 {
 	struct testdev *dev = device;
 	(void)port, (void)size;
+	if (value != 2)
+		dev->state.dirty_log = value != 0;
 	dev->host.dirty(dev->host.context, value);
 }
 
@@ -133,22 +135,38 @@ static void fw_cfg_write(void *device, uint16_t port, unsigned size, uint32_t va
 static void testdev_reset(void *device)
 {
 	struct testdev *dev = device;
+	if (dev->state.dirty_log)
+		dev->host.dirty(dev->host.context, 0);
 	memset(&dev->state, 0, sizeof dev->state);
 }
 
 static int testdev_check(const void *state)
 {
 	const struct testdev_state *dev = state;
-	return dev->line_bytes >= sizeof dev->line || dev->fw_cfg_offset > 64 ? -GYRE_EPROTO : 0;
+	return dev->line_bytes >= sizeof dev->line || dev->fw_cfg_offset > 64 || dev->dirty_log > 1 ? -GYRE_EPROTO : 0;
 }
 
 static void testdev_resume(void *device, uint64_t now)
 {
-	(void)device, (void)now;
+	struct testdev *dev = device;
+	(void)now;
+	if (dev->state.dirty_log)
+		dev->host.dirty(dev->host.context, 1);
 }
 
-static const struct device_ops testdev_ops = {
-	"testdev", TESTDEV_STATE_VERSION, sizeof(struct testdev_state), testdev_reset, testdev_check, testdev_resume};
+static void testdev_fields(struct save *save, void *state)
+{
+	struct testdev_state *dev = state;
+	save_bytes(save, dev->scratch, sizeof(dev->scratch));
+	save_u32(save, &dev->fw_cfg_offset);
+	save_u16(save, &dev->fw_cfg_key);
+	save_u8(save, &dev->line_bytes);
+	save_u8(save, &dev->dirty_log);
+	save_bytes(save, dev->line, sizeof(dev->line));
+}
+
+static const struct device_ops testdev_ops = {"testdev", TESTDEV_STATE_VERSION, sizeof(struct testdev_state),
+	testdev_reset, testdev_check, testdev_resume, testdev_fields};
 
 struct device testdev_device(struct testdev *dev)
 {

@@ -14,7 +14,8 @@ struct testdev_state {
 	uint32_t fw_cfg_offset;
 	uint16_t fw_cfg_key;
 	uint8_t line_bytes; /* collected of a line of the debug port */
-	uint8_t reserved[5];
+	uint8_t dirty_log;  /* is on */
+	uint8_t reserved[4];
 	uint8_t line[120];
 };
 

@@ -313,8 +313,33 @@ static void uart_resume(void *device, uint64_t now)
 	uart16550_poll(uart);
 }
 
-static const struct device_ops uart_ops = {
-	"uart16550", UART_STATE_VERSION, sizeof(struct uart16550_state), uart_reset, uart_check, uart_resume};
+static void fifo_fields(struct save *save, struct uart_fifo *fifo)
+{
+	save_bytes(save, fifo->data, sizeof(fifo->data));
+	save_u8(save, &fifo->first);
+	save_u8(save, &fifo->count);
+}
+
+static void uart_fields(struct save *save, void *state)
+{
+	struct uart16550_state *uart = state;
+	fifo_fields(save, &uart->receive);
+	fifo_fields(save, &uart->transmit);
+	save_u8(save, &uart->ier);
+	save_u8(save, &uart->fcr);
+	save_u8(save, &uart->lcr);
+	save_u8(save, &uart->mcr);
+	save_u8(save, &uart->scratch);
+	save_u8(save, &uart->lsr);
+	save_u8(save, &uart->msr);
+	save_u8(save, &uart->thr_empty);
+	save_u16(save, &uart->divisor);
+	save_u8(save, &uart->more);
+	save_u8(save, &uart->polls);
+}
+
+static const struct device_ops uart_ops = {"uart16550", UART_STATE_VERSION, sizeof(struct uart16550_state), uart_reset,
+	uart_check, uart_resume, uart_fields};
 
 struct device uart16550_device(struct uart16550 *uart)
 {

@@ -16,8 +16,10 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "gyre/channel.h"
 #include "gyre/config.h"
 #include "gyre/vcpu.h"
+#include "monitor/save/stream.h"
 
 /* A file as it came, read-only, kept for the life of the VM: a reset loads it again. bytes 0 and data NULL: there is none. */
 struct engine_file {
@@ -44,6 +46,9 @@ struct engine_vm {
 	uint32_t physical_bits; /* of the host's processor */
 	uint32_t
 		apic_timer_khz; /* rate of the undivided local APIC timer that the host offers; 0: the monitor chooses */
+	/* GYRE_VM_RECREATE: what outlives this process, with the state that it starts from if bytes is not 0; else NULL. */
+	struct gyre_recreation *recreation;
+	uint32_t recreate_first, recreate_every, recreate_seed; /* as in struct gyre_config_vm */
 };
 
 /* A virtual processor. The pages are shared with whoever runs it: include/gyre/vcpu.h. */
@@ -146,6 +151,12 @@ void engine_log(const char *line);
 void engine_mark(void);
 /* Random bytes: how many were given. */
 size_t engine_random(void *data, size_t bytes);
+/* The files are in memory from here on, as struct engine_vm has them: called before a kernel is loaded, which a restored machine may never do. */
+int engine_files(void);
+/* What the engine itself holds of the VM: bytes of the console that are on their way out. The section "console" of a saved state. */
+void engine_fields(struct save *save);
+/* Only with engine_vm.recreation, which has the state: this process ends, and a new one goes on from there. */
+void engine_recreate(void) __attribute__((noreturn));
 /* The VM has ended. reason: enum gyre_end_reason; code: of a debug exit the guest's value, of GYRE_END_REFUSED the command's exit code
  * (GYRE_STATUS_); text: one line for people, or "". */
 void engine_end(uint32_t reason, uint32_t code, const char *text) __attribute__((noreturn));

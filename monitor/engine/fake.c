@@ -258,3 +258,20 @@ void engine_end(uint32_t reason, uint32_t code, const char *text)
 	}
 	longjmp(*fake.at_end, 1);
 }
+
+int engine_files(void)
+{
+	return 0;
+}
+
+void engine_fields(struct save *save)
+{
+	uint32_t value = fake.saved;
+	save_u32(save, &value);
+	fake.saved = value;
+}
+
+void engine_recreate(void)
+{
+	engine_end(GYRE_END_MONITOR, GYRE_STATUS_FAILED, "recreated");
+}

@@ -32,9 +32,13 @@ static int file_map(const struct gyre_start_file *from, struct engine_file *file
 	return (int)error;
 }
 
-static int files_map(struct engine_vm *vm)
+int engine_files(void)
 {
+	struct engine_vm *vm = native.vm_given;
 	uint64_t at = NATIVE_FILES;
+	if (native.files_mapped)
+		return 0;
+	native.files_mapped = 1;
 	int error = file_map(&native.start->kernel, &vm->kernel, &at);
 	vm->initrds = native.start->initrds;
 	for (uint32_t i = 0; error == 0 && i < vm->initrds; i++)
@@ -55,6 +59,12 @@ static void vm_fill(struct engine_vm *vm)
 	vm->tsc_khz = native.machine.tsc_khz;
 	vm->physical_bits = native.machine.physical_bits;
 	vm->apic_timer_khz = 0; /* the core counts it by the TSC, at any rate */
+	if ((start->vm_flags & GYRE_VM_RECREATE) != 0) {
+		vm->recreation = (struct gyre_recreation *)GYRE_RECREATION_ADDRESS;
+		vm->recreate_first = start->recreate_first;
+		vm->recreate_every = start->recreate_every;
+		vm->recreate_seed = start->recreate_seed;
+	}
 }
 
 int native_init(const struct gyre_start *start, struct engine_vm *vm, const char **what)
@@ -76,8 +86,10 @@ int native_init(const struct gyre_start *start, struct engine_vm *vm, const char
 	error = memory_map_all(0, start->ram, 0, NATIVE_RAM, ram_bytes() / 4096, GYRE_RIGHT_READ | GYRE_RIGHT_WRITE);
 	if (error < 0)
 		return (int)error;
+	native.vm_given = vm;
 	*what = "its files cannot be mapped";
-	if ((error = files_map(vm)) < 0)
+	/* One that goes on from a saved state needs them for a reset only. */
+	if ((start->flags & GYRE_START_SAVED) == 0 && (error = engine_files()) < 0)
 		return (int)error;
 	vm_fill(vm);
 	if ((start->flags & GYRE_START_SEEDED) != 0)

@@ -20,7 +20,8 @@
 #define NATIVE_RAM	    0x40000000ull
 #define NATIVE_FILES_HIGH   0x100000000000ull
 _Static_assert(NATIVE_VCPU_ADDRESS + NATIVE_VCPUS * GYRE_VCPU_PAGES * 4096ull <= 0x400000, "below the image");
-_Static_assert(GYRE_CHANNEL_ADDRESS + GYRE_CHANNEL_PAGES * 4096ull <= NATIVE_VCPU_ADDRESS, "behind the channel");
+_Static_assert(GYRE_CHANNEL_ADDRESS + GYRE_CHANNEL_PAGES * 4096ull <= GYRE_RECREATION_ADDRESS, "behind the channel");
+_Static_assert(GYRE_RECREATION_ADDRESS + GYRE_RECREATION_PAGES * 4096ull <= NATIVE_VCPU_ADDRESS, "behind the channel");
 
 /* Bits of the monitor's event: the engine's timer and doorbells have engine.h's numbers, the channel's are in gyre/channel.h. */
 #define NATIVE_BIT_TIMER    0u
@@ -33,6 +34,8 @@ struct native {
 	struct gyre_channel *channel;
 	struct gyre_machine_info machine;
 	handle_t vm;
+	struct engine_vm *vm_given;
+	int files_mapped;
 	uint64_t extra_used;
 	struct ring to_root, to_monitor, debug;
 	struct random random;

@@ -18,6 +18,12 @@ void channel_init(void)
 	ring_init(&native.to_monitor, (struct ring_shared *)&channel->to_monitor, channel->to_monitor_data,
 		GYRE_CHANNEL_TO_MONITOR);
 	ring_init(&native.debug, (struct ring_shared *)&channel->debug, channel->debug_data, GYRE_CHANNEL_DEBUG_BYTES);
+	/* An earlier monitor of the VM has used them: its side goes on where it stood. */
+	if ((native.start->flags & GYRE_START_SAVED) != 0) {
+		native.to_root.count = channel->to_root.written;
+		native.to_monitor.count = channel->to_monitor.taken;
+		native.debug.count = channel->debug.taken;
+	}
 }
 
 int channel_room(size_t bytes)
@@ -115,6 +121,16 @@ void engine_trace_drain(struct engine_vcpu *vcpu)
 }
 
 /* ---- end ---- */
+
+void engine_recreate(void)
+{
+	struct message message = {.word = {GYRE_ROOT_RECREATE}};
+	if (native.traced != NULL)
+		engine_trace_drain(native.traced);
+	if (endpoint_call(native.start->endpoint, &message) < 0)
+		engine_end(GYRE_END_MONITOR, GYRE_STATUS_FAILED, "root makes no new monitor for it");
+	thread_exit();
+}
 
 /* A NOP with the displacement "GYRE", which no compiler makes. */
 void engine_mark(void)

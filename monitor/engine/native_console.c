@@ -25,6 +25,11 @@ void console_init(void)
 {
 	if ((native.start->flags & GYRE_START_COM1) == 0)
 		return;
+	if ((native.start->flags & GYRE_START_SAVED) != 0) {
+		uart_adopt(&console.uart, UART_COM1); /* and its interrupt is bound */
+		console.com1 = 1;
+		return;
+	}
 	/* Bound first: bytes may have arrived, whose only edge comes when the UART's interrupts are enabled. */
 	console.com1 = interrupt_bind(native.start->interrupt, native.start->event, NATIVE_BIT_COM1) == 0 &&
 		       uart_init(&console.uart, UART_COM1);
@@ -128,6 +133,26 @@ uint64_t console_events(uint64_t bits)
 		events |= ENGINE_EVENT_OUTPUT;
 	}
 	return events;
+}
+
+void engine_fields(struct save *save)
+{
+	uint32_t count = waiting();
+	uint8_t refused = console.refused != 0;
+	save_u8(save, &refused);
+	save_u32(save, &count);
+	if (count > WAITING_BYTES)
+		count = 0, save->failed = 1;
+	if (save_loading(save)) {
+		console.refused = refused;
+		console.sent = 0;
+		console.written = count;
+		/* They go out with the first look at the events. */
+		if (count > 0 && !console.com1)
+			event_signal(native.start->event, 1ull << NATIVE_BIT_FLUSH);
+	}
+	for (uint32_t i = 0; i < count; i++)
+		save_u8(save, &console.waiting[(console.sent + i) % WAITING_BYTES]);
 }
 
 void console_flush(void)

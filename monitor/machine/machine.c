@@ -5,6 +5,8 @@
 #include "monitor/machine/machine.h"
 #include "monitor/machine/failed.h"
 #include "monitor/dev/acpi/tables.h"
+#include "monitor/save/machine.h"
+#include "monitor/save/recreate.h"
 #include "gyre/errors.h"
 #include "lib/format.h"
 #include "lib/string.h"
@@ -151,6 +153,8 @@ static void load(struct machine *machine)
 	machine->boot.memory = &machine->memory;
 	machine->boot.rsdp = acpi_write(&machine->memory, machine->vm->cpus);
 	memory_identity(&machine->memory);
+	if (engine_files() < 0)
+		refuse(GYRE_STATUS_LACKS, "its files cannot be mapped: too little memory is left for page tables");
 	if (boot_load(&machine->boot) < 0)
 		refuse(machine->boot.status, machine->boot.text);
 	msr_reset(machine);
@@ -159,14 +163,37 @@ static void load(struct machine *machine)
 	machine->started = clock_now(&machine->clock);
 }
 
+/* A new monitor for a VM that ran before (GYRE_VM_RECREATE). */
+static int is_restored(const struct engine_vm *vm)
+{
+	return vm->recreation && vm->recreation->bytes;
+}
+
+/* How far the guest's TSC is before the machine's clock, which goes on. */
+static int64_t restore_begin(struct machine *machine)
+{
+	const struct gyre_recreation *from = machine->vm->recreation;
+	const char *why;
+	int64_t tsc_ahead = 0;
+	if (is_restored(machine->vm) &&
+		machine_restore_begin(machine, from->stream,
+			from->bytes < sizeof from->stream ? from->bytes : sizeof from->stream, from->clock_offset,
+			&tsc_ahead, &why) < 0)
+		refuse(GYRE_STATUS_FAILED, why);
+	return tsc_ahead;
+}
+
 void machine_start(struct machine *machine, const struct engine_vm *vm)
 {
+	const char *why;
 	memset(machine, 0, sizeof *machine);
 	machine->vm = vm;
 	if (vm->tsc_khz < 1000 || vm->tsc_khz > UINT32_MAX)
 		refuse(GYRE_STATUS_LACKS, "the machine's TSC has no rate that can be used");
 	clock_init(&machine->clock, vm->tsc_khz);
+	int64_t tsc_ahead = restore_begin(machine);
 	choose_level(machine);
+	machine->level.policy.tsc_offset += tsc_ahead;
 	if (memory_layout(&machine->memory, vm->ram, vm->memory, machine->level.policy.physical_bits) < 0)
 		refuse(GYRE_STATUS_LACKS,
 			"the VM's memory is no multiple of 2 MiB, or more than its address width: see --memory");
@@ -177,7 +204,10 @@ void machine_start(struct machine *machine, const struct engine_vm *vm)
 	emulator_init(machine);
 	if ((vm->flags & GYRE_VM_TRACE) && engine_trace(&machine->vcpu, 1) < 0)
 		engine_log("this host records no trace");
-	load(machine);
+	if (!is_restored(vm))
+		load(machine);
+	else if (recreate_restore(machine, &why) < 0)
+		refuse(GYRE_STATUS_FAILED, why);
 }
 
 void machine_reset(struct machine *machine)
@@ -233,6 +263,7 @@ void machine_crash(struct machine *machine, const char *what)
 	char text[240];
 	flush_console(machine);
 	log_registers(machine);
+	recreate_report(machine);
 	debug_tell(machine, MACHINE_DEBUG_CRASH, 0);
 	debug_tell(machine, MACHINE_DEBUG_END, GYRE_STATUS_CRASHED);
 	gyre_snprintf(text, sizeof text, "the guest crashed at rip 0x%llx: %s",
@@ -243,6 +274,7 @@ void machine_crash(struct machine *machine, const char *what)
 static void end(struct machine *machine, uint32_t reason, uint32_t code, const char *text) __attribute__((noreturn));
 static void end(struct machine *machine, uint32_t reason, uint32_t code, const char *text)
 {
+	recreate_report(machine);
 	flush_console(machine);
 	debug_tell(machine, MACHINE_DEBUG_END, reason == GYRE_END_DEBUG_EXIT ? 2 * code + 1 : 0);
 	engine_end(reason, code, text);
@@ -470,9 +502,8 @@ static __attribute__((noinline)) void answer_exit(struct machine *machine, int e
 }
 
 /* The two frequent ones first; bench/ has their instruction counts. */
-static inline __attribute__((always_inline)) void step(struct machine *machine, struct gyre_vcpu_page *page)
+static inline __attribute__((always_inline)) void answer(struct machine *machine, struct gyre_vcpu_page *page, int exit)
 {
-	int exit = engine_run(&machine->vcpu);
 	if (exit == GYRE_EXIT_IO && !(page->d0 & GYRE_IO_STRING))
 		io_exit(machine, page);
 	else if (exit == GYRE_EXIT_MEMORY) {
@@ -486,9 +517,14 @@ static inline __attribute__((always_inline)) void step(struct machine *machine, 
 		answer_request(machine);
 }
 
+void machine_answer(struct machine *machine, int exit)
+{
+	answer(machine, machine->vcpu.page, exit);
+}
+
 void machine_step(struct machine *machine)
 {
-	step(machine, machine->vcpu.page);
+	answer(machine, machine->vcpu.page, engine_run(&machine->vcpu));
 }
 
 /* One VM a process. Its machine is at a constant address: what the loop needs of it is not loaded again after each run, which keeps no registers. */
@@ -497,7 +533,9 @@ void monitor_main(const struct engine_vm *vm)
 	static struct machine machine;
 	machine_start(&machine, vm);
 	struct gyre_vcpu_page *page = machine.vcpu.page;
+	if (vm->recreation)
+		recreate_run(&machine);
 	engine_mark();
 	for (;;)
-		step(&machine, page);
+		answer(&machine, page, engine_run(&machine.vcpu));
 }

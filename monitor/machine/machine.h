@@ -104,6 +104,8 @@ struct machine {
 void machine_start(struct machine *machine, const struct engine_vm *vm);
 /* One run of the guest and the answer to its exit. */
 void machine_step(struct machine *machine);
+/* The second half of it. */
+void machine_answer(struct machine *machine, int exit);
 /* Devices as after power-on, the kernel loaded anew, the processor at its entry. */
 void machine_reset(struct machine *machine);
 

@@ -10,21 +10,22 @@
 #include "monitor/machine/machine.h"
 #include "lib/string.h"
 
-#define MTRR_CAP      0xfe
-#define MTRR_BASE_0   0x200
-#define MTRR_FIX64K   0x250
-#define MTRR_FIX16K   0x258
-#define MTRR_FIX4K    0x268
-#define MTRR_DEFAULT  0x2ff
-#define MISC_ENABLE   0x1a0
-#define SYSCFG	      0xc0010010u
-#define HWCR	      0xc0010015u
-#define HWCR_TSC_FREQ (1ull << 24) /* the TSC counts at the P0 rate: an invariant one does */
-#define HWCR_WRITABLE (HWCR_TSC_FREQ | 1ull << 18 | 1ull << 8 | 1ull << 6 | 1ull << 3)
-#define NB_CFG	      0xc001001fu
-#define DE_CFG	      0xc0011029u
-#define EFER_LME      (1ull << 8)
-#define EFER_LMA      (1ull << 10)
+#define MTRR_CAP	  0xfe
+#define MTRR_BASE_0	  0x200
+#define MTRR_FIX64K	  0x250
+#define MTRR_FIX16K	  0x258
+#define MTRR_FIX4K	  0x268
+#define MTRR_DEFAULT	  0x2ff
+#define MISC_ENABLE	  0x1a0
+#define MISC_ENABLE_RESET (1 | 1ull << 11 | 1ull << 12) /* fast strings; no BTS, no PEBS */
+#define SYSCFG		  0xc0010010u
+#define HWCR		  0xc0010015u
+#define HWCR_TSC_FREQ	  (1ull << 24) /* the TSC counts at the P0 rate: an invariant one does */
+#define HWCR_WRITABLE	  (HWCR_TSC_FREQ | 1ull << 18 | 1ull << 8 | 1ull << 6 | 1ull << 3)
+#define NB_CFG		  0xc001001fu
+#define DE_CFG		  0xc0011029u
+#define EFER_LME	  (1ull << 8)
+#define EFER_LMA	  (1ull << 10)
 
 /* Which of the eleven fixed-range registers, or -1. */
 static int fixed_index(uint32_t index)
@@ -145,9 +146,8 @@ int msr_read(struct machine *machine, uint32_t index, uint64_t *value)
 	}
 }
 
-static int mtrr_write(struct machine *machine, uint32_t index, uint64_t value)
+static int mtrr_write(const struct machine *machine, struct msr_state *msr, uint32_t index, uint64_t value)
 {
-	struct msr_state *msr = &machine->msr;
 	uint64_t width = (1ull << machine->level.policy.physical_bits) - 1;
 	int fixed = fixed_index(index);
 	if (fixed >= 0) {
@@ -178,7 +178,7 @@ int msr_write(struct machine *machine, uint32_t index, uint64_t value)
 	if (place)
 		return state_msr_write(machine, place, group, value);
 	if (fixed_index(index) >= 0 || index == MTRR_DEFAULT || index - MTRR_BASE_0 < 2 * MSR_VARIABLE_MTRRS)
-		return mtrr_write(machine, index, value);
+		return mtrr_write(machine, msr, index, value);
 	switch (index) {
 	case MSR_PV_CLOCK: return pvclock_system(machine, value);
 	case MSR_PV_WALL_CLOCK:
@@ -229,5 +229,33 @@ void msr_reset(struct machine *machine)
 	msr->mtrr_variable[0] = MEMORY_HOLE;
 	msr->mtrr_variable[1] = (width & ~(MEMORY_4G - MEMORY_HOLE - 1)) | 0x800;
 	msr->hwcr = HWCR_TSC_FREQ;
-	msr->misc_enable = 1 | 1ull << 11 | 1ull << 12; /* fast strings; no BTS, no PEBS */
+	msr->misc_enable = MISC_ENABLE_RESET;
+}
+
+/* ---- saved form ---- */
+
+void msr_fields(struct save *save, void *data)
+{
+	struct msr_state *msr = data;
+	save_u64(save, &msr->mtrr_default);
+	for (unsigned i = 0; i < sizeof(msr->mtrr_fixed) / sizeof(msr->mtrr_fixed[0]); i++)
+		save_u64(save, &msr->mtrr_fixed[i]);
+	for (unsigned i = 0; i < 2 * MSR_VARIABLE_MTRRS; i++)
+		save_u64(save, &msr->mtrr_variable[i]);
+	save_u64(save, &msr->hwcr);
+	save_u64(save, &msr->mcg_status);
+	save_u64(save, &msr->misc_enable);
+}
+
+/* What a guest can have written, or msr_reset() has. */
+int msr_valid(struct machine *machine, const struct msr_state *msr)
+{
+	struct msr_state copy = *msr;
+	int error = mtrr_write(machine, &copy, MTRR_DEFAULT, msr->mtrr_default);
+	for (unsigned i = 0; error == 0 && i < sizeof(msr->mtrr_fixed) / sizeof(msr->mtrr_fixed[0]); i++)
+		error = fixed_valid(msr->mtrr_fixed[i]) ? 0 : -1;
+	for (unsigned i = 0; error == 0 && i < 2 * MSR_VARIABLE_MTRRS; i++)
+		error = mtrr_write(machine, &copy, MTRR_BASE_0 + i, msr->mtrr_variable[i]);
+	return error == 0 && (msr->hwcr & ~HWCR_WRITABLE) == 0 && (msr->mcg_status & ~7ull) == 0 &&
+	       (msr->misc_enable & ~1ull) == (MISC_ENABLE_RESET & ~1ull);
 }

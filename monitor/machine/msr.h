@@ -6,6 +6,7 @@
 #define MONITOR_MACHINE_MSR_H
 
 #include <stdint.h>
+#include "monitor/save/stream.h"
 
 #define MSR_VARIABLE_MTRRS 8u
 
@@ -23,5 +24,9 @@ void msr_reset(struct machine *machine);
 /* 0, or -1: #GP. */
 int msr_read(struct machine *machine, uint32_t index, uint64_t *value);
 int msr_write(struct machine *machine, uint32_t index, uint64_t value);
+
+/* The saved form of a struct msr_state, and whether one that was read can be. */
+void msr_fields(struct save *save, void *msr);
+int msr_valid(struct machine *machine, const struct msr_state *msr);
 
 #endif

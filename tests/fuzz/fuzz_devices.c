@@ -3,6 +3,7 @@
 /* unit-sources: monitor/dev/uart16550.c monitor/dev/pic8259.c monitor/dev/pit8254.c monitor/dev/ioapic.c monitor/dev/rtc.c */
 /* unit-sources: monitor/dev/pci.c monitor/dev/acpi_pm.c monitor/dev/i8042.c monitor/dev/testdev.c monitor/dev/device.c */
 /* unit-sources: monitor/machine/bus.c monitor/machine/clock.c monitor/engine/fake.c */
+/* unit-sources: monitor/save/stream.c lib/crc32.c lib/format.c */
 #include "tests/fuzz/devices.h"
 
 /* Ports that somebody answers at; most of the others are alike. */

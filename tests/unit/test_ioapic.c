@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The I/O APIC. */
 /* unit-sources: monitor/dev/ioapic.c monitor/dev/device.c monitor/machine/bus.c monitor/machine/clock.c monitor/engine/fake.c */
+/* unit-sources: monitor/save/stream.c lib/crc32.c lib/format.c */
 #include "tests/unit/fixture_dev.h"
 #include "monitor/dev/ioapic.h"
 #include "gyre/errors.h"

@@ -12,6 +12,8 @@
 /* unit-sources: monitor/emu/exec_segment.c monitor/emu/exec_string.c monitor/emu/exec_system.c monitor/emu/exec_vector.c */
 /* unit-sources: monitor/machine/task.c monitor/emu/task.c */
 /* unit-sources: monitor/emu/mem.c monitor/emu/step.c monitor/emu/table.c monitor/emu/walk.c lib/format.c lib/string.c lib/string_more.c */
+/* unit-sources: monitor/save/machine.c monitor/save/processor.c monitor/save/same.c monitor/save/recreate.c */
+/* unit-sources: monitor/save/stream.c lib/crc32.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

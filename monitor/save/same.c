@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* monitor/save/same.c: whether two streams of one VM say the same: machine_same() in machine.h. */
+#include "monitor/save/machine.h"
+#include "monitor/save/processor.h"
+#include "lib/string.h"
+
+#define LVT_TIMER     0x32
+#define LVT_MASKED    0x10000u
+#define TMR	      0x18
+#define IRR	      0x20
+#define ERROR_VECTOR  0x40u /* an illegal vector was received */
+#define MODE(lvt)     ((lvt) >> 17 & 3)
+#define MODE_PERIODIC 1u
+#define MODE_DEADLINE 2u
+
+static struct save_stream one, two;
+static struct saved_processor before, after;
+
+/* What the timer does when it has run out, done to the state that was saved before. */
+static void timer_runs_out(struct gyre_vcpu_state *state)
+{
+	uint32_t lvt = state->apic[LVT_TIMER], vector = lvt & 0xff;
+	if (MODE(lvt) != MODE_PERIODIC)
+		state->tsc_deadline = state->apic_timer_left = 0;
+	if (lvt & LVT_MASKED)
+		return;
+	if (vector < 16) {
+		state->apic_errors |= ERROR_VECTOR;
+		return;
+	}
+	state->apic[IRR + vector / 32] |= 1u << vector % 32;
+	state->apic[TMR + vector / 32] &= ~(1u << vector % 32);
+}
+
+static int apic_same(struct save *first, struct save *second)
+{
+	apic_fields(first, &before);
+	apic_fields(second, &after);
+	struct gyre_vcpu_state *a = &before.state, *b = &after.state;
+	uint32_t lvt = a->apic[LVT_TIMER], vector = lvt & 0xff;
+	if (MODE(lvt) == MODE_DEADLINE ? a->tsc_deadline != 0 && b->tsc_deadline == 0
+				       : a->apic_timer_left != 0 && b->apic_timer_left == 0)
+		timer_runs_out(a);
+	else if (MODE(lvt) == MODE_PERIODIC && a->apic_timer_left != 0 &&
+		 (vector < 16 ? b->apic_errors & ERROR_VECTOR : b->apic[IRR + vector / 32] >> vector % 32 & 1))
+		timer_runs_out(a);
+	else if (MODE(lvt) != MODE_PERIODIC && b->apic_timer_left > a->apic_timer_left)
+		return 0;
+	return a->apic_base == b->apic_base && a->tsc_deadline == b->tsc_deadline && a->apic_errors == b->apic_errors &&
+	       a->apic_eoi == b->apic_eoi && a->apic_lint0 == b->apic_lint0 &&
+	       memcmp(a->apic, b->apic, sizeof(a->apic)) == 0;
+}
+
+static int section_same(uint32_t index, const char *name)
+{
+	struct save first, second;
+	if (save_take(&one, name, one.section[index].version, &first) < 0 ||
+		save_take(&two, name, one.section[index].version, &second) < 0 || first.bytes != second.bytes)
+		return 0;
+	if (strcmp(name, "time") == 0)
+		return 1;
+	if (strcmp(name, "apic0") == 0)
+		return apic_same(&first, &second);
+	return memcmp(first.in, second.in, first.bytes) == 0;
+}
+
+static int is_one_of(const char *name, const char *const *names)
+{
+	while (*names && strcmp(*names, name) != 0)
+		names++;
+	return *names != NULL;
+}
+
+static const char *same(const void *first, const void *second, size_t bytes, const char *const *but)
+{
+	if (save_open(&one, first, bytes) < 0 || save_open(&two, second, bytes) < 0 || one.sections != two.sections)
+		return "header";
+	for (uint32_t i = 0; i < one.sections; i++) {
+		const char *name = (const char *)one.data + one.section[i].at;
+		if (!is_one_of(name, but) && !section_same(i, name))
+			return name;
+	}
+	return NULL;
+}
+
+const char *machine_same(const void *first, const void *second, size_t bytes)
+{
+	static const char *const but[] = {NULL};
+	return same(first, second, bytes, but);
+}
+
+const char *machine_same_resumed(const void *first, const void *second, size_t bytes)
+{
+	/* Their states catch up with the clock, or with input that has come. */
+	static const char *const but[] = {"rtc", "acpi-pm", "pit8254", "uart16550", "console", NULL};
+	const char *section = same(first, second, bytes, but);
+	return section && strcmp(section, "machine") == 0 ? "" : section; /* it has the lines */
+}

@@ -188,10 +188,12 @@ static int replace_locked(struct memory_locked locked, struct memory *target, ui
 	int error = source_page(locked, source, source_offset, &frame);
 	if (error < 0)
 		return error;
-	struct tree_run old;
-	tree_find(&target->tree, offset, &old);
-	if (old.kind == TREE_RUN && old.frame == frame)
-		return -GYRE_EINVAL; /* itself */
+	const struct memory *owner = source;
+	while (owner->origin != NULL) /* MEMORY_DEPTH */
+		owner = owner->origin;
+	/* A walk goes on from where a share leads with the target's: one over the owner would end as the other. */
+	if (owner == target)
+		return -GYRE_EINVAL;
 	if (memory_walk(locked, target, offset, 1, &budget) < 0)
 		return -GYRE_EAGAIN;
 	memory_walk_end(target);

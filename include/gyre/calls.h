@@ -104,7 +104,7 @@ enum gyre_call { GYRE_CALLS(GYRE_CALL_ENUM) GYRE_CALL_COUNT = 52 };
  *	object's end, sends it there, with what it holds.
  * memory_replace(target[MANAGE], offset, source[READ], source offset) -> 0      one page, shown read-only from the source from now on
  *	(sharing of equal pages; the target's own page goes home.) It is a hole again when the source loses that page or is revoked. A page
- *	that is itself only shown is no source: -EINVAL.
+ *	that is itself only shown is no source, nor is one of the target's own: -EINVAL.
  * memory_punch(memory[MANAGE], offset, pages) -> pages done      holes; the pages go home (holes count as done; not for root's RAM: -EINVAL)
  *	(in a derived object: the window gets a hole, the parent keeps the page). All mappings of them are gone when it returns.
  * memory_revoke(memory[MANAGE]) -> 0 or -EAGAIN                 destroys all objects derived from it and every mapping of them and of

@@ -104,14 +104,19 @@ static void memory_calls(void)
 	EQUAL(handle_info(inner, &badge, &pages), -GYRE_EHANDLE);
 	EQUAL(memory_map(0, memory, 0, (uint64_t)WINDOW, 2048, 3), 2048);
 
-	/* A hole in a large page, and a page shown there. */
-	WINDOW[3 * WORDS] = 77;
+	/* A hole in a large page, and a page of another object shown there. */
+	handle_t shown = MADE(memory_create(4, 0));
+	EQUAL(memory_move_all(shown, 0, GYRE_ROOT_RAM, ram + 2048, 4), 0);
+	EQUAL(memory_map(0, shown, 3, 0x40000000, 1, 3), 1);
+	*(volatile uint64_t *)0x40000000 = 77;
 	EQUAL(memory_punch(memory, 1200, 1), 1);
-	EQUAL(memory_replace(memory, 1200, memory, 3), 0);
-	EQUAL(memory_map(0, memory, 1200, 0x40000000, 1, 3), 1);
-	EQUAL(*(volatile uint64_t *)0x40000000, 77);
-	EQUAL(memory_punch(memory, 3, 1), 1);
-	EQUAL(memory_map(0, memory, 1200, 0x41000000, 1, GYRE_RIGHT_READ), -GYRE_ENOENT);
+	EQUAL(memory_replace(memory, 1200, memory, 3), -GYRE_EINVAL);
+	EQUAL(memory_replace(memory, 1200, shown, 3), 0);
+	EQUAL(memory_map(0, memory, 1200, 0x41000000, 1, 3), 1);
+	EQUAL(*(volatile uint64_t *)0x41000000, 77);
+	EQUAL(memory_punch(shown, 3, 1), 1);
+	EQUAL(memory_map(0, memory, 1200, 0x42000000, 1, GYRE_RIGHT_READ), -GYRE_ENOENT);
+	EQUAL(object_destroy(shown), 0);
 	EQUAL(object_destroy(memory), 0);
 	EQUAL(object_destroy(GYRE_ROOT_RAM), -GYRE_EPERM);
 	EQUAL(object_destroy(GYRE_ROOT_PROCESS), -GYRE_EPERM);

@@ -402,6 +402,26 @@ static void a_page_moves_within_its_own_object(void **state)
 	core_destroy(&process->object);
 }
 
+/*
+ * A walk that met a share of its own object went on with the share's one page, and called the rest done: the pages of an object that ended went home,
+ * and to somebody else, while a process had them mapped.
+ */
+static void an_object_shows_no_page_of_its_own(void **state)
+{
+	(void)state;
+	struct process *process = core_process(64);
+	struct memory *memory = core_memory(process, 2048, 0x1200), *window;
+	uint64_t page = 0;
+	assert_ok(memory_derive(process, memory, 512, 5, RW, &window));
+	assert_int_equal(core_map(&process->aspace, memory, 0, 0x1000, 2048, RW), 2048);
+	assert_int_equal(memory_replace(memory, 198, window, 0), -GYRE_EINVAL);
+	assert_int_equal(memory_replace(memory, 198, memory, 3), -GYRE_EINVAL);
+	core_destroy(&memory->object);
+	while (page < 2048)
+		assert_int_equal(core_mapped(&process->aspace, 0x1000 + page++), 0);
+	core_destroy(&process->object);
+}
+
 /* The run that the pages would have left was split for nothing, and home's frames were used up bit by bit. */
 static void a_move_that_fails_splits_nothing(void **state)
 {
@@ -561,6 +581,7 @@ int main(void)
 		TEST(a_revocation_needs_no_frames),
 		TEST(a_replaced_page_shows_its_source_until_that_goes),
 		TEST(a_page_moves_within_its_own_object),
+		TEST(an_object_shows_no_page_of_its_own),
 		TEST(a_move_that_fails_splits_nothing),
 		TEST(memory_dies_with_its_owner_everywhere),
 		TEST(ends_come_in_pieces),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* No kernel image, however it lies, makes a loader touch what is not the guest's: case A60. */
-/* unit-sources: monitor/boot/boot.c monitor/boot/linux.c monitor/boot/multiboot.c monitor/boot/pvh.c monitor/boot/elf.c */
+/* unit-sources: monitor/boot/boot.c monitor/boot/firmware.c monitor/boot/linux.c monitor/boot/multiboot.c monitor/boot/pvh.c monitor/boot/elf.c */
 /* unit-sources: monitor/machine/memory.c monitor/engine/fake.c lib/format.c lib/string.c lib/string_more.c */
 #include <stdlib.h>
 #include <string.h>

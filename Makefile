@@ -197,6 +197,8 @@ unit-build: $(UNIT_TESTS:%=$(B)/unit/bin/%)
 unit: unit-build ## builds and runs the unit tests
 	$(Q)$(PYTHON) tests/run --build $(B) unit
 
+include tests/coverage.mk
+
 # ---- Static analysis: each source again when its object was compiled again, which is when what it includes has changed. --------
 # $(1) kind, $(2) the name of its flags
 define ANALYSE_RULE

@@ -187,7 +187,7 @@ def main():
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
             for test, done in [(t, pool.submit(run, t, (), folder / f"{t.name}.profraw")) for t in tests]:
                 if done.result().returncode != 0:
-                    sys.exit(f"coverage: {test.name} failed:\n{done.result().stderr[-4000:]}")
+                    print(f"\n{test.name} failed, which make unit says more of")
         merge(folder.glob("*.profraw"), folder / "all.profdata")
         print_table("fuzz_core and the unit tests", export([fuzz, *tests], folder / "all.profdata", files), files)
     print("\nnot counted")

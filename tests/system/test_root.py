@@ -60,8 +60,13 @@ def test_a_monitor_that_crashes_is_reported_and_nothing_is_left(gyre, kernel, cr
     assert NAME in result.stdout
     assert re.search(r"^small: .*monitor crashed: trap 6,", result.stderr, re.M)
     assert len(re.findall(r"\b(rax|rbx|rsp|r15) [0-9a-f]{16}", result.stderr)) == 4
+    # Who called whom, from the newest on: the end of the VM was asked for by what runs the machine.
+    callers = re.search(r"^root: small: called from((?: [0-9a-f]+)+) ", result.stderr, re.M).group(1).split()
+    names = subprocess.run(["addr2line", "-fe", crashing / "monitor.elf", *callers], capture_output=True, text=True, check=True).stdout.split()[::2]
+    assert names[0] == "answer_request" and "native_main" in names, names
     before, after = accounts(result.stderr)
     assert before == after
+    assert "accounts differ" not in result.stderr
 
 
 def test_everything_comes_back_when_vms_end(gyre, kernel):

@@ -25,7 +25,7 @@ def refused(result, status, *words):
 
 
 def test_help_and_version(gyre):
-    for words in (["--help"], ["emulate", "--help"], ["image", "-h"], ["show", "--help"], ["trace", "--help"]):
+    for words in (["--help"], ["emulate", "--help"], ["image", "-h"], ["show", "--help"], ["trace", "--help"], ["control", "--help"]):
         result = gyre.run(*words)
         assert result.returncode == 0 and result.stdout.startswith("usage: gyre") and result.stderr == ""
     assert gyre.run("--version").stdout.startswith("gyre ")
@@ -90,6 +90,8 @@ def test_usage(gyre, kernel, words, says):
         (["--vm", "a", "--cpus", "many"], "no number of CPUs"),
         (["--vm", "a", "--level", "portable-2"], "no level portable-2"),
         (["--vm", "a", "--level", "skylake"], "no CPU level"),
+        (["--vm", "a", "--restart", "sometimes"], "never, on-failure or always"),
+        (["--vm", "a", "--restart-limit", "-1"], "no number of restarts"),
         (["--vm", "a", "--firmware", "bios"], "has not got it yet"),
         (["--vm", "a", "--disk", "d.img"], "has not got it yet"),
         (["--vm", "a", "--cdrom", "c.iso"], "has not got it yet"),
@@ -169,6 +171,9 @@ def write(folder, text, name="web.yaml"):
         ("kernel: kernel\ncpus: 4\n", 2, "one CPU only"),
         ("kernel: kernel\ntest_device: yes\n", 2, "neither true nor false"),
         ('kernel: kernel\ntest_device: "true"\n', 2, "takes true or false"),
+        ("kernel: kernel\nstart: no\n", 2, "neither true nor false"),
+        ("kernel: kernel\nrestart_limit: many\n", 2, "no number of restarts"),
+        ("kernel: kernel\nrestart: yes\n", 2, "no rule for restarts"),
         ("kernel: kernel\nname: A_B\n", 2, "a-z, 0-9 and -"),
         ("kernel: kernel\nkernel: kernel\n", 2, "given twice"),
         ("kernel:\n", 1, "takes a file's name"),
@@ -216,6 +221,9 @@ def test_show_fills_in_and_is_a_description_again(gyre, kernel, tmp_path):
         "test_device": False,
         "no_reboot": False,
         "accept_leaks": False,
+        "start": True,
+        "restart": "never",
+        "restart_limit": 10,
     }
     other = tmp_path / "elsewhere"
     other.mkdir()

@@ -137,6 +137,7 @@ static void made_up_numbers_are_refused(void **state)
 	REFUSED(vm->cpus = 0);
 	REFUSED(vm->level = 9);
 	REFUSED(vm->flags = 0x80000000u);
+	REFUSED(vm->restart = GYRE_RESTART_ALWAYS + 1);
 	REFUSED(vm->initrds = 9);
 	REFUSED(vm->append = 16);
 	REFUSED(vm->append = UINT32_MAX);

@@ -282,7 +282,7 @@ void control_reply(struct control *control, const uint8_t *data, size_t length)
 	size_t each = reply.what == GYRE_CONTROL_LIST	    ? sizeof(struct gyre_control_vm)
 		      : reply.what == GYRE_CONTROL_ACCOUNTS ? sizeof(struct gyre_control_accounts)
 							    : 0;
-	if (reply.count > GYRE_FRAME_DATA || length != sizeof(reply) + reply.count * each)
+	if (reply.count > (each ? GYRE_FRAME_DATA : 0) || length != sizeof(reply) + reply.count * each)
 		return;
 	for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
 		struct client *client = &control->client[i];

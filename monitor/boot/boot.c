@@ -106,5 +106,6 @@ int boot_load(struct boot *boot)
 	if (error < 0)
 		return error;
 	boot_tables(boot);
+	boot_firmware(boot);
 	return 0;
 }

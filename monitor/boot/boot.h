@@ -6,6 +6,7 @@
  * ends in one line that names it, says what is wrong and what to do.
  *
  * Low memory, all of it free for the kernel once it has read what it wants:
+ *   0       a BIOS's vectors and data area (firmware.c)
  *   0x1000  descriptor table    0x2000 to 0x7fff  page tables (64-bit entry)    0x8000  zero page (Linux)    0x9000 to 0xffff  strings and lists
  */
 #ifndef MONITOR_BOOT_BOOT_H
@@ -57,6 +58,8 @@ uint8_t *boot_arena(struct boot *boot, uint64_t bytes, uint64_t align, uint64_t 
 int boot_string(struct boot *boot, const char *first, const char *second, uint64_t *gpa);
 /* The descriptor table, and the page tables if the mode needs them. */
 void boot_tables(struct boot *boot);
+/* What a BIOS leaves behind. */
+void boot_firmware(struct boot *boot);
 uint64_t boot_initrd_bytes(const struct boot *boot);
 
 int boot_is_linux(const struct engine_file *file);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kernels, good and hostile. */
-/* unit-sources: monitor/boot/boot.c monitor/boot/linux.c monitor/boot/multiboot.c monitor/boot/pvh.c monitor/boot/elf.c */
+/* unit-sources: monitor/boot/boot.c monitor/boot/firmware.c monitor/boot/linux.c monitor/boot/multiboot.c monitor/boot/pvh.c monitor/boot/elf.c */
 /* unit-sources: monitor/machine/memory.c monitor/engine/fake.c lib/format.c lib/string.c lib/string_more.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -505,6 +505,22 @@ static void ram_has_its_layout(void **state)
 	assert_true(memory_layout(&big, base, (2 << 20) + 4096, 39) < 0);
 }
 
+/* A kernel that looks for a BIOS's memory, or calls it, finds the data area, and that there is none. */
+static void firmware_leaves_its_data_area(void **state)
+{
+	(void)state;
+	linux_image();
+	assert_int_equal(boot_load(&boot), 0);
+	assert_int_equal(boot_u16(ram + 0x413), 639);
+	assert_int_equal(boot_u16(ram + 0x40e) << 4, MEMORY_EBDA);
+	assert_int_equal(boot_u16(ram + 0x400), 0x3f8);
+	for (unsigned vector = 0; vector < 256; vector++) {
+		const uint8_t *handler = ram + (boot_u16(ram + 4 * vector + 2) << 4) + boot_u16(ram + 4 * vector);
+		assert_int_equal(handler[0], vector >= 0x10 && vector <= 0x1a ? 0x55 : 0xcf);
+	}
+	assert_int_equal(ram[0xffff0], 0xba);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -525,6 +541,7 @@ int main(void)
 		cmocka_unit_test_setup(every_byte_of_an_elf_header_may_lie, setup),
 		cmocka_unit_test_setup(truncated_files_never_crash, setup),
 		cmocka_unit_test_setup(ram_has_its_layout, setup),
+		cmocka_unit_test_setup(firmware_leaves_its_data_area, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,7 +101,7 @@ int64_t call_vcpu_state_get(struct call *call)
 		state->xcr0 = fpu_state_xcr0(vcpu->fpu);
 	}
 	if ((groups & GYRE_STATE_FPU) != 0)
-		fpu_state_get(vcpu->fpu, vcpu->fpu_page);
+		fpu_state_get(vcpu->fpu, vcpu->fpu_page, vcpu->policy.xcr0_allowed | 3);
 	return 0;
 }
 

@@ -173,13 +173,13 @@ void fpu_forget(struct cpu *cpu, void *state)
 	cpu->fpu_owner = NULL;
 }
 
-void fpu_state_get(const void *state, void *page)
+void fpu_state_get(const void *state, void *page, uint64_t xcr0_allowed)
 {
 	struct xsave_header *header = (struct xsave_header *)((char *)page + HEADER_OFFSET);
 	memcpy(page, state, META_OFFSET);
 	memset((char *)page + META_OFFSET, 0, FPU_FRAME - META_OFFSET);
-	if (!cpu_features.xsave)
-		header->xstate_bv = XCR0_X87_SSE;
+	/* A processor may say of parts that they are in use which the guest can't have used: set would refuse them. */
+	header->xstate_bv = cpu_features.xsave ? header->xstate_bv & xcr0_allowed : XCR0_X87_SSE;
 }
 
 /* What XRSTOR checks, in its standard form: APM vol. 4, XRSTOR. */

@@ -33,7 +33,7 @@ void fpu_forget(struct cpu *cpu, void *state);
  * The saved form, as gyre/vcpu.h has the FPU page: the standard XSAVE area in 4096 bytes. The state must not be in a processor (fpu_leave). set checks
  * the image: -GYRE_EINVAL where XRSTOR would fault, nothing has changed.
  */
-void fpu_state_get(const void *state, void *page);
+void fpu_state_get(const void *state, void *page, uint64_t xcr0_allowed);
 int fpu_state_set(void *state, const void *page, uint64_t xcr0_allowed);
 /* XCR0 as the guest has it. */
 uint64_t fpu_state_xcr0(const void *state);

@@ -80,41 +80,38 @@ bool debug_translate(struct debug *debug, uint64_t linear, uint64_t *gpa)
 	return walk_32(debug, (uint32_t)page->cr3, (mode & GYRE_MODE_PSE) != 0, (uint32_t)linear, gpa);
 }
 
-/* To or from `data`, a page at a time. */
-static size_t copy(struct debug *debug, uint64_t linear, uint8_t *to, const uint8_t *from, size_t bytes)
+/* The longest piece of `bytes` from there on that lies in one page of RAM; 0: there is none. */
+static size_t piece(struct debug *debug, uint64_t linear, size_t bytes, uint8_t **host)
 {
-	size_t done = 0;
-	while (done < bytes) {
-		uint64_t gpa;
-		size_t part = 4096 - ((linear + done) & 4095);
-		if (part > bytes - done)
-			part = bytes - done;
-		uint8_t *host = debug_translate(debug, linear + done, &gpa) ? machine_ram(debug->machine, gpa, part)
-									    : NULL;
-		if (host == NULL)
-			break;
-		if (to != NULL)
-			memcpy(to + done, host, part);
-		else
-			memcpy(host, from + done, part);
-		done += part;
-	}
-	return done;
+	uint64_t gpa;
+	size_t part = 4096 - (linear & 4095);
+	if (part > bytes)
+		part = bytes;
+	*host = debug_translate(debug, linear, &gpa) ? machine_ram(debug->machine, gpa, part) : NULL;
+	return *host != NULL ? part : 0;
 }
 
 size_t debug_read(struct debug *debug, uint64_t linear, uint8_t *data, size_t bytes)
 {
-	return copy(debug, linear, data, NULL, bytes);
+	uint8_t *host;
+	size_t done = 0, part;
+	for (; done < bytes && (part = piece(debug, linear + done, bytes - done, &host)) != 0; done += part)
+		memcpy(data + done, host, part);
+	return done;
 }
 
 static size_t memory_read(void *context, uint64_t address, uint8_t *data, size_t bytes)
 {
-	return copy(context, address, data, NULL, bytes);
+	return debug_read(context, address, data, bytes);
 }
 
 static size_t memory_write(void *context, uint64_t address, const uint8_t *data, size_t bytes)
 {
-	return copy(context, address, NULL, data, bytes);
+	uint8_t *host;
+	size_t done = 0, part;
+	for (; done < bytes && (part = piece(context, address + done, bytes - done, &host)) != 0; done += part)
+		memcpy(host, data + done, part);
+	return done;
 }
 
 uint64_t debug_linear(const struct debug *debug, uint64_t rip)
@@ -130,7 +127,7 @@ uint64_t debug_linear(const struct debug *debug, uint64_t rip)
 enum kind { GPR, RIP, FLAGS, SELECTOR, ST, X87, XMM, MXCSR, BASE, KERNEL_GS, CR0, CR2, CR3, CR4, CR8, EFER };
 
 struct reg {
-	char name[10], type[10];
+	char name[10], type[12];
 	uint8_t bytes, kind, index;
 };
 
@@ -144,14 +141,14 @@ struct reg {
 	{"st6", "i387_ext", 10, ST, 6}, {"st7", "i387_ext", 10, ST, 7},                                                        \
 	{"fctrl", "int", 4, X87, 0}, {"fstat", "int", 4, X87, 1}, {"ftag", "int", 4, X87, 2}, {"fiseg", "int", 4, X87, 3},     \
 	{"fioff", "int", 4, X87, 4}, {"foseg", "int", 4, X87, 5}, {"fooff", "int", 4, X87, 6}, {"fop", "int", 4, X87, 7}
-#define X(name, i) {name, "uint128", 16, XMM, i}
+#define X(name, i) {name, "vec128", 16, XMM, i}
 
 static const struct reg amd64[] = {
 	G("rax", GYRE_RAX, 8, "int64"), G("rbx", GYRE_RBX, 8, "int64"), G("rcx", GYRE_RCX, 8, "int64"), G("rdx", GYRE_RDX, 8, "int64"),
 	G("rsi", GYRE_RSI, 8, "int64"), G("rdi", GYRE_RDI, 8, "int64"), G("rbp", GYRE_RBP, 8, "data_ptr"), G("rsp", GYRE_RSP, 8, "data_ptr"),
 	G("r8", 8, 8, "int64"), G("r9", 9, 8, "int64"), G("r10", 10, 8, "int64"), G("r11", 11, 8, "int64"),
 	G("r12", 12, 8, "int64"), G("r13", 13, 8, "int64"), G("r14", 14, 8, "int64"), G("r15", 15, 8, "int64"),
-	{"rip", "code_ptr", 8, RIP, 0}, {"eflags", "int32", 4, FLAGS, 0}, SEGMENTS_AND_X87,
+	{"rip", "code_ptr", 8, RIP, 0}, {"eflags", "i386_eflags", 4, FLAGS, 0}, SEGMENTS_AND_X87,
 	X("xmm0", 0), X("xmm1", 1), X("xmm2", 2), X("xmm3", 3), X("xmm4", 4), X("xmm5", 5), X("xmm6", 6), X("xmm7", 7),
 	X("xmm8", 8), X("xmm9", 9), X("xmm10", 10), X("xmm11", 11), X("xmm12", 12), X("xmm13", 13), X("xmm14", 14), X("xmm15", 15),
 	{"mxcsr", "int", 4, MXCSR, 0},
@@ -162,7 +159,7 @@ static const struct reg amd64[] = {
 static const struct reg i386[] = {
 	G("eax", GYRE_RAX, 4, "int32"), G("ecx", GYRE_RCX, 4, "int32"), G("edx", GYRE_RDX, 4, "int32"), G("ebx", GYRE_RBX, 4, "int32"),
 	G("esp", GYRE_RSP, 4, "data_ptr"), G("ebp", GYRE_RBP, 4, "data_ptr"), G("esi", GYRE_RSI, 4, "int32"), G("edi", GYRE_RDI, 4, "int32"),
-	{"eip", "code_ptr", 4, RIP, 0}, {"eflags", "int32", 4, FLAGS, 0}, SEGMENTS_AND_X87,
+	{"eip", "code_ptr", 4, RIP, 0}, {"eflags", "i386_eflags", 4, FLAGS, 0}, SEGMENTS_AND_X87,
 	X("xmm0", 0), X("xmm1", 1), X("xmm2", 2), X("xmm3", 3), X("xmm4", 4), X("xmm5", 5), X("xmm6", 6), X("xmm7", 7),
 	{"mxcsr", "int", 4, MXCSR, 0},
 	{"cs_base", "int32", 4, BASE, GYRE_CS}, {"cr0", "int32", 4, CR0, 0}, {"cr2", "int32", 4, CR2, 0},
@@ -326,12 +323,38 @@ static int register_write(void *context, unsigned number, const uint8_t *value, 
 
 /* ---- the description: "Debugging with GDB", appendix "Target Descriptions" ---- */
 
-/* A kernel that came as a 32-bit ELF is what gdb has, until the guest has left 32 bits. */
+/* Whether code turns long mode on: MOV ECX with EFER's number, and before WRMSR an OR or a BTS of bit 8 (APM vol. 2, "Activating Long Mode"). */
+static bool sets_lme(const uint8_t *code, size_t bytes)
+{
+	bool set = false;
+	if (memcmp(code, "\xb9\x80\x00\x00\xc0", 5) != 0)
+		return false;
+	for (size_t i = 5; i + 5 <= bytes; i++) {
+		if (code[i] == 0x0d && (code[i + 2] & 1))
+			set = true;
+		if (memcmp(code + i, "\x0f\xba\xe8\x08", 4) == 0)
+			set = true;
+		if (set && code[i] == 0x0f && code[i + 1] == 0x30)
+			return true;
+	}
+	return false;
+}
+
+#define LOOKED_AT 0x40000u
+#define LME_BYTES 32u
+
+/*
+ * gdb has the kernel's file, and takes no description of another width. A 64-bit kernel may have come as a 32-bit ELF, since Multiboot's loaders take no
+ * other, and starts in 32 bits: its code tells.
+ */
 void debug_choose_width(struct debug *debug)
 {
 	const struct engine_file *kernel = &debug->machine->vm->kernel;
-	bool elf_32 = kernel->bytes > 4 && memcmp(kernel->data, "\177ELF\1", 5) == 0;
-	debug->wide = !elf_32 || (debug->machine->vcpu.page->mode & GYRE_MODE_LMA) != 0;
+	uint64_t bytes = kernel->bytes < LOOKED_AT ? kernel->bytes : LOOKED_AT;
+	debug->wide = bytes <= 5 || memcmp(kernel->data, "\177ELF\1", 5) != 0 ||
+		      (debug->machine->vcpu.page->mode & GYRE_MODE_LMA) != 0;
+	for (uint64_t i = 0; !debug->wide && i + LME_BYTES <= bytes; i++)
+		debug->wide = sets_lme(kernel->data + i, LME_BYTES);
 }
 
 struct part {
@@ -360,15 +383,43 @@ static void add_feature(struct part *part, const char *name)
 	add(part, "\">");
 }
 
+static void add_flags(struct part *part)
+{
+	static const struct {
+		char name[3];
+		uint8_t bit;
+	} flags[] = {{"CF", 0}, {"", 1}, {"PF", 2}, {"AF", 4}, {"ZF", 6}, {"SF", 7}, {"TF", 8}, {"IF", 9}, {"DF", 10},
+		{"OF", 11}, {"NT", 14}, {"RF", 16}, {"VM", 17}, {"AC", 18}, {"ID", 21}};
+	char line[64];
+	add(part, "<flags id=\"i386_eflags\" size=\"4\">");
+	for (unsigned i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		gyre_snprintf(line, sizeof(line), "<field name=\"%s\" start=\"%u\" end=\"%u\"/>", flags[i].name,
+			flags[i].bit, flags[i].bit);
+		add(part, line);
+	}
+	add(part, "</flags>");
+}
+
+static const char vec128[] =
+	"<vector id=\"v4f\" type=\"ieee_single\" count=\"4\"/><vector id=\"v2d\" type=\"ieee_double\" count=\"2\"/>"
+	"<vector id=\"v16i8\" type=\"int8\" count=\"16\"/><vector id=\"v8i16\" type=\"int16\" count=\"8\"/>"
+	"<vector id=\"v4i32\" type=\"int32\" count=\"4\"/><vector id=\"v2i64\" type=\"int64\" count=\"2\"/>"
+	"<union id=\"vec128\"><field name=\"v4_float\" type=\"v4f\"/><field name=\"v2_double\" type=\"v2d\"/>"
+	"<field name=\"v16_int8\" type=\"v16i8\"/><field name=\"v8_int16\" type=\"v8i16\"/>"
+	"<field name=\"v4_int32\" type=\"v4i32\"/><field name=\"v2_int64\" type=\"v2i64\"/>"
+	"<field name=\"uint128\" type=\"uint128\"/></union>";
+
 static void add_reg(struct part *part, const struct reg *reg, bool wide)
 {
 	char line[96];
-	/* gdb's features, each from one register on. */
-	if (reg->kind == GPR && reg->index == GYRE_RAX)
+	/* gdb's features, each from one register on, with their types. */
+	if (reg->kind == GPR && reg->index == GYRE_RAX) {
 		add_feature(part, "gnu.gdb.i386.core");
-	else if (reg->kind == XMM && reg->index == 0)
+		add_flags(part);
+	} else if (reg->kind == XMM && reg->index == 0) {
 		add_feature(part, "gnu.gdb.i386.sse");
-	else if (reg->kind == BASE && reg->index == GYRE_FS)
+		add(part, vec128);
+	} else if (reg->kind == BASE && reg->index == GYRE_FS)
 		add_feature(part, "gnu.gdb.i386.segments");
 	else if (reg->kind == (wide ? KERNEL_GS : BASE))
 		add_feature(part, "gyre.system");

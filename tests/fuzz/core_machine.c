@@ -185,8 +185,9 @@ uint64_t fpu_xcr0_supported(void)
 {
 	return 7;
 }
-void fpu_state_get(const void *state, void *page)
+void fpu_state_get(const void *state, void *page, uint64_t xcr0_allowed)
 {
+	(void)xcr0_allowed;
 	memcpy(page, state, PAGE_SIZE);
 }
 int fpu_state_set(void *state, const void *page, uint64_t xcr0_allowed)

@@ -61,6 +61,8 @@ static void dirty_log(void *context, uint32_t value)
 
 static void add_device(struct machine *machine, struct device device)
 {
+	if (!device.ops->fields)
+		refuse(GYRE_STATUS_FAILED, "a device of it has no saved form");
 	if (machine->devices < MACHINE_DEVICES)
 		machine->device[machine->devices++] = device;
 }
@@ -175,10 +177,9 @@ static int64_t restore_begin(struct machine *machine)
 	const struct gyre_recreation *from = machine->vm->recreation;
 	const char *why;
 	int64_t tsc_ahead = 0;
-	if (is_restored(machine->vm) &&
-		machine_restore_begin(machine, from->stream,
-			from->bytes < sizeof from->stream ? from->bytes : sizeof from->stream, from->clock_offset,
-			&tsc_ahead, &why) < 0)
+	if (is_restored(machine->vm) && machine_restore_begin(machine, from->stream,
+						from->bytes < sizeof from->stream ? from->bytes : sizeof from->stream,
+						from->clock_offset, &tsc_ahead, &why) < 0)
 		refuse(GYRE_STATUS_FAILED, why);
 	return tsc_ahead;
 }

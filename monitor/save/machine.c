@@ -152,23 +152,36 @@ static struct saved_vm vm_of(const struct machine *machine)
 		policy->physical_bits, policy->apic_timer_khz, (machine->vm->flags & GYRE_VM_TEST_DEVICE) != 0};
 }
 
-size_t machine_save(struct machine *machine, void *buffer, size_t bytes)
+static int save_all(struct machine *machine, struct save *save)
 {
-	struct save save;
 	saved.vm = vm_of(machine);
-	if (processor_get(machine, &saved.processor) < 0)
-		return 0;
+	int error = processor_get(machine, &saved.processor);
+	if (error < 0)
+		return error;
 	saved.time.machine = clock_now(&machine->clock);
 	saved.time.wall = engine_wall_clock();
 	saved.machine = (struct saved_machine){machine->started, machine->cpu.pv_system, machine->cpu.pv_wall,
 		machine->request, machine->request_code, machine->quick_resets, machine->lines.level,
 		machine->halt_told != 0};
 	saved.msr = machine->msr;
+	first_sections(save);
+	if ((error = device_sections(save, machine)) < 0)
+		return error;
+	return section(save, "console", CONSOLE_VERSION, console_fields, NULL);
+}
+
+size_t machine_save(struct machine *machine, void *buffer, size_t bytes)
+{
+	struct save save;
 	save_begin(&save, buffer, bytes);
-	if (first_sections(&save) < 0 || device_sections(&save, machine) < 0)
-		return 0;
-	section(&save, "console", CONSOLE_VERSION, console_fields, NULL);
-	return save_end(&save);
+	return save_all(machine, &save) < 0 ? 0 : save_end(&save);
+}
+
+size_t machine_save_quick(struct machine *machine, void *buffer, size_t bytes)
+{
+	struct save save;
+	save_begin(&save, buffer, bytes);
+	return save_all(machine, &save) < 0 ? 0 : save_end_quick(&save);
 }
 
 /* ---- restoring ---- */

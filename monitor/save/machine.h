@@ -19,6 +19,8 @@ struct machine;
 
 /* How long the stream is; 0: the buffer is too small, or the core does not give the state. */
 size_t machine_save(struct machine *machine, void *buffer, size_t bytes);
+/* Without a checksum: for machine_same(). */
+size_t machine_save_quick(struct machine *machine, void *buffer, size_t bytes);
 
 /* First: opens the stream and sets the machine's clock; *tsc_ahead is how far the guest's TSC is before machine time. host_offset 0: another host. */
 int machine_restore_begin(struct machine *machine, const void *data, size_t bytes, uint64_t host_offset,

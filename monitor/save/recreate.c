@@ -58,7 +58,7 @@ static const char *saved_again(struct machine *machine, const char *(*same)(cons
 {
 	static uint8_t again[sizeof(((struct gyre_recreation *)NULL)->stream)];
 	const struct gyre_recreation *recreation = machine->vm->recreation;
-	size_t bytes = machine_save(machine, again, sizeof again);
+	size_t bytes = machine_save_quick(machine, again, sizeof again);
 	return bytes == recreation->bytes ? same(recreation->stream, again, bytes) : "header";
 }
 

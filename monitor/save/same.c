@@ -73,7 +73,8 @@ static int is_one_of(const char *name, const char *const *names)
 
 static const char *same(const void *first, const void *second, size_t bytes, const char *const *but)
 {
-	if (save_open(&one, first, bytes) < 0 || save_open(&two, second, bytes) < 0 || one.sections != two.sections)
+	if (save_open_own(&one, first, bytes) < 0 || save_open_own(&two, second, bytes) < 0 ||
+		one.sections != two.sections)
 		return "header";
 	for (uint32_t i = 0; i < one.sections; i++) {
 		const char *name = (const char *)one.data + one.section[i].at;

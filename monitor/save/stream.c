@@ -27,6 +27,20 @@ static void put32(uint8_t *at, uint32_t value)
 
 /* ---- fields ---- */
 
+static void put(uint8_t *at, uint64_t value, unsigned width)
+{
+	for (; width > 0; width--, value >>= 8)
+		*at++ = (uint8_t)value;
+}
+
+static uint64_t get(const uint8_t *at, unsigned width)
+{
+	uint64_t value = 0;
+	while (width > 0)
+		value = value << 8 | at[--width];
+	return value;
+}
+
 /* Where the next so many bytes go, or come from; what there is no room for is not written, and reads as 0. */
 static size_t advance(struct save *save, size_t count)
 {
@@ -45,14 +59,10 @@ static uint64_t number(struct save *save, uint64_t value, unsigned width)
 	if (at == SIZE_MAX)
 		return save_loading(save) ? 0 : value;
 	if (!save_loading(save)) {
-		for (unsigned i = 0; i < width; i++)
-			save->out[at + i] = (uint8_t)(value >> 8 * i);
+		put(save->out + at, value, width);
 		return value;
 	}
-	value = 0;
-	for (unsigned i = 0; i < width; i++)
-		value |= (uint64_t)save->in[at + i] << 8 * i;
-	return value;
+	return get(save->in + at, width);
 }
 
 void save_u8(struct save *save, uint8_t *value)
@@ -125,7 +135,7 @@ void save_section(struct save *save, const char *name, uint32_t version)
 	save->sections++;
 }
 
-size_t save_end(struct save *save)
+size_t save_end_quick(struct save *save)
 {
 	section_end(save);
 	if (save->failed || save->at > UINT32_MAX)
@@ -134,8 +144,15 @@ size_t save_end(struct save *save)
 	put32(save->out + AT_VERSION, SAVE_VERSION);
 	put32(save->out + AT_BYTES, (uint32_t)save->at);
 	put32(save->out + AT_SECTIONS, save->sections);
-	put32(save->out + AT_CRC, gyre_crc32(0, save->out, save->at));
 	return save->at;
+}
+
+size_t save_end(struct save *save)
+{
+	size_t bytes = save_end_quick(save);
+	if (bytes != 0)
+		put32(save->out + AT_CRC, gyre_crc32(0, save->out, bytes));
+	return bytes;
 }
 
 /* ---- reading ---- */
@@ -163,6 +180,18 @@ static const char *name_of(const struct save_stream *stream, uint32_t index)
 	return (const char *)stream->data + stream->section[index].at;
 }
 
+static int crc_check(struct save_stream *stream)
+{
+	uint8_t header[SAVE_HEADER_BYTES];
+	memcpy(header, stream->data, sizeof(header));
+	put32(header + AT_CRC, 0);
+	uint32_t crc = gyre_crc32(0, header, sizeof(header));
+	if (gyre_crc32(crc, stream->data + sizeof(header), stream->bytes - sizeof(header)) !=
+		get32(stream->data + AT_CRC))
+		return WRONG(stream, GYRE_EPROTO, "the saved state is damaged: its checksum is wrong");
+	return 0;
+}
+
 static int header_check(struct save_stream *stream)
 {
 	const uint8_t *data = stream->data;
@@ -179,12 +208,6 @@ static int header_check(struct save_stream *stream)
 	if (bytes < SAVE_HEADER_BYTES)
 		return WRONG(stream, GYRE_EPROTO, "the saved state is damaged: its length is wrong");
 	stream->bytes = bytes; /* what follows is not part of it */
-	uint8_t header[SAVE_HEADER_BYTES];
-	memcpy(header, data, sizeof(header));
-	put32(header + AT_CRC, 0);
-	uint32_t crc = gyre_crc32(0, header, sizeof(header));
-	if (gyre_crc32(crc, data + sizeof(header), bytes - sizeof(header)) != get32(data + AT_CRC))
-		return WRONG(stream, GYRE_EPROTO, "the saved state is damaged: its checksum is wrong");
 	stream->sections = get32(data + AT_SECTIONS);
 	if (stream->sections > SAVE_SECTIONS)
 		return WRONG(
@@ -192,14 +215,10 @@ static int header_check(struct save_stream *stream)
 	return 0;
 }
 
-int save_open(struct save_stream *stream, const void *data, size_t bytes)
+static int sections_find(struct save_stream *stream)
 {
-	memset(stream, 0, sizeof(*stream));
-	stream->data = data;
-	stream->bytes = bytes;
-	int error = header_check(stream);
 	size_t at = SAVE_HEADER_BYTES;
-	for (uint32_t i = 0; error == 0 && i < stream->sections; i++) {
+	for (uint32_t i = 0; i < stream->sections; i++) {
 		if (stream->bytes - at < SAVE_SECTION_BYTES || !name_valid(stream->data + at))
 			return WRONG(stream, GYRE_EPROTO, "the saved state is damaged: its section %u is none", i);
 		stream->section[i].at = at;
@@ -211,13 +230,33 @@ int save_open(struct save_stream *stream, const void *data, size_t bytes)
 				name_of(stream, i));
 		at += stream->section[i].bytes;
 		for (uint32_t j = 0; j < i; j++)
-			if (memcmp(name_of(stream, i), name_of(stream, j), SAVE_NAME_BYTES) == 0)
+			if (strcmp(name_of(stream, i), name_of(stream, j)) == 0)
 				return WRONG(stream, GYRE_EPROTO, "the saved state has section %s twice",
 					name_of(stream, i));
 	}
-	if (error == 0 && at != stream->bytes)
+	if (at != stream->bytes)
 		return WRONG(stream, GYRE_EPROTO, "the saved state is damaged: more follows its last section");
-	return error;
+	return 0;
+}
+
+int save_open_own(struct save_stream *stream, const void *data, size_t bytes)
+{
+	memset(stream, 0, sizeof(*stream));
+	stream->data = data;
+	stream->bytes = bytes;
+	int error = header_check(stream);
+	return error < 0 ? error : sections_find(stream);
+}
+
+int save_open(struct save_stream *stream, const void *data, size_t bytes)
+{
+	memset(stream, 0, sizeof(*stream));
+	stream->data = data;
+	stream->bytes = bytes;
+	int error = header_check(stream);
+	if (error == 0)
+		error = crc_check(stream);
+	return error < 0 ? error : sections_find(stream);
 }
 
 int save_take(struct save_stream *stream, const char *name, uint32_t version, struct save *save)

@@ -50,6 +50,8 @@ void save_begin(struct save *save, void *buffer, size_t bytes);
 void save_section(struct save *save, const char *name, uint32_t version); /* ends the one before */
 size_t save_end(struct save *save); /* how long the stream is; 0: the buffer was too small */
 
+size_t save_end_quick(struct save *save); /* without a checksum: for save_open_own() */
+
 /* ---- reading ---- */
 struct save_stream {
 	const uint8_t *data;
@@ -64,6 +66,8 @@ struct save_stream {
 };
 /* 0, or -GYRE_EPROTO with why. The data must not change as long as the stream is used. */
 int save_open(struct save_stream *stream, const void *data, size_t bytes);
+/* The same for one that was made here and has not left since: without a look at its checksum, which it may not have (save_end_quick). */
+int save_open_own(struct save_stream *stream, const void *data, size_t bytes);
 /* Its fields: -GYRE_ENOENT: there is no such section; -GYRE_ENOTSUP: it has another version. */
 int save_take(struct save_stream *stream, const char *name, uint32_t version, struct save *save);
 /* After its last field: -GYRE_EPROTO if it had more or fewer. */

@@ -8,7 +8,7 @@
 
 #define KNOWN_VM_FLAGS                                                                                                 \
 	(GYRE_VM_TEST_DEVICE | GYRE_VM_NO_REBOOT | GYRE_VM_TRACE | GYRE_VM_ACCEPT_LEAKS | GYRE_VM_COUNTERS |           \
-		GYRE_VM_DEBUG | GYRE_VM_DEBUG_RUN | GYRE_VM_NO_START)
+		GYRE_VM_DEBUG | GYRE_VM_DEBUG_RUN | GYRE_VM_NO_START | GYRE_VM_RECREATE)
 #define KNOWN_FLAGS	(GYRE_CONFIG_EMULATED | GYRE_CONFIG_NO_REBOOT | GYRE_CONFIG_CONTROL)
 #define MEMORY_MOST	(1ull << 46)
 #define MEMORY_MULTIPLE (2ull << 20)
@@ -103,6 +103,8 @@ static int vm_check(const struct config *config, uint32_t number, struct config_
 		return FAULT(fault, "%s: unknown CPU level %u", vm->name, vm->level);
 	if ((vm->flags & ~KNOWN_VM_FLAGS) != 0)
 		return FAULT(fault, "%s: unknown flags %x", vm->name, vm->flags & ~KNOWN_VM_FLAGS);
+	if ((vm->flags & GYRE_VM_RECREATE) != 0 && (config->header->flags & GYRE_CONFIG_EMULATED) == 0)
+		return FAULT(fault, "%s: its monitor is made anew only in tests, on an emulated machine", vm->name);
 	if (vm->restart > GYRE_RESTART_ALWAYS)
 		return FAULT(fault, "%s: unknown rule for restarts %u", vm->name, vm->restart);
 	if (vm->initrds > GYRE_CONFIG_INITRDS)

@@ -45,6 +45,7 @@ static void report_take(struct vm *vm)
 	case REPORT_END:
 		vm_end(vm, vm->report.reason, end_code(vm->report.reason, vm->report.code), vm->channel->end_text);
 		break;
+	case REPORT_RECREATE: vm_recreate(vm); break;
 	case REPORT_FAULT:
 		crash_report(vm, text, sizeof(text));
 		vm_end(vm, GYRE_END_MONITOR, GYRE_STATUS_FAILED, text);

@@ -9,6 +9,7 @@
  *   crash.c    reports of monitors' faults           accounts.c what is held, and whether all of it came back
  *   files.c    boot modules                          power.c    ACPI power-off
  *   measure.c  figures for bench/                    churn.c    tests: starts and ends at random moments
+ *   recreate.c tests: a VM goes on in another process
  *   config.c, pool.c, s5.c, rtc.c    plain code, tested on Linux
  *
  * Threads   The main thread does everything but answer the endpoint; the server's thread only writes a VM's report (vm.h) and signals.
@@ -36,6 +37,7 @@
 #define WINDOW_CONFIG	0x1500000000ull
 #define WINDOW_VMS	0x1400000000ull
 #define WINDOW_VM_BYTES 0x10000ull
+#define WINDOW_CONSOLE	0x1600000000ull
 
 #define ROOT_PRIORITY	 48u
 #define MONITOR_PRIORITY 32u

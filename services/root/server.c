@@ -37,6 +37,10 @@ static long serve(uint32_t badge, const struct message *message)
 		report_done(vm, REPORT_FAULT);
 		return -GYRE_EDEAD;
 	}
+	if (message->word[0] == GYRE_ROOT_RECREATE && (vm->entry->flags & GYRE_VM_RECREATE) != 0) {
+		report_done(vm, REPORT_RECREATE);
+		return 0;
+	}
 	if (message->word[0] != GYRE_ROOT_END)
 		return -GYRE_ENOSYS;
 	report->reason = (uint32_t)message->word[1];

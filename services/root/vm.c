@@ -108,6 +108,9 @@ static int start_fill(struct vm *vm, struct config_fault *fault)
 	start->cpus = vm->entry->cpus;
 	start->level = vm->entry->level;
 	start->vm_flags = vm->entry->flags;
+	start->recreate_first = vm->entry->recreate_first;
+	start->recreate_every = vm->entry->recreate_every;
+	start->recreate_seed = vm->entry->recreate_seed;
 	if ((root.config.header->flags & GYRE_CONFIG_NO_REBOOT) != 0)
 		start->vm_flags |= GYRE_VM_NO_REBOOT;
 	start->append = text_add(&place, config_text(vm->entry->append));
@@ -123,7 +126,7 @@ static int start_fill(struct vm *vm, struct config_fault *fault)
 
 /* ---- handles ---- */
 
-static int give(const struct vm *vm, long origin, uint32_t rights, uint32_t *number)
+int vm_give(const struct vm *vm, long origin, uint32_t rights, uint32_t *number)
 {
 	long copy = origin < 0 ? origin : handle_copy(vm->process, (handle_t)origin, rights, 0);
 	if (copy < 0)
@@ -132,13 +135,19 @@ static int give(const struct vm *vm, long origin, uint32_t rights, uint32_t *num
 	return 0;
 }
 
-/* With the badge that it has already: a copy keeps it. */
-static int endpoint_give(const struct vm *vm)
+int vm_give_all(const struct vm *vm)
 {
-	long copy = handle_copy(vm->process, vm->endpoint, GYRE_RIGHT_CALL, vm->number + 1);
+	struct gyre_start *start = vm->start;
+	int error = vm_give(vm, vm->ram, GYRE_RIGHT_READ | GYRE_RIGHT_WRITE | GYRE_RIGHT_EXEC, &start->ram);
+	if (error == 0)
+		error = vm_give(vm, vm->event, GYRE_RIGHT_WAIT | GYRE_RIGHT_SIGNAL | GYRE_RIGHT_MANAGE, &start->event);
+	if (error == 0)
+		error = vm_give(vm, root.event, GYRE_RIGHT_SIGNAL, &start->event_root);
+	/* With the badge that it has already: a copy keeps it. */
+	long copy = error < 0 ? error : handle_copy(vm->process, vm->endpoint, GYRE_RIGHT_CALL, vm->number + 1);
 	if (copy < 0)
 		return (int)copy;
-	vm->start->endpoint = (uint32_t)copy;
+	start->endpoint = (uint32_t)copy;
 	return 0;
 }
 
@@ -152,7 +161,7 @@ static int com1_give(struct vm *vm)
 	long interrupt = interrupt_create(GYRE_ROOT_MACHINE, COM1_ISA_LINE, GYRE_INTERRUPT_ISA);
 	if (interrupt > 0)
 		vm->interrupt = (handle_t)interrupt;
-	int error = give(vm, interrupt, GYRE_RIGHT_MANAGE | GYRE_RIGHT_WAIT, &vm->start->interrupt);
+	int error = vm_give(vm, interrupt, GYRE_RIGHT_MANAGE | GYRE_RIGHT_WAIT, &vm->start->interrupt);
 	if (error == 0)
 		error = (int)ioports_grant(vm->process, vm->ports);
 	if (error == 0)
@@ -162,7 +171,6 @@ static int com1_give(struct vm *vm)
 
 static int handles_give(struct vm *vm)
 {
-	struct gyre_start *start = vm->start;
 	long event = event_create();
 	if (event < 0)
 		return (int)event;
@@ -171,19 +179,26 @@ static int handles_give(struct vm *vm)
 	if (endpoint < 0)
 		return (int)endpoint;
 	vm->endpoint = (handle_t)endpoint;
-	int error = give(vm, vm->ram, GYRE_RIGHT_READ | GYRE_RIGHT_WRITE | GYRE_RIGHT_EXEC, &start->ram);
-	if (error == 0)
-		error = give(vm, vm->event, GYRE_RIGHT_WAIT | GYRE_RIGHT_SIGNAL | GYRE_RIGHT_MANAGE, &start->event);
-	if (error == 0)
-		error = give(vm, root.event, GYRE_RIGHT_SIGNAL, &start->event_root);
-	if (error == 0)
-		error = endpoint_give(vm);
+	int error = vm_give_all(vm);
 	if (error == 0 && vm->number == 0 && com1_give(vm) < 0)
 		root_log("%s: COM1 is not to be had, its console has no line", vm->entry->name);
 	return error;
 }
 
 /* ---- start ---- */
+
+int vm_own_show(const struct vm *vm)
+{
+	const uint32_t both = GYRE_RIGHT_READ | GYRE_RIGHT_WRITE;
+	long error = memory_map_all(vm->process, vm->own, 0, GYRE_START_ADDRESS, GYRE_START_PAGES, GYRE_RIGHT_READ);
+	if (error == 0)
+		error = memory_map_all(
+			vm->process, vm->own, GYRE_START_PAGES, GYRE_CHANNEL_ADDRESS, GYRE_CHANNEL_PAGES, both);
+	if (error == 0 && (vm->entry->flags & GYRE_VM_RECREATE) != 0)
+		error = memory_map_all(vm->process, vm->own, IMAGE_OFFSET + vm->image_pages, GYRE_RECREATION_ADDRESS,
+			GYRE_RECREATION_PAGES, both);
+	return (int)error;
+}
 
 /* Start block and channel: root's view for good, the monitor's the block read-only. */
 static int own_map(struct vm *vm)
@@ -192,10 +207,7 @@ static int own_map(struct vm *vm)
 	const uint32_t both = GYRE_RIGHT_READ | GYRE_RIGHT_WRITE;
 	long error = memory_map_all(0, vm->own, 0, window, GYRE_START_PAGES + GYRE_CHANNEL_PAGES, both);
 	if (error == 0)
-		error = memory_map_all(vm->process, vm->own, 0, GYRE_START_ADDRESS, GYRE_START_PAGES, GYRE_RIGHT_READ);
-	if (error == 0)
-		error = memory_map_all(
-			vm->process, vm->own, GYRE_START_PAGES, GYRE_CHANNEL_ADDRESS, GYRE_CHANNEL_PAGES, both);
+		error = vm_own_show(vm);
 	if (error < 0)
 		return (int)error;
 	vm->start = (struct gyre_start *)window;
@@ -210,7 +222,7 @@ static int own_map(struct vm *vm)
 	return 0;
 }
 
-static int thread_make(struct vm *vm, uint64_t entry)
+int vm_thread_make(struct vm *vm, uint64_t entry)
 {
 	long thread = thread_create(vm->process, entry, 0, GYRE_START_ADDRESS, vm->endpoint, 0);
 	if (thread < 0)
@@ -240,18 +252,18 @@ static int vm_prepare(struct vm *vm, struct config_fault *fault)
 	uint64_t pages;
 	if (root.machine.virtualization == GYRE_VIRT_NONE)
 		return VM_FAULT(fault, GYRE_STATUS_LACKS, "%s", no_virtualization(root.machine.virt_reason));
-	int error = vm_image_check(&image, &vm->image_address, &pages, fault);
+	int error = vm_image_check("monitor", &image, &vm->image_address, &pages, fault);
 	if (error == 0)
 		error = vm_memory_take(vm, pages, fault);
 	if (error == 0)
-		error = vm_image_load(vm, &image, fault);
+		error = vm_image_load("monitor", vm, &image, fault);
 	if (error < 0)
 		return error;
 	if ((error = own_map(vm)) < 0 || (error = handles_give(vm)) < 0)
 		return VM_FAULT(fault, GYRE_STATUS_FAILED, "its monitor could not be made (error %d)", error);
 	if ((error = start_fill(vm, fault)) < 0)
 		return error;
-	if ((error = thread_make(vm, image.entry)) < 0)
+	if ((error = vm_thread_make(vm, image.entry)) < 0)
 		return VM_FAULT(fault, GYRE_STATUS_FAILED, "its monitor could not be started (error %d)", error);
 	return 0;
 }

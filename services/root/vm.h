@@ -23,7 +23,7 @@
 enum vm_state { VM_NEW, VM_RUNNING, VM_ENDING, VM_ENDED };
 
 /* What the server's thread leaves for the main thread. It writes all else before `what`, once. */
-enum report { REPORT_NONE, REPORT_END, REPORT_FAULT };
+enum report { REPORT_NONE, REPORT_END, REPORT_FAULT, REPORT_RECREATE };
 struct vm_report {
 	uint32_t what; /* enum report, atomically */
 	uint32_t reason, code;
@@ -81,14 +81,27 @@ int vm_start(struct vm *vm, struct config_fault *fault);
 void vm_end(struct vm *vm, uint32_t reason, int32_t code, const char *text);
 void vm_finish(struct vm *vm);
 
+/* Parts of a start that are done again where the VM goes on in a new process (recreate.c): start block and channel into it, handles, its thread. */
+int vm_own_show(const struct vm *vm);
+int vm_give(const struct vm *vm, long origin, uint32_t rights, uint32_t *number);
+int vm_give_all(const struct vm *vm);
+int vm_thread_make(struct vm *vm, uint64_t entry);
+
+/* recreate.c: GYRE_VM_RECREATE: its monitor has saved its state; a new process takes its place, or the VM ends. */
+void vm_recreate(struct vm *vm);
+
 /* vm_memory.c: -GYRE_ENOMEM with the fault. */
 int vm_memory_take(struct vm *vm, uint64_t image_pages, struct config_fault *fault);
 void vm_memory_give(struct vm *vm);
+int vm_process_create(struct vm *vm);
 
-/* vm_image.c: the monitor's ELF file into "own" and into the process. */
+/* vm_image.c: the program's ELF file, a boot module, into "own" and into the process. */
 struct elf_image;
-int vm_image_check(struct elf_image *image, uint64_t *address, uint64_t *pages, struct config_fault *fault);
-int vm_image_load(struct vm *vm, const struct elf_image *image, struct config_fault *fault);
+int vm_image_check(
+	const char *module, struct elf_image *image, uint64_t *address, uint64_t *pages, struct config_fault *fault);
+int vm_image_load(const char *module, struct vm *vm, const struct elf_image *image, struct config_fault *fault);
+/* As it was at the start, for the next process (GYRE_VM_RECREATE). */
+int vm_image_again(struct vm *vm, uint64_t *entry, struct config_fault *fault);
 
 /* crash.c: what is known of its monitor's fault; it is still there. */
 void crash_report(const struct vm *vm, char *text, size_t bytes);

@@ -102,17 +102,27 @@ static uint64_t pool_wanted(uint64_t frames)
 	return ((total + frames) / MIB_PAGES + 2) & ~1ull;
 }
 
-static int objects_create(struct vm *vm, uint64_t ram_pages)
+int vm_process_create(struct vm *vm)
 {
 	long process = process_create(quota(vm));
 	if (process < 0)
 		return (int)process;
 	vm->process = (handle_t)process;
-	long own = memory_create(vm->own_pages, vm->process);
+	return 0;
+}
+
+static int objects_create(struct vm *vm, uint64_t ram_pages)
+{
+	int error = vm_process_create(vm);
+	if (error < 0)
+		return error;
+	/* Who pays for an object takes it along when it ends: what outlives the process, root pays for. */
+	handle_t payer = (vm->entry->flags & GYRE_VM_RECREATE) != 0 ? 0 : vm->process;
+	long own = memory_create(vm->own_pages, payer);
 	if (own < 0)
 		return (int)own;
 	vm->own = (handle_t)own;
-	long ram = memory_create(ram_pages + vm->extra_pages, vm->process);
+	long ram = memory_create(ram_pages + vm->extra_pages, payer);
 	if (ram < 0)
 		return (int)ram;
 	vm->ram = (handle_t)ram;
@@ -139,7 +149,8 @@ int vm_memory_take(struct vm *vm, uint64_t image_pages, struct config_fault *fau
 {
 	uint64_t ram_pages = vm->entry->memory / 4096, free = pool_free(&root.pool), left = frames_left();
 	vm->image_pages = image_pages;
-	vm->own_pages = GYRE_START_PAGES + GYRE_CHANNEL_PAGES + image_pages;
+	vm->own_pages = GYRE_START_PAGES + GYRE_CHANNEL_PAGES + image_pages +
+			((vm->entry->flags & GYRE_VM_RECREATE) != 0 ? GYRE_RECREATION_PAGES : 0);
 	vm->extra_pages = (vm->entry->flags & GYRE_VM_TEST_DEVICE) != 0 ? TEST_PAGES : 0;
 	if (ram_pages + vm->own_pages + vm->extra_pages > free)
 		return VM_FAULT(fault, GYRE_STATUS_LACKS,

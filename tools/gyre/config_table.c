@@ -59,6 +59,11 @@ static void vm_entry(struct config_table *table, struct text_area *text, struct 
 		       (vm->no_reboot ? GYRE_VM_NO_REBOOT : 0) | (vm->accept_leaks ? GYRE_VM_ACCEPT_LEAKS : 0);
 	if (vm->debug)
 		entry->flags |= GYRE_VM_DEBUG | (vm->debug_run ? GYRE_VM_DEBUG_RUN : 0);
+	if (vm->recreate)
+		entry->flags |= GYRE_VM_RECREATE;
+	entry->recreate_first = vm->recreate_first;
+	entry->recreate_every = vm->recreate_every;
+	entry->recreate_seed = vm->recreate_seed;
 	if (!vm->start)
 		entry->flags |= GYRE_VM_NO_START;
 	entry->restart = vm->restart;

@@ -35,9 +35,11 @@ struct vm_description {
 	bool test_device, no_reboot, accept_leaks, start;
 	enum gyre_restart restart;
 	uint32_t restart_limit; /* 0: none */
-	bool debug, debug_run;	/* --gdb: the first VM's, and no part of a description */
-	char *source;		/* for messages: the file, or "--vm NAME" */
-	uint32_t given;		/* 1 << enum vm_key */
+	bool recreate;		/* --test-recreate, of no description */
+	uint32_t recreate_first, recreate_every, recreate_seed;
+	bool debug, debug_run; /* --gdb: the first VM's, of no description */
+	char *source;	/* for messages: the file, or "--vm NAME" */
+	uint32_t given; /* 1 << enum vm_key */
 };
 
 struct description {
@@ -87,6 +89,8 @@ void vm_init(struct vm_description *vm, const char *source);
 bool vm_set(struct vm_description *vm, enum vm_key key, const char *value, const char *folder, struct problem *problem);
 bool vm_add_initrd(struct vm_description *vm, const char *file, const char *arguments, const char *folder,
 	struct problem *problem);
+/* first:N,every:N,seed:N, each of them or none. 0 or an exit code, said. */
+int vm_set_recreate(struct vm_description *vm, const char *value);
 /* All that can be said only when all keys are known: what is missing, files that aren't there. 0 or an exit code, said. */
 int vm_check(const struct vm_description *vm);
 /* No two VMs of a name. */

@@ -50,6 +50,11 @@ static const char help[] =
 	"  --gdb-run                     it does not wait\n"
 	"  --trace FILE                  every exit of the VMs, to be read by gyre trace\n"
 	"  --counters FILE               how often each kind of exit came, as JSON\n"
+	"  --test-recreate first:N,every:N,seed:N\n"
+	"                                the first VM is saved and goes on in a new monitor at each of its first "
+	"exits, "
+	"then\n"
+	"                                at one in so many by chance (a test of the saved state)\n"
 	"  --control SOCKET              listens on a Unix socket of this name: gyre control SOCKET lists, starts, "
 	"stops "
 	"and kills\n"
@@ -74,7 +79,7 @@ static const char help[] =
 
 struct emulate {
 	struct iso iso;
-	const char *machine, *cpu, *firmware, *trace, *counters, *control;
+	const char *machine, *cpu, *firmware, *trace, *counters, *recreate, *control;
 	uint64_t host_memory;
 	double timeout;
 	bool icount;
@@ -181,6 +186,12 @@ static int set_counters(void *command, const char *value)
 	return *value ? 0 : fail(GYRE_STATUS_USAGE, "--counters needs a file's name");
 }
 
+static int set_recreate(void *command, const char *value)
+{
+	((struct emulate *)command)->recreate = value;
+	return 0;
+}
+
 static int set_control(void *command, const char *value)
 {
 	struct emulate *emulate = command;
@@ -227,6 +238,7 @@ static const struct option_spec options[] = {
 	{.name = "--gdb-run", .set = set_gdb_run},
 	{.name = "--trace", .takes_value = true, .set = set_trace},
 	{.name = "--counters", .takes_value = true, .set = set_counters},
+	{.name = "--test-recreate", .takes_value = true, .set = set_recreate},
 	{.name = "--control", .takes_value = true, .set = set_control},
 	{.name = "--lib-dir", .takes_value = true, .set = set_lib_dir},
 	{.name = NULL},
@@ -428,5 +440,7 @@ int command_emulate(char **argv)
 	description.vm[0].debug = emulate.gdb != 0;
 	description.vm[0].debug_run = emulate.gdb_run;
 	status = description_check(&description);
+	if (!status && emulate.recreate)
+		status = vm_set_recreate(&description.vm[0], emulate.recreate);
 	return status ? status : run(&emulate, &description);
 }

@@ -131,7 +131,7 @@ CORE_ELF := $(B)/gyre-core.elf
 core: $(if $(CORE_SRCS),$(CORE_ELF)) $(CORE_EXTRA) ## builds the core, build/gyre-core.elf
 
 # Linked three times: bare, with the symbols of that, and with the symbols of the second, whose addresses no longer change.
-link_core = $(LD) $(LINK_FREESTANDING) -T $(CORE_LDSCRIPT) -o $(1) $(2)
+link_core = $(LD) $(LINK_FREESTANDING) $(CORE_LINK_FLAGS) -T $(CORE_LDSCRIPT) -o $(1) $(2)
 $(CORE_ELF): $(CORE_OBJS) $(CORE_LDSCRIPT) tools/build/symbols.py
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(B)/core

@@ -70,7 +70,7 @@ static void table_unprotect(struct pagetable *table, struct path *path, uint64_t
 static int tables_change(struct aspace *aspace, table_change change, bool split)
 {
 	struct pagetable *table = &aspace->table;
-	unsigned int budget = OBJECT_BUDGET * 2;
+	unsigned int budget = OBJECT_BUDGET;
 	int error = 0;
 	while (error == 0 && aspace->cursor < PAGETABLE_PAGES) {
 		struct path path;

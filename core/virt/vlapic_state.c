@@ -15,6 +15,7 @@ void vlapic_state_get(struct vlapic *lapic, struct gyre_vcpu_state *state)
 	state->apic_errors = lapic->esr_pending;
 	state->apic_eoi = lapic->eoi_vector;
 	state->apic_lint0 = lapic->lint0_line;
+	state->apic_reserved = 0;
 	state->tsc_deadline = lapic->timer_deadline;
 	state->apic_timer_left = 0;
 	if (lapic->timer_armed && APIC_TIMER_MODE(VREG(lapic, APIC_LVT_TIMER)) < APIC_TIMER_DEADLINE) {

@@ -116,7 +116,7 @@ enum gyre_call { GYRE_CALLS(GYRE_CALL_ENUM) GYRE_CALL_COUNT = 52 };
  *	[GYRE_USER_START, GYRE_USER_END). Holes are -ENOENT. -EEXIST: something is mapped there.
  * memory_unmap(process[MANAGE] or 0, address, pages) -> pages done
  */
-#define GYRE_MAP_ENTRIES 256u /* page-table entries that one map or unmap call writes, whatever their size */
+#define GYRE_MAP_ENTRIES 128u /* page-table entries that one map or unmap call writes, whatever their size */
 #define GYRE_USER_START	 0x10000ull
 #define GYRE_USER_END	 0x00007ffffffff000ull
 

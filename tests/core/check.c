@@ -8,12 +8,15 @@
 #include "core/sched/sched.h"
 #include "core/virt/vm.h"
 #include "core/x86/log.h"
+#include "lib/string.h"
 
 /* What is counted over all processes, to be compared with the totals. */
 struct sums {
-	uint64_t frames_given, frames_used, objects, handles, pages;
+	uint64_t frames_given, frames_used, objects, handles, named, pages;
 	unsigned int faults;
 };
+
+#define DEADLINES_MOST 10000 /* so many are looked at */
 
 #define CHECK(sums, condition, ...)                                                                                    \
 	do {                                                                                                           \
@@ -50,25 +53,34 @@ struct explain {
 	struct aspace *aspace;
 };
 
-static bool leaf_explained(void *context, uint64_t page, uint64_t frame, uint64_t pages)
+/* How many of these pages a record says to be mapped to these frames, from the first on. */
+static uint64_t explained(const struct explain *explain, uint64_t page, uint64_t frame, uint64_t pages)
 {
-	struct explain *explain = context;
 	for (struct list *link = explain->aspace->records.next; link != &explain->aspace->records; link = link->next) {
 		struct mapping *record = container_of(link, struct mapping, in_aspace);
 		uint32_t rights = 0;
-		uint64_t found;
-		if (page < record->first_page || page + pages > record->first_page + record->pages)
+		uint64_t found, most = record->first_page + record->pages - page;
+		if (page < record->first_page || page >= record->first_page + record->pages)
 			continue;
 		uint64_t n = memory_frames(explain->forest, record->memory,
-			record->offset + (page - record->first_page), pages, &found, &rights);
-		if (found == frame && n == pages)
-			return true;
-		/* A large page can span more runs than are joined in one look: its first page has to do. */
-		if (found == frame && pages > 1)
-			return true;
+			record->offset + (page - record->first_page), most < pages ? most : pages, &found, &rights);
+		if (found == frame)
+			return n;
 	}
-	log_error("check: page %lx maps frame %lx, and no record says why", (unsigned long)page, (unsigned long)frame);
-	return false;
+	return 0;
+}
+
+static bool leaf_explained(void *context, uint64_t page, uint64_t frame, uint64_t pages)
+{
+	for (uint64_t done = 0, n; done < pages; done += n) {
+		n = explained(context, page + done, frame + done, pages - done);
+		if (n == 0) {
+			log_error("check: page %lx maps frame %lx, and no record says why",
+				(unsigned long)(page + done), (unsigned long)(frame + done));
+			return false;
+		}
+	}
+	return true;
 }
 
 static void check_aspace(struct sums *sums, struct aspace *aspace, uint64_t limit)
@@ -87,7 +99,28 @@ static void check_aspace(struct sums *sums, struct aspace *aspace, uint64_t limi
 	memory_unlock(&explain.forest);
 }
 
-/* ---- memory: a page that somebody owns is not at home ---- */
+/* ---- memory: a page has one owner ---- */
+
+#define OWNED_FRAMES (1ul << 20) /* of 4 GiB; what lies above is not looked at */
+static uint64_t owned[OWNED_FRAMES / 64];
+static uint64_t owned_words; /* of the map, in use */
+
+/* Notes the frames of a run: true when none of them was noted. */
+static bool own(uint64_t frame, uint64_t pages)
+{
+	bool first = true;
+	uint64_t end = frame + pages < OWNED_FRAMES ? frame + pages : OWNED_FRAMES;
+	while (frame < end) {
+		uint64_t bits = 64 - frame % 64 < end - frame ? 64 - frame % 64 : end - frame;
+		uint64_t mask = (bits == 64 ? ~0ul : (1ul << bits) - 1) << frame % 64, *word = &owned[frame / 64];
+		first = first && (*word & mask) == 0;
+		*word |= mask;
+		frame += bits;
+	}
+	if (owned_words < (end + 63) / 64)
+		owned_words = (end + 63) / 64;
+	return first;
+}
 
 static void check_memory(struct sums *sums, struct memory *memory)
 {
@@ -96,21 +129,35 @@ static void check_memory(struct sums *sums, struct memory *memory)
 	uint64_t offset = 0;
 	unsigned int level, budget = ~0u;
 	while (tree_next(&memory->tree, &offset, &level, &budget)) {
-		struct tree_run run, home;
+		struct tree_run run;
 		tree_find(&memory->tree, offset, &run);
 		if (run.kind == TREE_RUN) {
 			sums->pages += run.pages;
-			for (uint64_t page = 0; memory != memory_ram && page < run.pages; page += home.pages) {
-				tree_find(&memory_ram->tree, run.frame + page, &home);
-				CHECK(sums, home.kind == TREE_EMPTY, "frame %lx has two owners",
-					(unsigned long)(run.frame + page));
-			}
+			CHECK(sums, own(run.frame, run.pages), "some of %lu frames from %lx on have two owners",
+				(unsigned long)run.pages, (unsigned long)run.frame);
+			CHECK(sums, !memory->core || frame_in_pool(hpa(run.frame << PAGE_SHIFT)),
+				"frame %lx is not the core's", (unsigned long)run.frame);
+			CHECK(sums, memory != memory_ram || run.frame == offset, "frame %lx is not where it is at home",
+				(unsigned long)run.frame);
 		}
 		offset += run.pages;
 	}
 }
 
 /* ---- processes ---- */
+
+/* The handles that an object knows of: those that go with it. */
+static void count_named(struct sums *sums, const struct object *object)
+{
+	for (const struct list *link = object->handles.next; link != &object->handles; link = link->next) {
+		const struct handle *handle = container_of(link, struct handle, link);
+		if (!link_ok(link) || handle->object != object || sums->named > handles_live) {
+			CHECK(sums, false, "handles of an object of type %u are broken", object->type);
+			return;
+		}
+		sums->named++;
+	}
+}
 
 static void check_handles(struct sums *sums, struct process *process)
 {
@@ -153,6 +200,7 @@ static void check_process(struct sums *sums, struct process *process)
 		struct object *object = container_of(link, struct object, owned);
 		CHECK(sums, link_ok(link) && object->owner == process && object->state != OBJECT_DEAD,
 			"process %u: an object of type %u is broken", process->number, object->type);
+		count_named(sums, object);
 		threads += object->type == GYRE_OBJECT_THREAD;
 		if (object->type == GYRE_OBJECT_MEMORY)
 			check_memory(sums, container_of(object, struct memory, object));
@@ -189,6 +237,31 @@ static void check_queues(struct sums *sums, struct cpu *cpu)
 	}
 }
 
+/* Each is later than the one above it, and known to be set here. The rank bounds the way down to the right; to the left there may be all of them. */
+static void check_deadlines(struct sums *sums, struct cpu *cpu)
+{
+	struct deadline *node = cpu->sched.deadlines, *parent = NULL;
+	for (unsigned int steps = 0; node != NULL; steps++) {
+		CHECK(sums,
+			node->cpu == cpu && node->parent == parent && (parent == NULL || parent->tsc <= node->tsc) &&
+				(node->right == NULL || (node->left != NULL && node->left->rank >= node->right->rank)),
+			"the deadline at %lu is not where it belongs", (unsigned long)node->tsc);
+		if (sums->faults != 0 || steps > DEADLINES_MOST)
+			return;
+		if (node->left != NULL) {
+			parent = node;
+			node = node->left;
+			continue;
+		}
+		/* Nothing below it: up, as long as that is the right side, and over. */
+		while (parent != NULL && (parent->right == node || parent->right == NULL)) {
+			node = parent;
+			parent = parent->parent;
+		}
+		node = parent != NULL ? parent->right : NULL;
+	}
+}
+
 static uint64_t ram_pages; /* at the first check, and ever after */
 
 void check_reset(void)
@@ -199,9 +272,13 @@ void check_reset(void)
 int check_invariants(struct cpu *cpu)
 {
 	struct sums sums = {0};
+	memset(owned, 0, owned_words * sizeof(owned[0]));
+	owned_words = 0;
 	for (struct process *process = root_process; process != NULL; process = process_next(process))
 		check_process(&sums, process);
+	count_named(&sums, &root_process->object);
 	check_queues(&sums, cpu);
+	check_deadlines(&sums, cpu);
 	uint64_t used = frame_pool_total() - frame_pool_free();
 	CHECK(&sums, sums.frames_given + home_quota.given + POOL_RESERVE == frame_pool_total(),
 		"quotas: %lu frames given, the pool has %lu", (unsigned long)sums.frames_given,
@@ -212,6 +289,8 @@ int check_invariants(struct cpu *cpu)
 		(unsigned long)objects_live);
 	CHECK(&sums, sums.handles == handles_live, "%lu handles, counted as %lu", (unsigned long)sums.handles,
 		(unsigned long)handles_live);
+	CHECK(&sums, sums.named == handles_live, "%lu handles are known to their objects, there are %lu",
+		(unsigned long)sums.named, (unsigned long)handles_live);
 	if (ram_pages == 0)
 		ram_pages = sums.pages;
 	CHECK(&sums, sums.pages == ram_pages, "%lu pages of RAM have an owner, there were %lu",

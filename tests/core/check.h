@@ -24,6 +24,9 @@ int64_t pagetable_check(const struct pagetable *table, uint64_t limit, pagetable
 struct process;
 struct process *process_next(struct process *process);
 
+/* 0, or -GYRE_EIO: tags of a TLB that no processor may have at the same time. check_tags.c: not for unit tests. */
+int check_tags(void);
+
 /* Another machine begins: for unit tests. */
 void check_reset(void);
 

@@ -30,21 +30,43 @@ static int64_t tables_beginning_at(
 	return tables;
 }
 
+/* What maps the page, and as many pages behind it, in the same table of the lowest level, as map frames in a row. */
+static uint64_t run_at(const struct pagetable_format *format, uint64_t page, const uint64_t *entry)
+{
+	uint64_t frame = leaf_frame(format, *entry, 0), pages = 1;
+	while ((page + pages) % 512 != 0 && entry_present(format, entry[pages]) &&
+		leaf_frame(format, entry[pages], 0) == frame + pages)
+		pages++;
+	return pages;
+}
+
+/* Empty entries in a row. */
+static uint64_t gap_at(const struct pagetable_format *format, uint64_t page, const uint64_t *entry)
+{
+	uint64_t pages = 1;
+	while ((page + pages) % 512 != 0 && !entry_present(format, entry[pages]))
+		pages++;
+	return pages;
+}
+
 int64_t pagetable_check(const struct pagetable *table, uint64_t limit, pagetable_leaf_check check, void *context)
 {
 	int64_t tables = 1;
 	for (uint64_t page = 0; page < limit && page < PAGETABLE_PAGES;) {
 		struct path path;
 		unsigned int level = path_walk(table, page, 0, &path);
+		const uint64_t *entry = path.at[level];
+		bool present = entry_present(table->format, *entry);
 		int64_t n = tables_beginning_at(table, page, &path, level);
 		if (n < 0)
 			return -1;
 		tables += n;
-		if (entry_present(table->format, *path.at[level]) &&
-			!check(context, page, leaf_frame(table->format, *path.at[level], level),
-				pagetable_level_pages(level)))
+		uint64_t pages = level > 0 ? pagetable_level_pages(level)
+				 : present ? run_at(table->format, page, entry)
+					   : gap_at(table->format, page, entry);
+		if (present && !check(context, page, leaf_frame(table->format, *entry, level), pages))
 			return -1;
-		page = (page | (pagetable_level_pages(level) - 1)) + 1;
+		page = level > 0 ? (page | (pages - 1)) + 1 : page + pages;
 	}
 	return tables;
 }

@@ -3,60 +3,66 @@
 #include "tests/hostile/hostile.h"
 
 /*
- * Arguments: h handle, p process or 0, o offset in pages, n pages, a address to map at, r rights, b small number, x anything, w memory for the core to
- * read or write, d deadline, g guest page, i message address, e code address, q quota.
+ * Handles of a type: m memory, p process (or 0: its own), t thread (or 0), f endpoint, v event (or 0), s interrupt, j ports, k VM, c vcpu, X machine; h any.
+ * Else: o offset in pages, n pages, a address to map at, r rights, b small number, x anything, w memory for the core to
+ * read or write, d deadline, g guest page, i message address, e code address, q quota, D doorbell, V its value, G state groups, M data of a message, N pages of the
+ * dirty log, P policy, u microseconds, Z the same, mostly zero,
+ * B zero or one, z zero, R memory, mostly guest RAM,
+ * K its own VM, mostly, Y badge.
  */
 static const char *const signatures[GYRE_CALL_COUNT] = {
 	[GYRE_CALL_handle_close] = "h",
-	[GYRE_CALL_handle_copy] = "phrb",
+	[GYRE_CALL_handle_copy] = "phrY",
 	[GYRE_CALL_handle_info] = "h",
 	[GYRE_CALL_object_destroy] = "h",
 	[GYRE_CALL_memory_create] = "np",
-	[GYRE_CALL_memory_derive] = "honr",
-	[GYRE_CALL_memory_move] = "hohon",
-	[GYRE_CALL_memory_replace] = "hoho",
-	[GYRE_CALL_memory_punch] = "hon",
-	[GYRE_CALL_memory_revoke] = "h",
-	[GYRE_CALL_memory_map] = "phoanr",
+	[GYRE_CALL_memory_derive] = "monr",
+	[GYRE_CALL_memory_move] = "moRon",
+	[GYRE_CALL_memory_replace] = "moRo",
+	[GYRE_CALL_memory_punch] = "mon",
+	[GYRE_CALL_log_write] = "wb",
+	[GYRE_CALL_memory_revoke] = "m",
+	[GYRE_CALL_memory_map] = "pmoanr",
 	[GYRE_CALL_memory_unmap] = "pan",
 	[GYRE_CALL_process_create] = "q",
 	[GYRE_CALL_process_info] = "pw",
-	[GYRE_CALL_thread_create] = "pewxhb",
-	[GYRE_CALL_thread_start] = "h",
-	[GYRE_CALL_thread_stop] = "h",
-	[GYRE_CALL_thread_schedule] = "hbbbbb",
-	[GYRE_CALL_thread_registers] = "hbw",
+	[GYRE_CALL_thread_create] = "pewxfb",
+	[GYRE_CALL_thread_start] = "t",
+	[GYRE_CALL_thread_stop] = "t",
+	[GYRE_CALL_thread_schedule] = "tbuZZz",
+	[GYRE_CALL_thread_registers] = "tBw",
+	[GYRE_CALL_thread_exit] = "",
 	[GYRE_CALL_thread_yield] = "",
 	[GYRE_CALL_endpoint_create] = "",
-	[GYRE_CALL_endpoint_call] = "hxxxxh",
-	[GYRE_CALL_endpoint_reply_wait] = "hxxxxh",
+	[GYRE_CALL_endpoint_call] = "fxxxxh",
+	[GYRE_CALL_endpoint_reply_wait] = "fxxxxh",
 	[GYRE_CALL_event_create] = "",
-	[GYRE_CALL_event_signal] = "hx",
-	[GYRE_CALL_event_wait] = "hd",
-	[GYRE_CALL_event_timer] = "hbd",
-	[GYRE_CALL_interrupt_create] = "hbb",
-	[GYRE_CALL_interrupt_bind] = "hhb",
-	[GYRE_CALL_interrupt_ack] = "h",
-	[GYRE_CALL_ioports_create] = "hbb",
-	[GYRE_CALL_ioports_grant] = "ph",
+	[GYRE_CALL_event_signal] = "vx",
+	[GYRE_CALL_event_wait] = "vd",
+	[GYRE_CALL_event_timer] = "vbd",
+	[GYRE_CALL_interrupt_create] = "Xbb",
+	[GYRE_CALL_interrupt_bind] = "svb",
+	[GYRE_CALL_interrupt_ack] = "s",
+	[GYRE_CALL_ioports_create] = "Xbb",
+	[GYRE_CALL_ioports_grant] = "pj",
 	[GYRE_CALL_vm_create] = "p",
-	[GYRE_CALL_vm_map] = "hhognr",
-	[GYRE_CALL_vm_unmap] = "hgn",
-	[GYRE_CALL_vm_doorbell] = "hxxhb",
-	[GYRE_CALL_vm_interrupt] = "hix",
-	[GYRE_CALL_vm_event_interrupt] = "hhbix",
-	[GYRE_CALL_vm_dirty_log] = "hb",
-	[GYRE_CALL_vm_dirty_take] = "hgnw",
-	[GYRE_CALL_vcpu_create] = "hba",
-	[GYRE_CALL_vcpu_run] = "h",
-	[GYRE_CALL_vcpu_kick] = "hb",
-	[GYRE_CALL_vcpu_kick_on] = "hh",
-	[GYRE_CALL_vcpu_state_get] = "hx",
-	[GYRE_CALL_vcpu_state_set] = "hx",
-	[GYRE_CALL_vcpu_policy] = "hwwb",
-	[GYRE_CALL_vcpu_trace] = "hb",
+	[GYRE_CALL_vm_map] = "kmognr",
+	[GYRE_CALL_vm_unmap] = "kgn",
+	[GYRE_CALL_vm_doorbell] = "kDVvb",
+	[GYRE_CALL_vm_interrupt] = "KiM",
+	[GYRE_CALL_vm_event_interrupt] = "kvbiM",
+	[GYRE_CALL_vm_dirty_log] = "kb",
+	[GYRE_CALL_vm_dirty_take] = "kgNw",
+	[GYRE_CALL_vcpu_create] = "kba",
+	[GYRE_CALL_vcpu_run] = "c",
+	[GYRE_CALL_vcpu_kick] = "cb",
+	[GYRE_CALL_vcpu_kick_on] = "cv",
+	[GYRE_CALL_vcpu_state_get] = "cG",
+	[GYRE_CALL_vcpu_state_set] = "cG",
+	[GYRE_CALL_vcpu_policy] = "cPwb",
+	[GYRE_CALL_vcpu_trace] = "cb",
 	[GYRE_CALL_machine_info] = "w",
-	[GYRE_CALL_machine_check] = "h",
+	[GYRE_CALL_machine_check] = "X",
 };
 
 uint64_t random_odd(struct worker *w)
@@ -85,29 +91,41 @@ handle_t random_fault_handle(struct worker *w)
 	return handle == hostile.start->endpoint ? 0 : handle;
 }
 
-static void recent_add(struct worker *w, long handle)
+void handle_keep(struct worker *w, enum gyre_object_type type, long handle)
 {
-	if (handle > 0)
-		w->recent[w->recent_next++ % RECENT] = (handle_t)handle;
+	if (handle <= 0)
+		return;
+	w->recent[w->recent_next++ % RECENT] = (handle_t)handle;
+	w->typed[type][w->typed_next[type]++ % OF_A_TYPE] = (handle_t)handle;
+}
+
+/* One of this type, its own or the other worker's of the same process. */
+static handle_t typed_handle(struct worker *w, enum gyre_object_type type)
+{
+	const struct worker *whose = w->number < 2 && random_below(w, 4) == 0 ? &workers[1 - w->number] : w;
+	const uint32_t there = whose->typed_next[type] < OF_A_TYPE ? whose->typed_next[type] : OF_A_TYPE;
+	return there == 0 || random_below(w, 12) == 0 ? random_handle(w) : whose->typed[type][random_below(w, there)];
 }
 
 /* One of each, so that calls find something. */
 void handles_make(struct worker *w)
 {
 	const handle_t ram = hostile.start->ram;
-	recent_add(w, ram);
+	handle_keep(w, GYRE_OBJECT_MEMORY, ram);
+	handle_keep(w, GYRE_OBJECT_INTERRUPT, hostile.start->interrupt);
 	for (unsigned i = 0; i < 2; i++) {
 		long window = memory_derive(ram, 16 * random_below(w, 100), 64 + random_below(w, 2048), 7);
-		recent_add(w, window);
+		handle_keep(w, GYRE_OBJECT_MEMORY, window);
 		if (window > 0)
-			recent_add(w, memory_derive((handle_t)window, random_below(w, 16), 1 + random_below(w, 48), 7));
+			handle_keep(w, GYRE_OBJECT_MEMORY,
+				memory_derive((handle_t)window, random_below(w, 16), 1 + random_below(w, 48), 7));
 	}
-	recent_add(w, memory_create(1 + random_below(w, 1000), 0));
-	recent_add(w, event_create());
-	recent_add(w, endpoint_create());
+	handle_keep(w, GYRE_OBJECT_MEMORY, memory_create(1 + random_below(w, 1000), 0));
+	handle_keep(w, GYRE_OBJECT_EVENT, event_create());
+	handle_keep(w, GYRE_OBJECT_ENDPOINT, endpoint_create());
 	if (random_below(w, 4) == 0)
-		recent_add(w, process_create(8 + random_below(w, 8)));
-	recent_add(w, vm_create(0));
+		handle_keep(w, GYRE_OBJECT_PROCESS, process_create(8 + random_below(w, 8)));
+	handle_keep(w, GYRE_OBJECT_VM, vm_create(0));
 }
 
 static bool is_protected(uint64_t handle)
@@ -124,7 +142,29 @@ static uint64_t argument(struct worker *w, char kind)
 		return random_odd(w);
 	switch (kind) {
 	case 'h': return random_handle(w);
-	case 'p': return random_below(w, 2) == 0 ? 0 : random_handle(w);
+	case 'm': return typed_handle(w, GYRE_OBJECT_MEMORY);
+	case 'p': return random_below(w, 2) == 0 ? 0 : typed_handle(w, GYRE_OBJECT_PROCESS);
+	case 't': return random_below(w, 8) == 0 ? 0 : typed_handle(w, GYRE_OBJECT_THREAD);
+	case 'f': return typed_handle(w, GYRE_OBJECT_ENDPOINT);
+	case 'v': return random_below(w, 16) == 0 ? 0 : typed_handle(w, GYRE_OBJECT_EVENT);
+	case 's': return typed_handle(w, GYRE_OBJECT_INTERRUPT);
+	case 'j': return typed_handle(w, GYRE_OBJECT_IOPORTS);
+	case 'k': return typed_handle(w, GYRE_OBJECT_VM);
+	case 'c': return typed_handle(w, GYRE_OBJECT_VCPU);
+	case 'X': return typed_handle(w, GYRE_OBJECT_MACHINE);
+	case 'V': return random_below(w, 2) == 0 ? ~0ull : random_below(w, 4);
+	case 'M': return random_below(w, 3) == 0 ? 0x400 : random_below(w, 9) << 8 | random_below(w, 256);
+	case 'N': return 64 * (1 + random_below(w, 33));
+	case 'u': return random_below(w, 2) == 0 ? 0 : 25 * random_below(w, 500);
+	case 'K': return w->vm != 0 && random_below(w, 2) == 0 ? w->vm : typed_handle(w, GYRE_OBJECT_VM);
+	case 'Y': return random_below(w, 4) == 0 ? random_below(w, 100) : 0;
+	case 'Z': return random_below(w, 4) != 0 ? 0 : 25 * random_below(w, 500);
+	case 'R': return random_below(w, 2) == 0 ? hostile.start->ram : typed_handle(w, GYRE_OBJECT_MEMORY);
+	case 'B': return random_below(w, 2);
+	case 'z': return 0;
+	case 'P': *(struct gyre_vcpu_policy *)w->buffer = guest_policy_plain(); return (uintptr_t)w->buffer;
+	case 'D': return random_below(w, 64) | random_below(w, 5) << 16;
+	case 'G': return random_below(w, 4) == 0 ? random_next(w) : random_below(w, 0x80);
 	case 'o': return random_below(w, 4) == 0 ? random_below(w, 8192) : random_below(w, 16);
 	case 'n':
 		return random_below(w, 4) == 0 ? 64 * random_below(w, 64) : random_below(w, 600) >> random_below(w, 9);
@@ -143,23 +183,25 @@ static uint64_t argument(struct worker *w, char kind)
 		}
 	case 'd': return tsc() + random_below(w, 2000000);
 	case 'g': return random_below(w, 4) == 0 ? random_below(w, 1ull << 24) : 64 * random_below(w, 130);
-	case 'i': return 0xfee00000ull | random_below(w, 16) << 12 | random_below(w, 16) << 2;
+	case 'i':
+		return 0xfee00000ull | (random_below(w, 4) == 0 ? 0xff : random_below(w, 4)) << 12 |
+		       random_below(w, 16) << 2;
 	case 'e': return ARENA_ADDRESS + random_below(w, 4096 * 64);
-	case 'q': return random_below(w, 100);
+	case 'q': return random_below(w, 2) == 0 ? random_below(w, 100) : 8 + random_below(w, 8);
 	default: return random_below(w, 2) == 0 ? random_below(w, 256) : random_next(w);
 	}
 }
 
 /* The program itself goes on: its own address space outside of the arena, and the handles that end it, stay. */
-static bool allowed(uint64_t number, const uint64_t *a)
+static bool allowed(const struct worker *w, uint64_t number, const uint64_t *a)
 {
 	switch (number) {
 	case GYRE_CALL_handle_close:
-	case GYRE_CALL_object_destroy:
+	case GYRE_CALL_object_destroy: return !is_protected(a[0]) && (w->calls & 1) != 0; /* something is to be left */
 	case GYRE_CALL_event_wait: return !is_protected(a[0]);
 	case GYRE_CALL_memory_unmap: return a[1] >= ARENA_ADDRESS;
 	case GYRE_CALL_thread_create: return a[4] != hostile.start->endpoint;
-	case GYRE_CALL_thread_exit: return false;
+	case GYRE_CALL_thread_exit: return w->calls % 64 == 0; /* it would not get far */
 	case GYRE_CALL_endpoint_call: return a[0] != hostile.start->endpoint || a[1] != GYRE_ROOT_END;
 	default: return true;
 	}
@@ -179,25 +221,30 @@ static long call_made(uint64_t number, const uint64_t *a)
 	return result;
 }
 
-static bool makes_handle(uint64_t number)
+/* The type of what a call makes; NONE: nothing. */
+static enum gyre_object_type makes(uint64_t number)
 {
 	switch (number) {
-	case GYRE_CALL_handle_copy:
 	case GYRE_CALL_memory_create:
-	case GYRE_CALL_memory_derive:
-	case GYRE_CALL_process_create:
-	case GYRE_CALL_thread_create:
-	case GYRE_CALL_endpoint_create:
-	case GYRE_CALL_event_create:
-	case GYRE_CALL_vm_create:
-	case GYRE_CALL_vcpu_create: return true;
-	default: return false;
+	case GYRE_CALL_memory_derive: return GYRE_OBJECT_MEMORY;
+	case GYRE_CALL_process_create: return GYRE_OBJECT_PROCESS;
+	case GYRE_CALL_thread_create: return GYRE_OBJECT_THREAD;
+	case GYRE_CALL_endpoint_create: return GYRE_OBJECT_ENDPOINT;
+	case GYRE_CALL_event_create: return GYRE_OBJECT_EVENT;
+	case GYRE_CALL_vm_create: return GYRE_OBJECT_VM;
+	case GYRE_CALL_vcpu_create: return GYRE_OBJECT_VCPU;
+	default: return GYRE_OBJECT_NONE;
 	}
 }
 
 void random_call(struct worker *w)
 {
-	uint64_t number = random_below(w, GYRE_CALL_COUNT), a[6];
+	static const uint8_t often[] = {GYRE_CALL_endpoint_call, GYRE_CALL_memory_move, GYRE_CALL_thread_create,
+		GYRE_CALL_vm_interrupt, GYRE_CALL_vm_dirty_take, GYRE_CALL_vcpu_policy, GYRE_CALL_thread_schedule,
+		GYRE_CALL_vcpu_state_set};
+	uint64_t number = random_below(w, GYRE_CALL_COUNT + sizeof(often)), a[6];
+	if (number >= GYRE_CALL_COUNT)
+		number = often[number % sizeof(often)];
 	const char *signature = number < GYRE_CALL_COUNT && signatures[number] != NULL ? signatures[number] : "xxxxxx";
 	if (random_below(w, 200) == 0)
 		number = random_odd(w);
@@ -205,18 +252,22 @@ void random_call(struct worker *w)
 		a[i] = *signature != 0 ? argument(w, *signature) : random_odd(w);
 		signature += *signature != 0;
 	}
-	if (!allowed(number, a))
+	if (!allowed(w, number, a))
 		return;
-	for (unsigned i = 0; i < 64; i++)
-		((uint64_t *)w->buffer)[random_below(w, 1024)] = random_odd(w);
+	for (unsigned i = 0; i < (number == GYRE_CALL_vcpu_policy ? random_below(w, 2) : 64); i++)
+		((uint64_t *)w->buffer)[random_below(w, number == GYRE_CALL_vcpu_policy ? 40 : 1024)] = random_odd(w);
 	w->calls++;
+	if (number < GYRE_CALL_COUNT)
+		w->seen[number].made++; /* it may never come back */
 	long result = call_made(number, a);
-	if (result >= 0 && number < GYRE_CALL_COUNT)
-		w->good[number]++;
-	if (number == GYRE_CALL_handle_copy && a[0] != 0)
-		return; /* a number of another's table */
-	if (makes_handle(number))
-		recent_add(w, result);
+	seen_add(w, number, result);
+	/* Soon the event will have gone. */
+	if (number == GYRE_CALL_interrupt_bind && result == 0)
+		seen_add(w, GYRE_CALL_interrupt_ack, interrupt_ack((handle_t)a[0]));
+	if (makes(number) != GYRE_OBJECT_NONE)
+		handle_keep(w, makes(number), result);
+	else if (number == GYRE_CALL_handle_copy && a[0] == 0 && result > 0) /* else a number of another's table */
+		w->recent[w->recent_next++ % RECENT] = (handle_t)result;
 	if (w->calls % 256 == 0)
 		handles_make(w);
 }

@@ -47,25 +47,26 @@ static void code_make(struct worker *w, uint64_t at)
 
 /* ---- the VM ---- */
 
-void guest_policy(handle_t vcpu)
+struct gyre_vcpu_policy guest_policy_plain(void)
 {
-	struct gyre_machine_info machine;
-	machine_info(&machine);
-	const struct gyre_vcpu_policy policy = {.abi = GYRE_VCPU_ABI,
+	return (struct gyre_vcpu_policy){.abi = GYRE_VCPU_ABI,
 		.cr0_allowed = 0xe005003f,
 		.cr4_allowed = 0x6f0,
 		.physical_bits = 40,
 		.apic_timer_khz = 1000000,
-		.tsc_khz = (uint32_t)machine.tsc_khz,
+		.tsc_khz = hostile.tsc_khz,
 		.ram[0] = {0, 0x200000, RAM_ADDRESS},
 		.ram[1] = {0xfffff000, 0x1000, RAM_ADDRESS + 0x30000}};
+}
+
+void guest_policy(handle_t vcpu)
+{
+	const struct gyre_vcpu_policy policy = guest_policy_plain();
 	vcpu_policy(vcpu, &policy, NULL, 0);
 }
 
 static void policy_set(struct worker *w)
 {
-	struct gyre_machine_info machine;
-	machine_info(&machine);
 	struct gyre_vcpu_policy policy = {.abi = GYRE_VCPU_ABI,
 		.flags = (uint32_t)random_below(w, 0x20) | (random_below(w, 8) != 0 ? GYRE_POLICY_HALT_EXIT : 0),
 		.cr0_allowed = 0xe005003f,
@@ -75,7 +76,7 @@ static void policy_set(struct worker *w)
 		.exception_bitmap = (uint32_t)random_next(w),
 		.physical_bits = 40,
 		.apic_timer_khz = 1000000,
-		.tsc_khz = (uint32_t)machine.tsc_khz,
+		.tsc_khz = hostile.tsc_khz,
 		.tsc_offset = (int64_t)random_odd(w)};
 	/* Windows that lie: nothing is there, or something else. */
 	policy.ram[0] = (struct gyre_ram_window){0, 0x200000, random_below(w, 2) == 0 ? RAM_ADDRESS : ARENA_ADDRESS};
@@ -108,8 +109,8 @@ static bool guest_begin(struct worker *w)
 		return false;
 	}
 	w->vcpu = (handle_t)handle;
-	w->recent[w->recent_next++ % RECENT] = w->vm;
-	w->recent[w->recent_next++ % RECENT] = w->vcpu;
+	handle_keep(w, GYRE_OBJECT_VM, w->vm);
+	handle_keep(w, GYRE_OBJECT_VCPU, w->vcpu);
 	vm_map(w->vm, hostile.start->ram, 0, 0, 2048, GYRE_RIGHT_READ | GYRE_RIGHT_WRITE | GYRE_RIGHT_EXEC);
 	policy_set(w);
 	return true;
@@ -182,13 +183,19 @@ void random_guest(struct worker *w)
 	state_random(w);
 	run_page(w)->rip = random_below(w, 8) == 0 ? random_odd(w) : at;
 	run_page(w)->rflags = 2;
-	if (random_below(w, 40) == 0)
-		vm_dirty_log(w->vm, (int)random_below(w, 2));
+	if (random_below(w, 20) == 0) {
+		const int on = (int)random_below(w, 2);
+		seen_add(w, GYRE_CALL_vm_dirty_log, vm_dirty_log(w->vm, on));
+		seen_add(w, GYRE_CALL_vm_dirty_take,
+			vm_dirty_take(w->vm, 64 * random_below(w, 32), 64, (uint64_t *)w->buffer));
+	}
 	for (unsigned exits = 0; exits < 8; exits++) {
 		if (random_below(w, 2) == 0)
 			page_random(w);
+		w->seen[GYRE_CALL_vcpu_run].made++;
 		long result = vcpu_run(w->vcpu);
 		w->calls++;
+		seen_add(w, GYRE_CALL_vcpu_run, result);
 		if (result < 0)
 			break;
 		w->runs++;

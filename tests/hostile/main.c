@@ -1,26 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tests/hostile/main.c: rounds, in each of which two threads and a child process attack for a while and are ended wherever they stand. The VM's command
- * line says what to do: "seed=N rounds=N [exact] [timers] [flood] [end=fault|exit] [never]", or "victim" for a VM that only watches that nobody changes its memory or
+ * line says what to do: "seed=N rounds=N [ms=N: of each] [all] [exact] [timers] [flood] [end=fault|exit]", or "victim" for a VM that only watches that nobody changes its memory or
  * keeps it waiting.
  */
 #include "lib/native.h"
 #include "lib/string.h"
 #include "tests/hostile/hostile.h"
 
-#define WORKERS	      3u /* the last in the child process */
 #define STACK_BYTES   16384u
 #define CHILD_QUOTA   80u
 #define ROUND_MS      4u
 #define SWEEP_ROUNDS  2u
 #define VICTIM_PAGES  256u
-#define VICTIM_GAP_MS 250u
+#define VICTIM_GAP_MS 2000u
 
 struct hostile hostile;
-static struct worker workers[WORKERS];
+struct worker workers[WORKERS];
 static uint8_t stacks[WORKERS][STACK_BYTES] __attribute__((aligned(4096)));
 static char data_segment[] = "first of all"; /* any variable with a value */
-static uint64_t tsc_khz;
 
 /* ---- workers ---- */
 
@@ -28,6 +26,8 @@ static void attack(void *argument)
 {
 	struct worker *w = argument;
 	handles_make(w);
+	if (random_below(w, 2) == 0)
+		random_guest(w);
 	for (;;) {
 		uint64_t kind = random_below(w, 64);
 		/* By either way into the core, whichever the machine asks for. */
@@ -47,12 +47,20 @@ static uint64_t stack_of(unsigned number)
 	return (uintptr_t)stacks[number] + STACK_BYTES - 8;
 }
 
+/* Only what it has counted stays. */
+static void worker_reset(struct worker *w, uint64_t seed)
+{
+	w->seed = seed;
+	w->vm = w->vcpu = 0;
+	memset(w->recent, 0, sizeof(w->recent));
+	memset(w->typed_next, 0, sizeof(w->typed_next));
+}
+
 static handle_t worker_begin(unsigned number, uint64_t seed)
 {
 	struct worker *w = &workers[number];
 	w->number = number;
-	w->seed = seed;
-	w->vm = w->vcpu = 0;
+	worker_reset(w, seed);
 	long thread = thread_create(
 		0, (uintptr_t)attack, stack_of(number), (uintptr_t)w, random_fault_handle(w), random_below(w, 4) == 0);
 	if (thread < 0)
@@ -72,8 +80,7 @@ static handle_t child_begin(uint64_t seed)
 	if (process < 0)
 		return 0;
 	w->number = WORKERS - 1;
-	w->seed = seed;
-	w->vm = w->vcpu = 0;
+	worker_reset(w, seed);
 	memcpy((void *)(RAM_ADDRESS + IMAGE_COPY), native_image, text);
 	memcpy((void *)(RAM_ADDRESS + IMAGE_COPY + text), native_image + text,
 		(uintptr_t)native_stack - 4096 - (uintptr_t)native_image - text);
@@ -93,6 +100,24 @@ static handle_t child_begin(uint64_t seed)
 		thread_start((handle_t)thread);
 	}
 	return child;
+}
+
+/* ---- what the command line says ---- */
+
+static uint64_t number_after(const char *word, uint64_t otherwise)
+{
+	const char *at = strstr(hostile.start->text + hostile.start->append, word);
+	uint64_t value = 0;
+	if (at == NULL)
+		return otherwise;
+	for (at += strlen(word); *at >= '0' && *at <= '9'; at++)
+		value = value * 10 + (uint64_t)(*at - '0');
+	return value;
+}
+
+static bool asked(const char *word)
+{
+	return strstr(hostile.start->text + hostile.start->append, word) != NULL;
 }
 
 /* ---- rounds ---- */
@@ -116,7 +141,7 @@ static void sweep(void)
 
 static void sleep_ms(uint64_t ms)
 {
-	uint64_t bits, end = tsc() + ms * tsc_khz;
+	uint64_t bits, end = tsc() + ms * hostile.tsc_khz;
 	while (tsc() < end) {
 		long result = event_wait(hostile.protect[0], end, &bits);
 		if (result < 0 && result != -GYRE_ETIMEOUT && result != -GYRE_EBUSY)
@@ -132,13 +157,18 @@ static void round_play(uint64_t seed)
 	thread[WORKERS - 1] = child_begin(seed * 8 + WORKERS);
 	for (unsigned i = 0; i < 2; i++) {
 		struct gyre_thread_registers registers;
-		sleep_ms(ROUND_MS / 2);
+		sleep_ms(number_after("ms=", ROUND_MS) / 2);
 		thread_stop(thread[i]);
 		thread_registers(thread[i], 0, &registers);
 		thread_start(thread[i]);
 	}
 	for (unsigned i = 0; i < WORKERS; i++)
 		object_destroy(thread[i]);
+	/* The child counted in its own copy, which the next one begins with. */
+	const struct worker *child = (struct worker *)(RAM_ADDRESS + IMAGE_COPY +
+						       ((uintptr_t)&workers[WORKERS - 1] - (uintptr_t)native_image));
+	memcpy(workers[WORKERS - 1].seen, child->seen, sizeof(child->seen));
+	workers[WORKERS - 1].calls = child->calls;
 }
 
 /* ---- what random calls find too seldom ---- */
@@ -192,7 +222,7 @@ static void flood_the_log(void)
 {
 	static char line[240] = "a flood of lines that nobody reads, as long as lines of the log can be";
 	memset(line + strlen(line), '.', sizeof(line) - strlen(line));
-	for (uint64_t end = tsc() + 4000 * tsc_khz; tsc() < end;)
+	for (uint64_t end = tsc() + 4000ull * hostile.tsc_khz; tsc() < end;)
 		log_write(line, sizeof(line));
 }
 
@@ -223,22 +253,6 @@ static bool end_of_a_halted_vcpu(void)
 	return !early && waiter_is_back;
 }
 
-static uint64_t number_after(const char *word, uint64_t otherwise)
-{
-	const char *at = strstr(hostile.start->text + hostile.start->append, word);
-	uint64_t value = 0;
-	if (at == NULL)
-		return otherwise;
-	for (at += strlen(word); *at >= '0' && *at <= '9'; at++)
-		value = value * 10 + (uint64_t)(*at - '0');
-	return value;
-}
-
-static bool asked(const char *word)
-{
-	return strstr(hostile.start->text + hostile.start->append, word) != NULL;
-}
-
 static void __attribute__((noreturn)) end(uint32_t code, const char *text)
 {
 	struct gyre_channel *channel = (struct gyre_channel *)GYRE_CHANNEL_ADDRESS;
@@ -258,7 +272,7 @@ static void victim(void)
 	for (uint64_t i = 0; i < words; i++)
 		memory[i] = i * 0x9e3779b97f4a7c15ull;
 	for (uint64_t beat = 0; beat < beats; beat++) {
-		uint64_t due = tsc() + 10 * tsc_khz;
+		uint64_t due = tsc() + 10ull * hostile.tsc_khz;
 		event_wait(hostile.protect[0], due, &bits);
 		uint64_t late = tsc() - due;
 		longest = late > longest ? late : longest;
@@ -266,8 +280,11 @@ static void victim(void)
 			if (memory[i] != i * 0x9e3779b97f4a7c15ull)
 				end(11, "its memory was changed");
 	}
-	native_log("victim: %lu beats, at most %lu ms late", beats, longest / tsc_khz);
-	end(longest / tsc_khz > VICTIM_GAP_MS ? 12 : 3, "all is well");
+	native_log("victim: %lu beats, at most %lu ms late", beats, longest / hostile.tsc_khz);
+	/* Wall time on a loaded machine proves little: a test that counts instructions asks for less. */
+	if (longest / hostile.tsc_khz > number_after("gap=", VICTIM_GAP_MS))
+		end(12, "it was kept waiting");
+	end(3, "all is well");
 }
 
 void native_main(void *argument)
@@ -275,7 +292,7 @@ void native_main(void *argument)
 	struct gyre_machine_info machine;
 	hostile.start = argument;
 	machine_info(&machine);
-	tsc_khz = machine.tsc_khz;
+	hostile.tsc_khz = (uint32_t)machine.tsc_khz;
 	hostile.protect[0] = (handle_t)event_create();
 	hostile.protect[1] = hostile.start->endpoint;
 	hostile.protect[2] = hostile.start->event_root;
@@ -306,11 +323,15 @@ void native_main(void *argument)
 	const char *failed = asked("exact") ? exact_guests() : NULL;
 	if (failed != NULL)
 		end(26, failed);
-	if (asked("timers"))
+	if (asked("timers")) {
 		timers_of_the_dying();
+		if (vcpus_that_outlive_their_vm() == 0)
+			end(27, "no vcpu ended in pieces");
+	}
 	if (asked("flood"))
 		flood_the_log();
-	for (uint64_t i = 0; i < rounds; i++) {
+	/* Where a call has not been made yet, or not with success, more rounds than were asked for. */
+	for (uint64_t i = 0; i < rounds || (asked("all") && seen_missing() > 0 && i < 4 * rounds); i++) {
 		round_play(seed + i);
 		if (i % SWEEP_ROUNDS == SWEEP_ROUNDS - 1 || asked("sweep"))
 			sweep();
@@ -318,9 +339,8 @@ void native_main(void *argument)
 	for (unsigned i = 0; i < WORKERS; i++)
 		calls += workers[i].calls;
 	native_log("hostile: %lu calls, %lu runs of guests", calls, workers[0].runs + workers[1].runs);
-	for (unsigned number = 0; asked("never") && number < GYRE_CALL_COUNT; number++)
-		if (workers[0].good[number] + workers[1].good[number] == 0)
-			native_log("hostile: call %u never succeeded", number);
+	if (rounds > 0)
+		seen_report();
 	if (asked("end=fault"))
 		memory_unmap(0, (uintptr_t)native_image & ~4095ull, 1024);
 	for (unsigned i = 0; i + 1 < WORKERS; i++)

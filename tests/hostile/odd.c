@@ -57,6 +57,7 @@ void random_odd_thread(struct worker *w, handle_t process)
 	if (handle < 0)
 		return;
 	handle_t thread = (handle_t)handle;
+	handle_keep(w, GYRE_OBJECT_THREAD, thread);
 	if (thread_registers(thread, 0, &registers) == 0) {
 		for (uint64_t n = random_below(w, 4); n > 0; n--)
 			((uint64_t *)&registers)[random_below(w, sizeof(registers) / 8)] = random_odd(w);

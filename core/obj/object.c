@@ -77,8 +77,11 @@ int object_destroy(struct object *object, struct handle *keep, unsigned int *bud
 {
 	object_mark_dying(object);
 	const object_end end = object_types[object->type].end;
-	int result = end == NULL ? 0 : end(object, budget);
-	return result < 0 ? result : object_finish(object, keep, budget);
+	int result = end == NULL || object->state == OBJECT_ENDED ? 0 : end(object, budget);
+	if (result < 0)
+		return result;
+	object->state = OBJECT_ENDED;
+	return object_finish(object, keep, budget);
 }
 
 /* As many as one call can have put there: its budget bounds them. What a process owned stands before it. */

@@ -19,7 +19,8 @@ struct process;
 struct quota;
 struct cpu;
 
-enum object_state { OBJECT_ALIVE, OBJECT_DYING, OBJECT_DEAD };
+/* ENDED: only its handles are left. */
+enum object_state { OBJECT_ALIVE, OBJECT_DYING, OBJECT_ENDED, OBJECT_DEAD };
 
 struct object {
 	uint8_t type;	      /* enum gyre_object_type */
@@ -33,7 +34,7 @@ struct object {
 	struct list handles;   /* struct handle.link */
 };
 
-/* Takes an object apart: 0 when done, -GYRE_EAGAIN when the budget is used up. Counts *budget down, about one per 20 instructions. */
+/* Takes an object apart: 0 when done, and then it is not called again; -GYRE_EAGAIN when the budget is used up. Counts *budget down, about one per 20 instructions. */
 typedef int (*object_end)(struct object *object, unsigned int *budget);
 struct object_type {
 	object_end end;	 /* NULL: there is nothing to it */

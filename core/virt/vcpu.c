@@ -208,12 +208,9 @@ int vcpu_end(struct object *object, unsigned int *budget)
 	/* Once: when this is called again its VM may have gone. */
 	if (!list_empty(&vcpu->in_vm))
 		leave_vm(vcpu);
-	if (vcpu->pages != NULL) {
-		int error = object_destroy(&vcpu->pages->object, NULL, budget);
-		if (error < 0)
-			return error;
-		vcpu->pages = NULL;
-	}
+	int error = object_destroy(&vcpu->pages->object, NULL, budget);
+	if (error < 0)
+		return error;
 	vcpu_ops->end(vcpu);
 	return 0;
 }

@@ -205,6 +205,28 @@ static void a_bit_has_one_binding(void **state)
 	core_destroy(&one->object);
 }
 
+/* So many handles that they are cleared in pieces; meanwhile what the object was is somebody else's. */
+static void what_has_ended_but_for_its_handles_does_not_end_again(void **state)
+{
+	(void)state;
+	struct interrupt *interrupt, *next, *third;
+	struct thread *thread = core_thread(core.root, 20, NULL, 0);
+	unsigned int budget = OBJECT_BUDGET;
+	const uint32_t threads = core.root->thread_count;
+	assert_ok(interrupt_create(core.root, 7, 0, &interrupt));
+	for (unsigned int i = 0; i < 200; i++) {
+		assert_true(handle_create(core.root, &interrupt->object, GYRE_RIGHT_MANAGE, 0) > 0);
+		assert_true(handle_create(core.root, &thread->object, GYRE_RIGHT_MANAGE, 0) > 0);
+	}
+	assert_int_equal(object_destroy(&interrupt->object, NULL, &budget), -GYRE_EAGAIN);
+	assert_ok(interrupt_create(core.root, 7, 0, &next));
+	assert_true(core_destroy(&interrupt->object) > 0);
+	assert_int_equal(interrupt_create(core.root, 7, 0, &third), -GYRE_EBUSY);
+	assert_true(core_destroy(&thread->object) > 1);
+	assert_int_equal(core.root->thread_count, threads - 1);
+	core_destroy(&next->object);
+}
+
 static void doorbells_ring_for_their_port_size_and_value(void **state)
 {
 	(void)state;
@@ -390,6 +412,7 @@ int main(void)
 		TEST(a_waiter_that_dies_is_forgotten),
 		TEST(timers_set_their_bit),
 		TEST(a_bit_has_one_binding),
+		TEST(what_has_ended_but_for_its_handles_does_not_end_again),
 		TEST(doorbells_ring_for_their_port_size_and_value),
 		TEST(ports_are_granted_and_gone_with_the_object),
 		TEST(quotas_come_from_the_creator_and_return),

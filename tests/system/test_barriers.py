@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A59: barriers against speculation stand on every way out of a guest. An emulator leaks nothing, so what is shown is that the barriers that a processor model
+needs (core/virt/barriers.h) were executed in their places: on AMD by a QEMU plugin, on Intel by the instructions that Bochs's debugger tells."""
+
+import re
+
+import pytest
+from barrier_paths import RSB, SWITCH_IBPB, USER_IBPB, VERW, judge, points_of
+from oracle import folder_with, victim
+
+# Heaviest; a processor whose monitor is guarded at its return alone; one whose core is guarded at each exit.
+MODELS = ("heaviest", "10.4", "17.31")
+
+
+def vms(build):
+    """Two that halt, beat and speak, and one that tries everything: all ways are taken."""
+    hostile = ["--vm", "hostile", "--kernel", build / "guests/hostile.elf", "--append", "seed=1", "--memory", "32M", "--test-device"]
+    return [*victim(build, 20), *victim(build, 20, "second", "quiet"), *hostile]
+
+
+def trace_of(gyre, build, folder, barriers, core=None, options=()):
+    """(the letters, the set that the core says it has)."""
+    core = core or build / "gyre-core.elf"
+    lib = folder_with(build, core, folder / "lib")
+    (folder / "points").write_text("".join(f"{address:x} {letter}\n" for address, letter in points_of(core)))
+    words = ["--lib-dir", lib, "--core-option", f"barriers={barriers}", *options, "--no-reboot", *vms(build)]
+    plugin = f"{build / 'bench/path.so'},points={folder / 'points'},out={folder / 'trace'}"
+    result = gyre.emulate(*words, "--", "-plugin", plugin, seconds=60)
+    assert "victim: all is well" in result.stdout, result.stderr
+    trace = (folder / "trace").read_text()
+    assert not trace.endswith("!"), "the trace is cut"
+    return trace, int(re.search(r"core: barriers: 0x([0-9a-f]+)", result.stderr).group(1), 16)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_each_way_out_of_a_guest_has_its_barriers(gyre, build, tmp_path, model):
+    trace, needed = trace_of(gyre, build, tmp_path, model)
+    assert needed & RSB and needed & SWITCH_IBPB and (needed & VERW or model != "heaviest")
+    assert not judge(trace, needed)
+
+
+def test_without_barriers_each_is_missed(gyre, build, tmp_path):
+    trace, needed = trace_of(gyre, build, tmp_path, "none")
+    assert needed == 0
+    wrong = judge(trace, RSB | VERW | USER_IBPB | SWITCH_IBPB)
+    assert {"an exit: no RSB", "an entry: no VERW", "its monitor: no IBPB", "another process: no IBPB", "another guest: no IBPB"} <= wrong.keys()
+
+
+def test_one_that_is_taken_away_is_missed(gyre, build, checked_core, tmp_path):
+    """Planted: none where another process comes after a guest."""
+    trace, needed = trace_of(gyre, build, tmp_path, "heaviest", checked_core, ["--core-option", "plant=switch"])
+    wrong = judge(trace, needed)
+    assert "another process: no IBPB" in wrong and not any(what.startswith(("an exit", "its monitor", "an entry")) for what in wrong), wrong

@@ -172,6 +172,16 @@ static uint64_t page_argument(void)
 	return some % 4 == 0 ? more : some % 4 == 1 ? 64 * (more % 64) : some % 4 == 2 ? 512 * more : more % 4 << 18;
 }
 
+/* Few enough that one is used again. */
+static uint64_t address_argument(void)
+{
+	const uint64_t some = byte(), more = byte();
+	return some % 4 == 0   ? more % 32
+	       : some % 4 == 1 ? 64 * (more % 16)
+	       : some % 4 == 2 ? 512 * (more % 8)
+			       : more % 4 << 18;
+}
+
 static uint64_t deadline_argument(void)
 {
 	const uint64_t some = byte();
@@ -190,7 +200,7 @@ static uint64_t plain_argument(char kind)
 	case 'D': return 64 * (1 + byte() % 33u);
 	case 'F': return 64 * (byte() % 32u) + (byte() % 4u << 18);
 	case 'I': return byte() * 256u + byte() % 64u;
-	case 'a': return 0x40000000 + (page_argument() << PAGE_SHIFT);
+	case 'a': return 0x40000000 + (address_argument() << PAGE_SHIFT);
 	case 'G': return page_argument();
 	case 'A': return 0x80000000ul + byte() % 16u * 0x8000u;
 	case 'r': return (byte() & 7u) | 1;

@@ -367,7 +367,7 @@ void process_populate(struct process *process, unsigned int pages)
 	struct memory *memory = memory_create(process, 0x80000);
 	struct endpoint *endpoint = endpoint_create(process);
 	struct event *event = event_create(process);
-	uint64_t from = process == &root ? RAM_LARGE : RAM_FIRST + process->number % 8 * 0x800;
+	uint64_t from = process == &root ? RAM_LARGE : 0x1200 + process->number % 8 * 0x800;
 	for (uint64_t done = 0; memory != NULL && done < pages;) {
 		int64_t n = memory_move(memory, done, memory_ram, from + done, pages - done);
 		if (n <= 0)

@@ -257,6 +257,65 @@ static bool step_aside(void)
 	return thread != NULL && machine.cpu->thread == thread;
 }
 
+/* Many pages of one object shown in another, some of them mapped; what follows takes them away at either end. */
+static void shares_make(void)
+{
+	struct regs regs = {0};
+	const uint8_t how = byte();
+	const unsigned int pages = 1u << how % 8u;
+	int64_t target = call6(GYRE_CALL_memory_create, 600, 0, 0, 0, 0, 0), window;
+	if (target < 0 || machine.cpu->thread == NULL)
+		return;
+	arguments_make(&regs, GYRE_CALL_memory_replace);
+	window = call6(GYRE_CALL_memory_derive, (uint64_t)target, 0, 500, 7, 0, 0);
+	for (unsigned int i = 0; i < pages && machine.cpu->thread != NULL; i++)
+		call6(GYRE_CALL_memory_replace, (uint64_t)target, 3 * i, regs.rdx, i + how / 8u, 0, 0);
+	for (unsigned int i = 0; i < pages && i < 40 && machine.cpu->thread != NULL; i++)
+		call6(GYRE_CALL_memory_map, 0, (uint64_t)(i % 2u ? target : window), 3 * i, 0x60000000 + i * 0x2000ul,
+			1, 1);
+	if (machine.cpu->thread == NULL)
+		return;
+	switch (byte() % 5u) {
+	case 0: call6(GYRE_CALL_memory_punch, regs.rdx, how / 8u, 1 + pages / 2, 0, 0, 0); break;
+	case 1: call6(GYRE_CALL_memory_revoke, regs.rdx, 0, 0, 0, 0, 0); break;
+	case 2: call6(GYRE_CALL_object_destroy, regs.rdx, 0, 0, 0, 0, 0); break;
+	case 3: call6(GYRE_CALL_memory_replace, (uint64_t)target, 3, regs.rdx, 0, 0, 0); break;
+	default: call6(GYRE_CALL_memory_move, (uint64_t)target, 1, regs.rdx, how / 8u, pages, 0); break;
+	}
+}
+
+/* Parts of one object side by side, each before the last, and again in between. */
+static void pieces_make(void)
+{
+	struct regs regs = {0};
+	arguments_make(&regs, GYRE_CALL_memory_map);
+	for (unsigned int i = 8; i > 0 && machine.cpu->thread != NULL; i--)
+		call6(GYRE_CALL_memory_map, regs.rdi, regs.rsi, 16 * i, 0x70000000 + i * 0x10000ul, 16, 1);
+	if (machine.cpu->thread != NULL)
+		call6(GYRE_CALL_memory_unmap, regs.rdi, 0x70000000 + byte() % 8u * 0x8000u, 24, 0, 0, 0);
+	if (machine.cpu->thread != NULL)
+		call6(GYRE_CALL_memory_map, regs.rdi, regs.rsi, 0, 0x70000000, 200, 1);
+}
+
+/* A page of a large one goes, and nobody has a frame to split it. */
+static void large_pages_break(void)
+{
+	struct regs regs = {0};
+	const uint8_t how = byte();
+	arguments_make(&regs, GYRE_CALL_memory_punch);
+	call6(GYRE_CALL_memory_map, 0, regs.rdi, 512 * (how % 2u), 0x78000000, 512, 3);
+	if (machine.cpu->thread != NULL && how % 4 < 3)
+		call6(GYRE_CALL_process_create, machine.cpu->thread->process->quota.free, 0, 0, 0, 0, 0);
+	if (machine.cpu->thread == NULL)
+		return;
+	if (how / 4 % 4 == 0)
+		call6(GYRE_CALL_memory_unmap, 0, 0x78000000 + how * 0x1000u, how / 16u, 0, 0, 0);
+	else if (how / 4 % 4 == 1)
+		call6(GYRE_CALL_memory_replace, regs.rdi, 512 * (how % 2u) + how, 1, 0, 0, 0);
+	else
+		call6(GYRE_CALL_memory_punch, regs.rdi, 512 * (how % 2u) + how, 1 + how / 64u, 0, 0, 0);
+}
+
 /*
  * Servers that call servers, and callers that wait for them, some with a handle that can't be passed: what follows ends, stops and
  * destroys one or other of them.
@@ -409,8 +468,10 @@ static void step(void)
 		calls_nest();
 	else if (what < 248)
 		callers_make();
+	else if (what < 249)
+		shares_make();
 	else if (what < 250)
-		quota_squeeze();
+		byte() % 2u == 0 ? quota_squeeze() : byte() % 2u == 0 ? pieces_make() : large_pages_break();
 	else if (what < 252)
 		many_make();
 	else if (what < 254)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char help[] =
@@ -19,12 +20,27 @@ static const char help[] =
 	"\n"
 	"  --json    a JSON object on each line\n";
 
+/* Records of a VM that are looked at: some of a piece, read at once. */
+#define HELD 64u
+struct piece_place {
+	long offset;
+	uint32_t records;
+};
+struct vm_pieces {
+	struct piece_place *piece;
+	size_t count, room, at; /* pieces; the one that is read */
+	struct gyre_trace_record record[HELD];
+	unsigned held, next;
+	bool done;
+};
+
 struct trace {
 	bool json;
 	const char *path;
 	FILE *file;
 	char name[GYRE_CONFIG_VMS][GYRE_NAME_BYTES];
 	uint32_t vms;
+	struct vm_pieces pieces[GYRE_CONFIG_VMS + 1]; /* one more, for whoever compares with none */
 };
 
 static int set_json(void *command, const char *value)
@@ -99,23 +115,107 @@ static int read_head(struct trace *trace)
 	return 0;
 }
 
-static int read_pieces(struct trace *trace)
+/* ---- by time: each VM's records are in order, and its pieces lie between the others' ---- */
+
+static int pieces_add(struct trace *trace, const struct trace_file_piece *piece, long at)
+{
+	struct vm_pieces *vm = &trace->pieces[piece->vm];
+
+	if (vm->count == vm->room) {
+		vm->room = vm->room ? 2 * vm->room : 64;
+		vm->piece = realloc(vm->piece, vm->room * sizeof(*vm->piece));
+		if (!vm->piece)
+			return bad(trace, "too little memory for so long a trace");
+	}
+	vm->piece[vm->count++] = (struct piece_place){at, piece->records};
+	return 0;
+}
+
+/* Where the pieces lie. A last one that is cut is taken as far as it goes, and *cut says so. */
+static int find_pieces(struct trace *trace, bool *cut)
 {
 	struct trace_file_piece piece;
-	struct gyre_trace_record record;
+	long at = ftell(trace->file), end;
 
-	while (fread(&piece, sizeof(piece), 1, trace->file) == 1) {
+	if (at < 0 || fseek(trace->file, 0, SEEK_END) || (end = ftell(trace->file)) < 0)
+		return bad(trace, strerror(errno));
+	for (*cut = false; !*cut && at < end;) {
+		if (fseek(trace->file, at, SEEK_SET) || fread(&piece, sizeof(piece), 1, trace->file) != 1)
+			return *cut = true, 0;
 		if (piece.vm >= trace->vms)
 			return bad(trace, "the trace is damaged");
-		for (uint32_t i = 0; i < piece.records; i++) {
-			if (fread(&record, sizeof(record), 1, trace->file) != 1)
-				return bad(trace, "the trace ends in the middle of a record: the machine was stopped");
-			print_record(trace, piece.vm, &record);
+		at += (long)sizeof(piece);
+		uint64_t whole = (uint64_t)(end - at) / sizeof(struct gyre_trace_record);
+		*cut = piece.records > whole;
+		if (*cut)
+			piece.records = (uint32_t)whole;
+		int status = pieces_add(trace, &piece, at);
+		if (status)
+			return status;
+		at += (long)(piece.records * sizeof(struct gyre_trace_record));
+	}
+	return 0;
+}
+
+/* The VM's next record into vm->record; vm->done where there is none. */
+static int advance(struct trace *trace, struct vm_pieces *vm)
+{
+	while (vm->next == vm->held) {
+		if (vm->at == vm->count) {
+			vm->done = true;
+			return 0;
 		}
+		struct piece_place *place = &vm->piece[vm->at];
+		size_t take = place->records < HELD ? place->records : HELD;
+		if (take && (fseek(trace->file, place->offset, SEEK_SET) ||
+				    fread(vm->record, sizeof(vm->record[0]), take, trace->file) != take))
+			return bad(trace, ferror(trace->file) ? strerror(errno) : "the trace is damaged");
+		place->offset += (long)(take * sizeof(vm->record[0]));
+		place->records -= (uint32_t)take;
+		vm->at += !place->records;
+		vm->next = 0;
+		vm->held = (unsigned)take;
+	}
+	return 0;
+}
+
+static int print_all(struct trace *trace)
+{
+	int status = 0;
+
+	for (uint32_t i = 0; !status && i < trace->vms; i++)
+		status = advance(trace, &trace->pieces[i]);
+	while (!status) {
+		uint32_t first = trace->vms;
+		for (uint32_t i = 0; i < trace->vms; i++) {
+			const struct vm_pieces *vm = &trace->pieces[i], *best = &trace->pieces[first];
+			if (!vm->done &&
+				(first == trace->vms || vm->record[vm->next].tsc < best->record[best->next].tsc))
+				first = i;
+		}
+		if (first == trace->vms)
+			break;
+		struct vm_pieces *vm = &trace->pieces[first];
+		print_record(trace, first, &vm->record[vm->next++]);
 		if (ferror(stdout))
 			return fail(GYRE_STATUS_FAILED, "standard output cannot be written");
+		status = advance(trace, vm);
 	}
-	return ferror(trace->file) ? bad(trace, strerror(errno)) : 0;
+	return status;
+}
+
+static int read_pieces(struct trace *trace)
+{
+	bool cut;
+	int status = find_pieces(trace, &cut);
+
+	if (!status)
+		status = print_all(trace);
+	if (!status && cut)
+		status = bad(trace, "the trace ends in the middle of a record: the machine was stopped");
+	for (uint32_t i = 0; i < trace->vms; i++)
+		free(trace->pieces[i].piece);
+	return status;
 }
 
 int command_trace(char **argv)

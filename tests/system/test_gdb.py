@@ -166,6 +166,14 @@ def test_a_32_bit_kernel_has_32_bit_registers(debugged, build):
     assert session.end() == 8
 
 
+def test_a_guest_that_crashes_stops_for_the_debugger_first(debugged, build):
+    kernel = build / "guests/testkernel.elf"
+    session = debugged("--no-reboot", "--vm", "a", "--kernel", kernel, "--append", "triple", "--memory", "16M", "--test-device")
+    said = session.gdb([kernel], "continue", "x/i $eip", "continue")
+    assert "SIGSEGV" in said and re.search(r"=> 0x[0-9a-f]+ <\w+\+\d+>:", said) and "exited with code 020" in said, said
+    assert session.end() == 16
+
+
 def test_rubbish_harms_nobody_and_a_guest_that_is_let_go_goes_on(debugged, guest):
     """Whatever comes to the port, the guest runs; while it is stopped, nothing of a breakpoint can be seen; when the debugger goes, no breakpoint stays."""
     words, symbols = guest
@@ -194,6 +202,11 @@ def test_rubbish_harms_nobody_and_a_guest_that_is_let_go_goes_on(debugged, guest
     raw = Raw(session.port)
     second = raw.number(names["rounds"])
     assert second > first + 1
+    # It runs without breakpoints until it is asked to stop.
+    raw.send("c")
+    time.sleep(0.2)
+    raw.socket.sendall(b"\x03")
+    assert raw.answer() == "T02thread:1;" and raw.number(names["rounds"]) > second + 1
     raw.send("c")
     raw.close()
     said = session.gdb([symbols], "set var answer = 0", "detach")

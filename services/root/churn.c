@@ -34,7 +34,7 @@ static uint64_t draw(uint64_t below)
 	churn.state ^= churn.state >> 12;
 	churn.state ^= churn.state << 25;
 	churn.state ^= churn.state >> 27;
-	return (churn.state * 0x2545f4914f6cdd1dull >> 16) % below;
+	return below > 0 ? (churn.state * 0x2545f4914f6cdd1dull >> 16) % below : 0;
 }
 
 void churn_begin(void)

@@ -153,6 +153,14 @@ int lives_over(void)
 	return churn_over() && (started || (root.config.header->flags & GYRE_CONFIG_CONTROL) == 0);
 }
 
+uint32_t lives_running(void)
+{
+	uint32_t running = 0;
+	for (uint32_t i = 0; i < count(); i++)
+		running += vms[i].state == VM_RUNNING;
+	return running;
+}
+
 void lives_end(void)
 {
 	for (uint32_t i = 0; i < count(); i++) {

@@ -16,6 +16,7 @@ void lives_begin(void);
 void lives_turn(void);
 uint64_t lives_due(uint64_t latest);
 int lives_over(void);
+uint32_t lives_running(void);
 /* VMs that still run are killed; all have ended when it returns. */
 void lives_end(void);
 /* The machine's exit code: the first VM's. */

@@ -5,6 +5,7 @@
 #include "services/root/lives.h"
 #include "services/root/output.h"
 #include "services/root/rtc.h"
+#include "services/root/share.h"
 #include "services/root/vm.h"
 #include "lib/format.h"
 #include "lib/native.h"
@@ -127,6 +128,16 @@ static void invariants_check(int now)
 		root_log("the core's invariants do not hold (error %ld)", result);
 }
 
+/* What monitors made it do since `begin`; starts and ends of VMs are another matter. */
+static void rest(uint64_t begin, uint64_t aside)
+{
+	static struct share share;
+	uint64_t bits, end = tsc(),
+		       until = share_spend(&share, begin + (root.aside - aside), end, root.machine.tsc_khz);
+	if (until > end && lives_running() > 1)
+		event_wait(root.rest, until, &bits);
+}
+
 static void loop(void)
 {
 	uint64_t poll = root.machine.tsc_khz * POLL_MS;
@@ -135,10 +146,12 @@ static void loop(void)
 		event_timer(root.event, ROOT_EVENT_TIMER, due);
 		if (event_wait(root.event, GYRE_FOREVER, &bits) < 0)
 			continue;
+		uint64_t begin = tsc(), aside = root.aside;
 		if ((bits & 1ull << ROOT_EVENT_UART) != 0)
 			output_interrupt();
 		lives_turn();
 		output_core_log(OUTPUT_ROOM);
+		rest(begin, aside);
 		invariants_check(0);
 	}
 	lives_end();
@@ -150,9 +163,10 @@ static long root_init(const struct gyre_boot_info *boot)
 	long error = machine_info(&root.machine);
 	if (error < 0)
 		return error;
-	long event = event_create(), endpoint = endpoint_create();
-	if (event < 0 || endpoint < 0)
-		return event < 0 ? event : endpoint;
+	long event = event_create(), rest_event = event_create(), endpoint = endpoint_create();
+	if (event < 0 || rest_event < 0 || endpoint < 0)
+		return -GYRE_ENOMEM;
+	root.rest = (handle_t)rest_event;
 	root.event = (handle_t)event;
 	root.endpoint = (handle_t)endpoint;
 	if ((error = thread_schedule(GYRE_ROOT_THREAD, ROOT_PRIORITY, 0, 0, 0, 0)) < 0)

@@ -47,6 +47,8 @@ struct root {
 	struct gyre_machine_info machine; /* as it was at the start */
 	uint64_t start_tsc;
 	handle_t event, endpoint;
+	handle_t rest;	       /* an event that nobody signals */
+	uint64_t aside;	       /* ticks spent on starts and ends of VMs */
 	struct config config;  /* header NULL: none that is right */
 	int emulated;	       /* the gyre command is at the other end of COM2 */
 	int accounts;	       /* tests: counts of all that is held are compared after each end of a VM (accounts.h) */

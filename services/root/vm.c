@@ -276,7 +276,7 @@ static void vm_reset(struct vm *vm)
 	vm->restart_at = 0;
 }
 
-int vm_start(struct vm *vm, struct config_fault *fault)
+static int vm_begin(struct vm *vm, struct config_fault *fault)
 {
 	struct accounts before;
 	vm_reset(vm);
@@ -291,6 +291,14 @@ int vm_start(struct vm *vm, struct config_fault *fault)
 	}
 	vm_end(vm, GYRE_END_REFUSED, fault->status, fault->text);
 	vm_finish(vm);
+	return error;
+}
+
+int vm_start(struct vm *vm, struct config_fault *fault)
+{
+	uint64_t begin = tsc(), aside = root.aside;
+	int error = vm_begin(vm, fault);
+	root.aside = aside + (tsc() - begin);
 	return error;
 }
 
@@ -347,10 +355,12 @@ void vm_end(struct vm *vm, uint32_t reason, int32_t code, const char *text)
 
 void vm_finish(struct vm *vm)
 {
+	uint64_t begin = tsc(), aside = root.aside;
 	vm->state = VM_ENDED;
 	vm_destroy(vm);
 	accounts_compare(vm);
 	if (!output_has_frames())
 		root_log("%s has ended with %d: %s", vm->entry->name, vm->end.code, vm->end.text);
 	output_frame(GYRE_FRAME_EXIT, (uint8_t)vm->number, &vm->end, sizeof(vm->end), NULL, 0);
+	root.aside = aside + (tsc() - begin);
 }

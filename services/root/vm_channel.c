@@ -10,7 +10,7 @@
 #include "gyre/frame.h"
 #include "gyre/vcpu.h"
 
-#define PUMP_BYTES	 65536			    /* in one call; then the loop looks at everything else */
+#define PUMP_BYTES	 16384			    /* in one call; then the loop looks at everything else */
 #define LAST_WORDS_BYTES (2 * GYRE_CHANNEL_TO_ROOT) /* of a VM that has ended */
 
 static int type_known(uint8_t type)

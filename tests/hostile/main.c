@@ -287,6 +287,32 @@ static void victim(void)
 	end(3, "all is well");
 }
 
+/* ---- root's time ---- */
+
+/* What it can do to keep root busy, for so many ms: it wakes root, and fills the channel with the shortest packets there are. */
+static void storm(uint64_t ms)
+{
+	struct gyre_channel *channel = (struct gyre_channel *)GYRE_CHANNEL_ADDRESS;
+	static const struct gyre_packet empty = {.type = 1};
+	for (uint32_t at = 0; at < GYRE_CHANNEL_TO_ROOT; at += sizeof(empty))
+		memcpy(channel->to_root_data + at, &empty, sizeof(empty));
+	for (uint64_t until = tsc() + ms * tsc_khz; tsc() < until;) {
+		uint32_t taken = __atomic_load_n(&channel->to_root.taken, __ATOMIC_ACQUIRE);
+		__atomic_store_n(&channel->to_root.written, taken + GYRE_CHANNEL_TO_ROOT, __ATOMIC_RELEASE);
+		event_signal(hostile.start->event_root, ~0ull);
+	}
+}
+
+/* How far it comes beside others in that time. */
+static void work(uint64_t ms)
+{
+	uint64_t rounds = 0;
+	for (uint64_t until = tsc() + ms * tsc_khz; tsc() < until; rounds++)
+		for (unsigned i = 0; i < 1000; i++)
+			__asm__ volatile("");
+	native_log("worker: %lu rounds", rounds);
+}
+
 void native_main(void *argument)
 {
 	struct gyre_machine_info machine;
@@ -315,6 +341,12 @@ void native_main(void *argument)
 	object_destroy((handle_t)vm);
 	if (asked("victim"))
 		victim();
+	if (asked("storm"))
+		storm(number_after("ms=", 100));
+	if (asked("worker"))
+		work(number_after("ms=", 100));
+	if (asked("storm") || asked("worker"))
+		end(3, "done");
 	memcpy((void *)(RAM_ADDRESS + START_COPY), hostile.start, 8192);
 	uint64_t seed = number_after("seed=", 1), rounds = number_after("rounds=", 100), calls = 0;
 	native_log("hostile: seed %lu, %lu rounds", seed, rounds);

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -65,6 +66,16 @@ def test_a_thousand_starts_and_random_ends_leave_nothing(gyre, kernel):
         assert figures[way] >= starts // 100, (way, figures)
     before, after = before_and_after(result.stderr)
     assert before == after
+
+
+@pytest.mark.qemu_only("the checks take Bochs's processor long")
+def test_a_core_that_checks_itself_finds_nothing_wrong(gyre, build, kernel, checked_core, tmp_path):
+    shutil.copy(checked_core, tmp_path / "gyre-core.elf")
+    for name in ("root.elf", "monitor.elf"):
+        shutil.copy(build / name, tmp_path / name)
+    seed = random.SystemRandom().randrange(1 << 30)
+    result, figures = churn(gyre, kernel, 150, seed, "--lib-dir", tmp_path)
+    assert figures["differed"] == 0 and "invariants do not hold" not in result.stderr and "core: check:" not in result.stderr, result.stderr[-5000:]
 
 
 def test_what_does_not_come_back_is_seen(gyre, kernel):

@@ -102,3 +102,18 @@ def test_a_call_between_processes_is_measured(gyre, kernel, tmp_path):
     ticks = int(re.search(r"call and reply between two processes take (\d+) ticks", result.stderr).group(1))
     assert 50 < ticks < 2000
     assert f'"ipc": {ticks}' in (tmp_path / "counters").read_text()
+
+
+@pytest.mark.qemu_only("shares of time are exact where instructions are counted")
+def test_a_monitor_that_storms_root_takes_no_others_time(gyre, build, kernel, tmp_path):
+    """It wakes root without end and has always something for it to carry (tests/hostile); another monitor counts how far it comes, as beside a peaceful one."""
+    for name, file in (("gyre-core.elf", "gyre-core.elf"), ("root.elf", "root.elf"), ("monitor.elf", "hostile.elf")):
+        shutil.copy(build / file, tmp_path / name)
+    rounds = []
+    for other in ("worker", "storm"):
+        words = [*vm("one", kernel, "worker ms=200"), *vm("two", kernel, f"{other} ms=200")]
+        result = gyre.emulate("--icount", "--lib-dir", tmp_path, *words, seconds=60)
+        assert result.returncode == 7, result.stderr
+        rounds.append(int(re.search(r"\[1\] worker: (\d+) rounds", result.stderr).group(1)))
+    print(rounds)
+    assert rounds[1] > 0.9 * rounds[0], rounds

@@ -16,6 +16,7 @@
 #include "services/root/pool.h"
 #include "services/root/rtc.h"
 #include "services/root/s5.h"
+#include "services/root/share.h"
 
 /* ---- the description ---- */
 
@@ -371,6 +372,37 @@ static void requests_never_repeat_and_depend_on_the_seed(void **state)
 	assert_memory_not_equal(&one, &two, sizeof(one));
 }
 
+/* ---- root's share of the time ---- */
+
+/* Busy for `work` ticks each time that it may: the part of the time that it gets, in thousandths. */
+static uint64_t share_of(uint64_t work, uint64_t ticks_ms)
+{
+	struct share share = {0};
+	const uint64_t all = 10000 * ticks_ms;
+	uint64_t now = 5, busy = 0;
+	while (now < all) {
+		uint64_t until = share_spend(&share, now, now + work, ticks_ms);
+		assert_true(until >= now + work && until - (now + work) <= SHARE_MOST_MS * ticks_ms);
+		busy += work;
+		now = until;
+	}
+	return busy * 1000 / now;
+}
+
+static void root_has_its_share_and_no_more(void **state)
+{
+	(void)state;
+	assert_in_range(share_of(100, 1000), 45, 55);
+	assert_in_range(share_of(1, 1000000), 45, 55);
+	assert_in_range(share_of(2000, 1000), 40, 55);
+	/* What it does now and then is not held up. */
+	struct share share = {0};
+	for (uint64_t now = 1000; now < 1000000; now += 10000)
+		assert_int_equal(share_spend(&share, now, now + 100, 1000), now + 100);
+	/* Long work in one piece: it rests, but does not sleep. */
+	assert_int_equal(share_spend(&share, 2000000, 3000000, 1000), 3000000 + SHARE_MOST_MS * 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -387,6 +419,7 @@ int main(void)
 		cmocka_unit_test(nonsense_is_no_date),
 		cmocka_unit_test(the_block_is_the_standards),
 		cmocka_unit_test(requests_never_repeat_and_depend_on_the_seed),
+		cmocka_unit_test(root_has_its_share_and_no_more),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,8 +19,8 @@ struct session_config {
 	bool tight;	/* so little memory that a machine which says nothing has lacked it */
 	bool uefi;	/* firmware that talks on the serial ports before Gyre has them */
 	FILE *trace;	/* or NULL; its header is written */
-	const char *counters;	 /* a file, or NULL */
-	struct control *control; /* or NULL */
+	const char *counters;	  /* a file, or NULL */
+	struct control *control;  /* or NULL */
 	struct debug_port *debug; /* --gdb, or NULL */
 };
 

@@ -296,7 +296,7 @@ static void storm(uint64_t ms)
 	static const struct gyre_packet empty = {.type = 1};
 	for (uint32_t at = 0; at < GYRE_CHANNEL_TO_ROOT; at += sizeof(empty))
 		memcpy(channel->to_root_data + at, &empty, sizeof(empty));
-	for (uint64_t until = tsc() + ms * tsc_khz; tsc() < until;) {
+	for (uint64_t until = tsc() + ms * hostile.tsc_khz; tsc() < until;) {
 		uint32_t taken = __atomic_load_n(&channel->to_root.taken, __ATOMIC_ACQUIRE);
 		__atomic_store_n(&channel->to_root.written, taken + GYRE_CHANNEL_TO_ROOT, __ATOMIC_RELEASE);
 		event_signal(hostile.start->event_root, ~0ull);
@@ -307,7 +307,7 @@ static void storm(uint64_t ms)
 static void work(uint64_t ms)
 {
 	uint64_t rounds = 0;
-	for (uint64_t until = tsc() + ms * tsc_khz; tsc() < until; rounds++)
+	for (uint64_t until = tsc() + ms * hostile.tsc_khz; tsc() < until; rounds++)
 		for (unsigned i = 0; i < 1000; i++)
 			__asm__ volatile("");
 	native_log("worker: %lu rounds", rounds);

@@ -32,10 +32,10 @@ void machine_resume(struct machine *machine);
 
 /*
  * Whether two streams of one VM, the second made after the first and with no step of the guest between, say the same but for the time: NULL, or the name of
- * the first section that differs. A timer that has run out meanwhile is one that has.
+ * the first section that differs, and where. A timer that has run out meanwhile is one that has.
  */
-const char *machine_same(const void *first, const void *second, size_t bytes);
+const char *machine_same(const void *first, size_t first_bytes, const void *second, size_t second_bytes);
 /* The same where machine_resume() came between, but for devices to which something has happened by time. "": to the lines, so that nothing can be said. */
-const char *machine_same_resumed(const void *first, const void *second, size_t bytes);
+const char *machine_same_resumed(const void *first, size_t first_bytes, const void *second, size_t second_bytes);
 
 #endif

@@ -5,7 +5,17 @@
 #include "gyre/errors.h"
 #include "lib/string.h"
 
-#define XSTATE_LEGACY 3ull /* x87, SSE */
+#define XSTATE_LEGACY	   3ull /* x87, SSE */
+#define SEGMENT_DPL	   0x60u
+/* In the legacy region: APM vol. 4, FXSAVE. */
+#define MXCSR_AT	   24
+#define MXCSR_MASK_AT	   28
+#define MXCSR_MASK_DEFAULT 0xffbfu
+
+static uint64_t canonical(uint64_t address)
+{
+	return (uint64_t)((int64_t)(address << 16) >> 16);
+}
 
 static void segment_fields(struct save *save, struct gyre_segment *segment)
 {
@@ -112,6 +122,34 @@ void fpu_fields(struct save *save, void *data)
 
 /* ---- from the core, and to it ---- */
 
+/* MXCSR_MASK is the processor's own; and an emulator lets a guest set what it says is reserved, which none that is restored takes. */
+static void mxcsr_clean(uint8_t *fpu)
+{
+	uint32_t mxcsr, mask;
+	memcpy(&mxcsr, fpu + MXCSR_AT, sizeof(mxcsr));
+	memcpy(&mask, fpu + MXCSR_MASK_AT, sizeof(mask));
+	mxcsr &= mask != 0 ? mask : MXCSR_MASK_DEFAULT;
+	memcpy(fpu + MXCSR_AT, &mxcsr, sizeof(mxcsr));
+	memset(fpu + MXCSR_MASK_AT, 0, sizeof(mask));
+}
+
+/* What a processor keeps of the attributes of a segment that cannot be used is its own affair; the privilege level stands in SS's in any case. */
+static void segments_clean(struct gyre_segment segment[GYRE_SEGMENTS])
+{
+	for (unsigned i = 0; i < GYRE_SEGMENTS; i++)
+		if ((segment[i].attributes & GYRE_SEGMENT_UNUSABLE) && i != GYRE_CS && i != GYRE_TR)
+			segment[i].attributes &= GYRE_SEGMENT_UNUSABLE | (i == GYRE_SS ? SEGMENT_DPL : 0);
+}
+
+/* An emulator lets a guest put into its MSRs what no processor would: none takes it back. */
+static void msrs_clean(struct gyre_vcpu_state *state)
+{
+	state->lstar = canonical(state->lstar);
+	state->cstar = canonical(state->cstar);
+	state->kernel_gs_base = canonical(state->kernel_gs_base);
+	state->sfmask = (uint32_t)state->sfmask;
+}
+
 int processor_get(struct machine *machine, struct saved_processor *processor)
 {
 	const struct gyre_vcpu_page *page = machine->vcpu.page;
@@ -134,10 +172,13 @@ int processor_get(struct machine *machine, struct saved_processor *processor)
 	processor->apic_gpr = page->apic_gpr;
 	processor->state = *machine->vcpu.state;
 	processor->state.gdtr.reserved = processor->state.idtr.reserved = processor->state.apic_reserved = 0;
+	segments_clean(processor->state.segment);
+	msrs_clean(&processor->state);
 	processor->tsc_ahead = (int64_t)(processor->state.tsc_offset - machine->clock.offset);
 	memcpy(processor->fpu, machine->vcpu.fpu, FPU_AREA_BYTES);
 	memcpy(&processor->xstate_bv, processor->fpu + FPU_LEGACY_BYTES, 8);
 	memset(processor->fpu + FPU_LEGACY_BYTES, 0, FPU_HEADER_BYTES);
+	mxcsr_clean(processor->fpu);
 	/* What the level hides is this processor's own, and no part of the guest. */
 	processor->xstate_bv &= machine->level.policy.xcr0_allowed | XSTATE_LEGACY;
 	uint32_t used = processor->xstate_bv & ~XSTATE_LEGACY ? FPU_AREA_BYTES : FPU_LEGACY_BYTES;

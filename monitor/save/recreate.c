@@ -54,12 +54,12 @@ static void leave(struct machine *machine)
 	engine_recreate();
 }
 
-static const char *saved_again(struct machine *machine, const char *(*same)(const void *, const void *, size_t))
+static const char *saved_again(struct machine *machine, const char *(*same)(const void *, size_t, const void *, size_t))
 {
 	static uint8_t again[sizeof(((struct gyre_recreation *)NULL)->stream)];
 	const struct gyre_recreation *recreation = machine->vm->recreation;
 	size_t bytes = machine_save_quick(machine, again, sizeof again);
-	return bytes == recreation->bytes ? same(recreation->stream, again, bytes) : "header";
+	return same(recreation->stream, recreation->bytes, again, bytes);
 }
 
 int recreate_restore(struct machine *machine, const char **why)

@@ -2,6 +2,7 @@
 /* monitor/save/same.c: whether two streams of one VM say the same: machine_same() in machine.h. */
 #include "monitor/save/machine.h"
 #include "monitor/save/processor.h"
+#include "lib/format.h"
 #include "lib/string.h"
 
 #define LVT_TIMER     0x32
@@ -15,6 +16,7 @@
 
 static struct save_stream one, two;
 static struct saved_processor before, after;
+static char difference[48];
 
 /* What the timer does when it has run out, done to the state that was saved before. */
 static void timer_runs_out(struct gyre_vcpu_state *state)
@@ -61,7 +63,11 @@ static int section_same(uint32_t index, const char *name)
 		return 1;
 	if (strcmp(name, "apic0") == 0)
 		return apic_same(&first, &second);
-	return memcmp(first.in, second.in, first.bytes) == 0;
+	size_t at = 0;
+	while (at < first.bytes && first.in[at] == second.in[at])
+		at++;
+	gyre_snprintf(difference, sizeof(difference), "%s from byte %u on", name, (unsigned)at);
+	return at == first.bytes;
 }
 
 static int is_one_of(const char *name, const char *const *names)
@@ -71,29 +77,31 @@ static int is_one_of(const char *name, const char *const *names)
 	return *names != NULL;
 }
 
-static const char *same(const void *first, const void *second, size_t bytes, const char *const *but)
+static const char *same(
+	const void *first, size_t first_bytes, const void *second, size_t second_bytes, const char *const *but)
 {
-	if (save_open_own(&one, first, bytes) < 0 || save_open_own(&two, second, bytes) < 0 ||
+	if (save_open_own(&one, first, first_bytes) < 0 || save_open_own(&two, second, second_bytes) < 0 ||
 		one.sections != two.sections)
 		return "header";
 	for (uint32_t i = 0; i < one.sections; i++) {
 		const char *name = (const char *)one.data + one.section[i].at;
+		gyre_snprintf(difference, sizeof(difference), "%s", name);
 		if (!is_one_of(name, but) && !section_same(i, name))
-			return name;
+			return difference;
 	}
 	return NULL;
 }
 
-const char *machine_same(const void *first, const void *second, size_t bytes)
+const char *machine_same(const void *first, size_t first_bytes, const void *second, size_t second_bytes)
 {
 	static const char *const but[] = {NULL};
-	return same(first, second, bytes, but);
+	return same(first, first_bytes, second, second_bytes, but);
 }
 
-const char *machine_same_resumed(const void *first, const void *second, size_t bytes)
+const char *machine_same_resumed(const void *first, size_t first_bytes, const void *second, size_t second_bytes)
 {
 	/* Their states catch up with the clock, or with input that has come. */
 	static const char *const but[] = {"rtc", "acpi-pm", "pit8254", "uart16550", "console", NULL};
-	const char *section = same(first, second, bytes, but);
-	return section && strcmp(section, "machine") == 0 ? "" : section; /* it has the lines */
+	const char *section = same(first, first_bytes, second, second_bytes, but);
+	return section && strncmp(section, "machine ", 8) == 0 ? "" : section; /* it has the lines */
 }

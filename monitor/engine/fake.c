@@ -116,6 +116,8 @@ int engine_state_get(struct engine_vcpu *vcpu, uint32_t groups)
 {
 	(void)vcpu;
 	if (groups & GYRE_STATE_MSRS)
+		state.tsc_offset = (uint64_t)fake.policy.tsc_offset;
+	if (groups & GYRE_STATE_MSRS)
 		state.tsc = fake.tsc + (uint64_t)fake.policy.tsc_offset + state.tsc_adjust;
 	return 0;
 }

@@ -122,7 +122,7 @@ void fpu_fields(struct save *save, void *data)
 
 /* ---- from the core, and to it ---- */
 
-/* MXCSR_MASK is the processor's own; and an emulator lets a guest set what it says is reserved, which none that is restored takes. */
+/* An emulator lets a guest set what it says is reserved, which none takes back. */
 static void mxcsr_clean(uint8_t *fpu)
 {
 	uint32_t mxcsr, mask;
@@ -130,7 +130,6 @@ static void mxcsr_clean(uint8_t *fpu)
 	memcpy(&mask, fpu + MXCSR_MASK_AT, sizeof(mask));
 	mxcsr &= mask != 0 ? mask : MXCSR_MASK_DEFAULT;
 	memcpy(fpu + MXCSR_AT, &mxcsr, sizeof(mxcsr));
-	memset(fpu + MXCSR_MASK_AT, 0, sizeof(mask));
 }
 
 /* What a processor keeps of the attributes of a segment that cannot be used is its own affair; the privilege level stands in SS's in any case. */

@@ -24,6 +24,7 @@ void *object_create_at(struct process *owner, enum gyre_object_type type, uint32
 	spin_lock(&owner->objects_lock);
 	list_push_front(&owner->objects, &object->owned);
 	owner->object_count++;
+	owner->thread_count += type == GYRE_OBJECT_THREAD;
 	spin_unlock(&owner->objects_lock);
 	__atomic_fetch_add(&objects_live, 1, __ATOMIC_RELAXED);
 	return memory;
@@ -35,6 +36,7 @@ static void disown(struct object *object)
 	spin_lock(&owner->objects_lock);
 	list_remove(&object->owned);
 	owner->object_count--;
+	owner->thread_count -= object->type == GYRE_OBJECT_THREAD;
 	spin_unlock(&owner->objects_lock);
 	__atomic_fetch_sub(&objects_live, 1, __ATOMIC_RELAXED);
 }

@@ -50,7 +50,6 @@ int thread_create(struct process *owner, const struct thread_start *start, struc
 	thread->fault_badge = start->fault_badge;
 	if (start->fault != NULL)
 		list_push_back(&start->fault->fault_clients, &thread->fault_link);
-	owner->thread_count++;
 	*out = thread;
 	return 0;
 }
@@ -141,6 +140,5 @@ int thread_end(struct object *object, unsigned int *budget)
 		frame_free(&thread->object.owner->quota, frame_physical(thread->fpu_state));
 		thread->fpu_state = NULL;
 	}
-	thread->process->thread_count--;
 	return 0;
 }

@@ -8,7 +8,7 @@
  * x the machine; h any, H any or 0. Else: n pages, o offset in pages, a address to map at, G guest page, A address of a vcpu's pages, r rights of a
  * mapping, R rights of a handle, b a small number, B a bit, w memory to read or write, P policy, C CPUID entries, T thread's registers, d deadline,
  * l bytes of a line, y address and z data of a message, q quota, E code address, 1 zero or one, u microseconds, k doorbell, j value of a doorbell,
- * S state groups, 0 zero, N badge, D and F pages and page of the dirty log, * anything. What follows a memory object fits it, mostly.
+ * S state groups, 0 zero, mostly, N badge, D and F pages and page of the dirty log, * anything. What follows a memory object fits it, mostly.
  */
 const char *const call_signatures[GYRE_CALL_COUNT] = {
 	[GYRE_CALL_handle_close] = "h",
@@ -218,11 +218,11 @@ static uint64_t plain_argument(char kind)
 	case 'q': return byte();
 	case 'E': return 0x400000;
 	case '1': return byte() % 2u;
-	case 'u': return byte() % 4u == 0 ? 0 : byte() * 100u;
+	case 'u': return byte() % 4u == 0 ? 0 : byte() * (byte() % 8u == 0 ? 1u : 100u);
 	case 'k': return (0x100u + byte() % (byte() % 4u == 0 ? 80u : 2u)) | (uint64_t)byte() % 5u << 16;
 	case 'j': return byte() % 2u == 0 ? ~0ull : byte() % 4u;
 	case 'S': return byte() & GYRE_STATE_ALL;
-	case '0': return 0;
+	case '0': return byte() % 4u == 0;
 	default: return (uint64_t)byte() << byte() % 60u;
 	}
 }

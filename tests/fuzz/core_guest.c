@@ -227,6 +227,8 @@ void guest_pages_poke(struct vcpu *vcpu)
 		page->apic_register = byte() % 64u * 16;
 		page->apic_value = byte() * 0x101u;
 		page->apic_gpr = byte() % 17u;
+		page->apic_register <<= byte() % 16u == 0 ? 4 : 0;
+		page->extint_vector = byte() * 2u;
 		page->entry_flags = GYRE_ENTRY_NO_RUN | (byte() % 4u) << 2;
 		break;
 	case 4: page->event = 0, page->entry_flags = 0; break;

@@ -271,6 +271,7 @@ void window_reset(void)
 		{7, 0, GYRE_CPUID_SUBLEAF | GYRE_CPUID_OSXSAVE, 0, 2, 0, 1u << 26, 0},
 		{0xb, 0, GYRE_CPUID_SUBLEAF | GYRE_CPUID_APIC_ID, 0, 1, 0x100, 0, 0},
 		{0xd, 0, GYRE_CPUID_SUBLEAF | GYRE_CPUID_XCR0, 7, 0x240, 0x340, 0, 0},
+		{0xd, 2, GYRE_CPUID_SUBLEAF, 0x100, 0x240, 0, 0, 0},
 		{0x80000001, 0, 0, 0x600f20, 0, 0x165, 0x2fd3fbff, 0}, {0x80000008, 0, 0, 0x3028, 0x100d000, 0, 0, 0},
 		{0x8000001e, 0, GYRE_CPUID_APIC_ID, 0, 0, 0, 0, 0}};
 	const struct gyre_vcpu_policy policy = {.abi = GYRE_VCPU_ABI,

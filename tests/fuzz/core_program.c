@@ -169,6 +169,9 @@ static void vm_make(void)
 			return;
 		call6(GYRE_CALL_vcpu_policy, (uint64_t)vcpu, WINDOW_AT + WINDOW_POLICY, WINDOW_AT + WINDOW_CPUID, 8, 0,
 			0);
+		arguments_make(&regs, GYRE_CALL_handle_copy);
+		if (regs.rdi != 0 && machine.cpu->thread != NULL)
+			call6(GYRE_CALL_handle_copy, regs.rdi, (uint64_t)vcpu, GYRE_RIGHT_ALL, 0, 0, 0);
 		call6(GYRE_CALL_vcpu_state_get, (uint64_t)vcpu, GYRE_STATE_ALL, 0, 0, 0, 0);
 		call6(GYRE_CALL_vcpu_state_set, (uint64_t)vcpu, byte() % 2u ? GYRE_STATE_ALL : byte() & GYRE_STATE_ALL,
 			0, 0, 0, 0);
@@ -226,7 +229,8 @@ static void many_make(void)
 {
 	struct regs regs = {0};
 	const uint8_t how = byte();
-	const uint64_t number = how % 4 == 0   ? GYRE_CALL_memory_map
+	const uint64_t number = how % 16 == 15 ? GYRE_CALL_vcpu_create
+				: how % 4 == 0 ? GYRE_CALL_memory_map
 				: how % 4 == 1 ? GYRE_CALL_vm_map
 				: how % 4 == 2 ? GYRE_CALL_vm_doorbell
 					       : GYRE_CALL_ioports_create;
@@ -324,7 +328,7 @@ static void calls_nest(void)
 {
 	uint64_t endpoints[10];
 	const uint8_t how = byte();
-	const unsigned int depth = 1 + how % 10u, callers = byte() % 24u, gone = byte();
+	const unsigned int depth = how % 3u == 0 ? 1 : 1 + how % 10u, callers = byte() % 40u, gone = byte();
 	for (unsigned int i = 0; i < depth; i++) {
 		int64_t endpoint = call6(GYRE_CALL_endpoint_create, 0, 0, 0, 0, 0, 0);
 		if (endpoint < 0 || machine.cpu->thread == NULL || !step_aside())
@@ -388,6 +392,7 @@ static void poke(void)
 		/* A policy with one word that is wrong. */
 		uint64_t *policy = (uint64_t *)(machine.window + WINDOW_POLICY);
 		policy[byte() % (sizeof(struct gyre_vcpu_policy) / 8)] = (uint64_t)byte() << byte() % 64u;
+		((struct gyre_vcpu_policy *)policy)->flags = byte() & 0x1fu;
 	} else if (how % 8 == 4) {
 		/* A thread's last four registers, RIP and the bases, where they may not be. */
 		uint64_t *registers = (uint64_t *)(machine.window + WINDOW_THREAD);

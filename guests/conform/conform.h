@@ -53,8 +53,10 @@ extern struct tss64 tss;
 extern uint64_t gdt[GDT_ENTRIES], user_code, syscall_seen[8];
 extern uint64_t window_pointers[512], window_directory[512], window_table[512];
 extern const char *command_line;
-extern uint8_t syscall_entry[], user_return32[], user_stack_top[];
-extern bool is_amd, on_tcg; /* on QEMU, with nothing between */
+extern uint8_t syscall_entry[], user_return[], user_return32[], user_stack_top[];
+extern bool is_amd;
+extern bool on_tcg;  /* on QEMU, with nothing between */
+extern bool lenient; /* a processor of QEMU's: what it should refuse it takes, and goes wrong */
 /* An interrupt's or a trap's: true, if it is dealt with. */
 extern bool (*on_trap)(struct frame *frame);
 
@@ -87,6 +89,7 @@ void extended_state(void);
 void local_apic(void);
 void io_apic(void);
 void devices(void);
+bool has_test_device(void);
 
 /* ---- code to be tried: what assembly leaves in RAX is the value; the argument is RDI ---- */
 #define CODE(text)                                                                                                     \

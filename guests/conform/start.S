@@ -120,8 +120,7 @@ attempt_user_call:
 	pushfq
 	sub	$8, %rsp
 	mov	%rsp, attempt_stack
-	mov	$user_stack_top - 8, %eax
-	movq	$user_return, (%rax)
+	mov	$user_stack_top - 8, %eax	/* there is user_return */
 	push	$SEL_USER_DATA
 	push	%rax
 	push	%rdx
@@ -131,6 +130,7 @@ attempt_user_call:
 	iretq
 
 	.section .utext, "ax"
+	.globl	user_return
 user_return:
 	int	$VECTOR_RETURN
 	ud2
@@ -210,6 +210,12 @@ syscall_entry:
 	incq	syscall_seen + 40
 	jmp	attempt_end
 
+	/* Through a call gate: the attempt has returned from here, with CS as its value. */
+	.globl	gate_entry
+gate_entry:
+	mov	%cs, %eax
+	jmp	attempt_end
+
 	.data
 	.align	16
 	.globl	gdt, gdt_pointer, user_code
@@ -249,7 +255,8 @@ syscall_seen: .skip 64
 
 	.section .udata, "aw"
 	.align	4096
-	.skip	16384
+	.skip	16384 - 8
+	.quad	user_return
 user_stack_top:
 
 	.section .note.GNU-stack, "", @progbits

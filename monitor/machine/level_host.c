@@ -10,7 +10,8 @@
 #include "lib/string.h"
 
 #define XCR0_SUPPORTED 0x7ull	/* x87, SSE, AVX */
-#define CR4_ALWAYS     0x6ffull /* not PCE: the core lets no guest have performance counters */
+#define CR4_ALWAYS     0x6fcull /* not PCE: the core lets no guest have performance counters */
+#define CR4_VIRTUAL_86 0x003ull /* VME, PVI */
 
 /* Leaf 1: not MONITOR, VMX, SMX, SpeedStep, thermal, PCID, DCA, debug store, PBE, and not the thermal and ACPI bits. */
 #define ECX_1                                                                                                          \
@@ -144,9 +145,10 @@ int level_host(struct level *level, const struct level_request *request, char *m
 	level_add(level, 0x80000008, 0, 0, request->physical_bits | 48u << 8, 0, cpus - 1, 0);
 
 	level->policy.cr0_allowed = 0xe005003f;
-	level->policy.cr4_allowed = CR4_ALWAYS | (ebx7 & EBX_7_SMEP ? 1ull << 20 : 0) |
-				    (ebx7 & EBX_7_SMAP ? 1ull << 21 : 0) | (ebx7 & EBX_7_FSGSBASE ? 1ull << 16 : 0) |
-				    (seven[2] & ECX_7 ? 1ull << 11 : 0) | (xcr0 ? 1ull << 18 : 0);
+	level->policy.cr4_allowed = CR4_ALWAYS | (one[3] & EDX_1 & 2 ? CR4_VIRTUAL_86 : 0) |
+				    (ebx7 & EBX_7_SMEP ? 1ull << 20 : 0) | (ebx7 & EBX_7_SMAP ? 1ull << 21 : 0) |
+				    (ebx7 & EBX_7_FSGSBASE ? 1ull << 16 : 0) | (seven[2] & ECX_7 ? 1ull << 11 : 0) |
+				    (xcr0 ? 1ull << 18 : 0);
 	level->policy.efer_allowed = 0xd01;
 	level->policy.xcr0_allowed = xcr0;
 	level->policy.physical_bits = request->physical_bits;

@@ -111,6 +111,11 @@ int level_portable_1(struct level *level, const struct level_request *request, c
 	level_add(level, 0x80000007, 0, 0, 0, 0, 0, 1u << 8);				    /* the TSC is invariant */
 	level_add(level, 0x80000008, 0, 0, PHYSICAL_BITS | LINEAR_BITS << 8, 0, cpus - 1, 0);
 
+	/* Another vendor's processor has no SYSCALL in compatibility mode: foreign.c. */
+	uint32_t vendor[4];
+	request->cpuid(0, 0, vendor);
+	if (vendor[1] != 0x68747541)
+		level->policy.flags |= GYRE_POLICY_UNDEFINED_EXIT;
 	level->policy.cr0_allowed = 0xe005003f;
 	level->policy.cr4_allowed = 0x6fc;  /* TSD to OSXMMEXCPT; no performance counters, so no PCE */
 	level->policy.efer_allowed = 0xd01; /* SCE, LME, LMA, NXE */

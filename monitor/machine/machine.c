@@ -387,12 +387,13 @@ static void msr_exit(struct machine *machine)
 		skip(machine);
 }
 
-/* The processor has checked CPL and CR4.OSXSAVE; the core knows which values there are. */
+/* The processor has checked CR4.OSXSAVE, and on a machine CPL, but Bochs has not; the core knows which values there are. */
 static void xsetbv_exit(struct machine *machine)
 {
 	const struct gyre_vcpu_page *page = machine->vcpu.page;
 	uint64_t value = page->gpr[GYRE_RDX] << 32 | (uint32_t)page->gpr[GYRE_RAX];
-	int error = (uint32_t)page->gpr[GYRE_RCX] || !machine->level.policy.xcr0_allowed || !(value & 1)
+	int error = page->mode >> GYRE_MODE_CPL_SHIFT & 3 || (uint32_t)page->gpr[GYRE_RCX] ||
+				    !machine->level.policy.xcr0_allowed || !(value & 1)
 			    ? -GYRE_EINVAL
 			    : engine_state_get(&machine->vcpu, GYRE_STATE_CONTROL);
 	machine->vcpu.state->xcr0 = value;
@@ -451,7 +452,7 @@ static void other_exit(struct machine *machine, int exit)
 {
 	struct gyre_vcpu_page *page = machine->vcpu.page;
 	switch (exit) {
-	case GYRE_EXIT_UNDEFINED: processor_inject(machine, 6, -1); return;
+	case GYRE_EXIT_UNDEFINED: undefined_exit(machine); return;
 	case GYRE_EXIT_CONTROL:
 		if (page->d0 == GYRE_CONTROL_XSETBV)
 			xsetbv_exit(machine);

@@ -128,6 +128,8 @@ static inline uint8_t *machine_ram(struct machine *machine, uint64_t gpa, uint64
 int processor_start(struct machine *machine);
 /* An exception for the guest on its next entry. error < 0: without an error code. */
 void processor_inject(struct machine *machine, unsigned vector, int64_t error);
+/* foreign.c: #UD, which may be an instruction of the level's vendor. */
+void undefined_exit(struct machine *machine);
 
 /* ---- memory_exit.c: exits that need the emulator; memory_fast.c: those that hardly do ---- */
 void memory_exit(struct machine *machine);

@@ -11,6 +11,7 @@
 #define CR0_LONG	0x80000031ull
 #define CR4_PAE		0x20ull
 #define EFER_LONG	0x500ull /* LME, LMA */
+#define RFLAGS_RF	(1ull << 16)
 #define SEGMENT_DATA	0xc93u
 #define SEGMENT_CODE_32 0xc9bu
 #define SEGMENT_CODE_64 0xa9bu
@@ -18,6 +19,7 @@
 #define PAT_RESET	0x0007040600070406ull
 #define APIC_BASE	(MACHINE_APIC_PAGE | 0x900) /* on, bootstrap processor */
 #define APIC_X2APIC	0x400ull
+#define WITH_ERROR	0x60227d00u /* exceptions 8, 10 to 14, 17, 21, 29, 30 */
 /* Registers of the local APIC, as indices of the state's page. */
 #define APIC_ID		0x02
 #define APIC_LDR	0x0d
@@ -121,7 +123,13 @@ int processor_start(struct machine *machine)
 void processor_inject(struct machine *machine, unsigned vector, int64_t error)
 {
 	struct gyre_vcpu_page *page = machine->vcpu.page;
+	/* The emulator has none in real mode; but the core wants one with each of these, and leaves it out itself. */
+	if (error < 0 && vector < 32 && (WITH_ERROR >> vector & 1))
+		error = 0;
 	page->event = GYRE_EVENT_VALID | GYRE_EVENT_EXCEPTION | vector | (error >= 0 ? GYRE_EVENT_ERROR : 0);
 	page->event_error = error >= 0 ? (uint32_t)error : 0;
 	page->event_length = 0;
+	/* A fault's image of RFLAGS has RF set, which an injection leaves to software: SDM vol. 3, "Instruction-Breakpoint Exception Condition". */
+	if (vector != 1)
+		page->rflags |= RFLAGS_RF;
 }

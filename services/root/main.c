@@ -2,6 +2,7 @@
 /* services/root/main.c: root's start, its one loop, and the machine's end. */
 #include "services/root/root.h"
 #include "services/root/accounts.h"
+#include "services/root/console.h"
 #include "services/root/lives.h"
 #include "services/root/output.h"
 #include "services/root/rtc.h"
@@ -111,6 +112,7 @@ void frame_received(uint8_t type, uint8_t vm, const uint8_t *data, size_t bytes)
 static void machine_end(int32_t code)
 {
 	output_core_log(OUTPUT_ALL);
+	console_flush();
 	output_frame(GYRE_FRAME_MACHINE_END, GYRE_FRAME_MACHINE, &code, sizeof(code), NULL, 0);
 	power_off();
 }
@@ -149,6 +151,7 @@ static void loop(void)
 		uint64_t begin = tsc(), aside = root.aside;
 		if ((bits & 1ull << ROOT_EVENT_UART) != 0)
 			output_interrupt();
+		console_turn();
 		lives_turn();
 		output_core_log(OUTPUT_ROOM);
 		rest(begin, aside);
@@ -204,6 +207,7 @@ void native_main(void *argument)
 	clock_init();
 	if (option_given("measure=ipc"))
 		measure_ipc();
+	console_begin();
 	accounts_begin();
 	accounts_log("before");
 	lives_begin();

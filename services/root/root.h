@@ -8,6 +8,7 @@
  *   vm.c       a VM's memory and process             server.c   the endpoint: monitors' ends and faults
  *   crash.c    reports of monitors' faults           accounts.c what is held, and whether all of it came back
  *   files.c    boot modules                          power.c    ACPI power-off
+ *   console.c  the console service, where it has COM1
  *   measure.c  figures for bench/                    churn.c    tests: starts and ends at random moments
  *   recreate.c tests: a VM goes on in another process
  *   config.c, pool.c, s5.c, rtc.c    plain code, tested on Linux

@@ -2,6 +2,7 @@
 /* services/root/vm.c: a VM from its entry in the description to its first instruction, and its end. */
 #include "services/root/root.h"
 #include "services/root/accounts.h"
+#include "services/root/console.h"
 #include "services/root/vm.h"
 #include "services/root/output.h"
 #include "lib/elf.h"
@@ -180,7 +181,7 @@ static int handles_give(struct vm *vm)
 		return (int)endpoint;
 	vm->endpoint = (handle_t)endpoint;
 	int error = vm_give_all(vm);
-	if (error == 0 && vm->number == 0 && com1_give(vm) < 0)
+	if (error == 0 && vm->number == 0 && !console_on() && com1_give(vm) < 0)
 		root_log("%s: COM1 is not to be had, its console has no line", vm->entry->name);
 	return error;
 }
@@ -359,6 +360,7 @@ void vm_finish(struct vm *vm)
 	vm->state = VM_ENDED;
 	vm_destroy(vm);
 	accounts_compare(vm);
+	console_ended(vm);
 	if (!output_has_frames())
 		root_log("%s has ended with %d: %s", vm->entry->name, vm->end.code, vm->end.text);
 	output_frame(GYRE_FRAME_EXIT, (uint8_t)vm->number, &vm->end, sizeof(vm->end), NULL, 0);

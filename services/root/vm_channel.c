@@ -5,6 +5,7 @@
  */
 #include "services/root/root.h"
 #include "services/root/vm.h"
+#include "services/root/console.h"
 #include "services/root/output.h"
 #include "lib/string.h"
 #include "gyre/frame.h"
@@ -51,6 +52,12 @@ static void packet_out(const struct vm *vm, const struct gyre_packet *packet, co
 		total = figures(vm);
 		output_frame(GYRE_FRAME_COUNTERS, (uint8_t)vm->number, data, packet->length, &total, sizeof(total));
 		break;
+	case GYRE_FRAME_CONSOLE:
+		if (console_on()) {
+			console_output(vm, data, packet->length);
+			break;
+		}
+		/* fall through */
 	default: output_frame(packet->type, (uint8_t)vm->number, data, packet->length, NULL, 0); break;
 	}
 }
@@ -72,6 +79,9 @@ static int packet_take(struct vm *vm)
 	/* A LOG may grow by a newline, COUNTERS by the figures. */
 	if (!output_spare(packet.length + sizeof(struct gyre_root_figures)))
 		return -GYRE_EAGAIN;
+	/* This VM waits, not those whose turn is next. */
+	if (packet.type == GYRE_FRAME_CONSOLE && console_on() && !console_fits(vm, packet.length))
+		return 0;
 	ring_peek(&vm->to_root, sizeof(packet), data, packet.length);
 	ring_take(&vm->to_root, sizeof(packet) + packet.length);
 	packet_out(vm, &packet, data);

@@ -14,7 +14,9 @@
 static const char help[] =
 	"usage: gyre image -o FILE.iso [options] VM...\n"
 	"\n"
-	"Makes an ISO that boots Gyre with these VMs, under BIOS and UEFI. The first VM's console is COM1.\n"
+	"Makes an ISO that boots Gyre with these VMs, under BIOS and UEFI. A VM's console is COM1; several share it, "
+	"and\n"
+	"there Ctrl-] and then a digit shows that VM, [ looks back in it, Ctrl-] sends Ctrl-].\n"
 	"\n"
 	"  -o FILE                  the image\n"
 	"  --no-reboot              a reset ends the VM\n"

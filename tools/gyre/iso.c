@@ -139,14 +139,21 @@ static char *own_folder(void)
 	return text_copy(dirname(path));
 }
 
+/* On a machine that has COM1 alone the consoles of several VMs need the service for it; one VM has the line for itself. */
+static bool has_console(const struct iso *iso)
+{
+	return !iso->emulated && iso->description->vms > 1;
+}
+
 static int copy_gyre(const struct iso *iso, const char *folder)
 {
-	static const char *const parts[] = {"gyre-core.elf", "root.elf", "monitor.elf"};
+	static const char *const parts[] = {"gyre-core.elf", "root.elf", "monitor.elf", "console.elf"};
+	size_t count = sizeof(parts) / sizeof(parts[0]) - (has_console(iso) ? 0 : 1);
 	char *own = own_folder();
 	const char *lib = iso->lib_dir ? iso->lib_dir : own;
 	int status = 0;
 
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && !status; i++) {
+	for (size_t i = 0; i < count && !status; i++) {
 		char *path = text_format("%s/%s", lib, parts[i]);
 		if (!file_exists(path))
 			status = fail(GYRE_STATUS_NOT_FOUND,
@@ -165,7 +172,7 @@ static int write_grub_script(const struct iso *iso, const struct config_table *t
 	char *path = text_format("%s/boot/grub/grub.cfg", folder), *script = NULL;
 	size_t length;
 	FILE *out = open_memstream(&script, &length);
-	unsigned depth = 4 + table->files;
+	unsigned depth = 4 + table->files + (has_console(iso) ? 1 : 0);
 
 	if (!out)
 		return fail(GYRE_STATUS_FAILED, "out of memory");
@@ -177,6 +184,8 @@ static int write_grub_script(const struct iso *iso, const struct config_table *t
 	      "if module2 /boot/gyre/monitor.elf monitor; then\n"
 	      "if module2 /boot/gyre/config config; then\n",
 		out);
+	if (has_console(iso))
+		fputs("if module2 /boot/gyre/console.elf console; then\n", out);
 	for (unsigned i = 0; i < table->files; i++)
 		fprintf(out, "if module2 /boot/gyre/file%u file%u; then\n", i, i);
 	fputs("boot\n", out);

@@ -240,7 +240,7 @@ static void take_exit(struct session *session, unsigned vm, const uint8_t *data,
 	log_flush(session, vm, 0);
 	/* Who sits at a terminal is told in any case. */
 	if (session->consoles && !*end.text)
-		snprintf(end.text, sizeof(end.text), "ended with code %d", end.code & 255);
+		snprintf(end.text, sizeof(end.text), "exit code %d", end.code & 255);
 	if (session->consoles)
 		console_ended(&session->consoles->console, vm, end.text);
 	if (is_aside(session, vm) || !lines_begin_last(&view->log, end.text)) {

@@ -13,6 +13,7 @@
 #include "core/x86/timer.h"
 
 #define CHECK_STEPS 64u
+#define SOON	    (1ul << 40)
 #define CALL_STEPS  4096u /* that a program makes, so that none lasts for ever */
 
 /* ---- results: of a call that blocks, when its thread runs again ---- */
@@ -423,7 +424,8 @@ static void time_pass(void)
 	const uint8_t how = byte();
 	const struct deadline *first = machine.cpu->sched.deadlines;
 	uint64_t ticks = how % 4u == 0 ? byte() : (uint64_t)byte() << how % 24u;
-	if (how % 4u == 1 && first != NULL && first->tsc > unit_tsc)
+	/* No machine runs for a hundred years. */
+	if (how % 4u == 1 && first != NULL && first->tsc > unit_tsc && first->tsc - unit_tsc < SOON)
 		ticks = first->tsc - unit_tsc;
 	machine_time(ticks);
 	machine_leave();
@@ -434,7 +436,7 @@ static bool idle_end(void)
 {
 	struct deadline *first = machine.cpu->sched.deadlines;
 	struct process *process = machine.root;
-	if (first != NULL && first->tsc < unit_tsc + (1ul << 40) && byte() % 4u != 0) {
+	if (first != NULL && first->tsc < unit_tsc + SOON && byte() % 4u != 0) {
 		machine_time(first->tsc > unit_tsc ? first->tsc - unit_tsc : 1);
 		machine_leave();
 		return true;

@@ -40,14 +40,14 @@ STOPPED = re.compile(r"(?:Breakpoint \d+, 0x([0-9a-f]+) in .*\s+)?Next at t=(\d+
 class Bochs:
     """LENIENT: registers that the model lacks read as 0. Debian's kernel itself needs that: it reads some before it has an IDT."""
 
-    def __init__(self, iso, folder, name, memory, lenient=False, seconds=600):
+    def __init__(self, iso, folder, name, memory, lenient=False, seconds=600, model=None, speed=SPEED):
         self.folder, self.name = pathlib.Path(folder), name
-        values = {"folder": folder, "name": name, "model": MODEL, "speed": SPEED, "lenient": int(lenient), "memory": memory, "iso": iso}
+        values = {"folder": folder, "name": name, "model": model or MODEL, "speed": speed, "lenient": int(lenient), "memory": memory, "iso": iso}
         settings = self.folder / f"{name}.bochs"
         settings.write_text(SETTINGS.format(**values))
         words = ["bochs-bin", "-q", "-f", str(settings)]
         self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-        self.read, self.said = b"", ""
+        self.read, self.said = bytearray(), ""
         self.timer = threading.Timer(seconds, self.kill)
         self.timer.start()
         self.wait_for_prompt()
@@ -64,12 +64,13 @@ class Bochs:
         self.process.wait()
 
     def wait_for_prompt(self):
-        while not PROMPT.search(self.read):
+        # What a trace says is long: only its end is looked at, and none of it copied.
+        while not PROMPT.search(self.read[-32:]):
             part = self.process.stdout.read1(1 << 16)
             if not part:
                 break
             self.read += part
-        said, self.read = self.read.decode(errors="replace"), b""
+        said, self.read = self.read.decode(errors="replace"), bytearray()
         self.said = (self.said + said)[-4000:]
         return said
 

@@ -6,4 +6,4 @@ $(BENCH_PLUGINS): $(B)/bench/%.so: bench/plugin/%.c bench/plugin/qemu_plugin_api
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 -O2 -fPIC -shared $(WARNINGS) -I. -o $@ $<
 bench bench-peers: $(BENCH_PLUGINS)
-all: $(B)/bench/path.so
+all: $(BENCH_PLUGINS)

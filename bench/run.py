@@ -85,6 +85,8 @@ OTHERS = [
     Figure("gyre-memory", "memory of Gyre with one VM, 1 GiB machine", "MiB", bounds(8, 8)),
     Figure("boot-images", "  kept boot images", "MiB"),
 ]
+# Beside a hostile VM against alone; what was preempted is in neither.
+NEIGHBOUR_BOUND, TURNS = 1.03, 10
 BOOT_APPEND = "console=ttyS0 quiet gyre.exec=poweroff"
 MILLION, MIB = 1e6, 1 << 20
 IPI_ROUNDS = (500, 1500)
@@ -99,6 +101,8 @@ def table_figures():
         yield Figure(f"{figure.name}-barriers", "  of it, barriers")
     yield from INTEL_EXITS
     yield from OTHERS
+    for figure in EXITS:
+        yield Figure(f"{figure.name}-with-hostile", f"beside a hostile VM: {figure.name}", "ratio", bounds(NEIGHBOUR_BOUND, NEIGHBOUR_BOUND))
 
 
 def run(command, what, seconds=900):
@@ -150,13 +154,13 @@ class Machine:
         words = [self.gyre, "emulate", "--machine", self.name, *self.model, "--timeout", "600"]
         return run([*words, *options, *vm, *(["--", *qemu] if qemu else [])], what)
 
-    def exits(self, *options, append=None):
-        """The bench guest's rows and the counters of its run."""
+    def exits(self, *options, append=None, beside=()):
+        """The bench guest's rows and the counters of its run, BESIDE other VMs."""
         vm = ["--vm", "bench", "--kernel", f"{self.guests}/bench.elf", "--memory", "256M", "--test-device"]
         vm += ["--append", append] if append else []
         counters = os.path.join(self.work, "counters.json")
         words = [*self.exit_options, "--host-memory", "1G", *core_options(*options), "--counters", counters]
-        output = self.emulate("the exit bench", vm, words)
+        output = self.emulate("the exit bench", [*vm, *beside], words)
         if "bench-exception" in output:
             sys.exit(f"bench: the guest met an exception:\n{output}")
         with open(counters) as file:
@@ -178,11 +182,24 @@ class Machine:
             # Without barriers an exit to the monitor may go another, longer way: then there is no such share.
             if heavy[row] > none[row]:
                 self.values[f"{figure.name}-barriers"] = round(heavy[row] - none[row], 2)
+        self.measure_neighbour(heavy)
         core = counters["core"]
         if core.get("ipc"):
             self.values["ipc"] = core["ipc"]
         for name, key in (("vm-memory", "vm_bytes"), ("gyre-memory", "gyre_bytes"), ("boot-images", "image_bytes")):
             self.values[name] = round(core[key] / MIB, 2)
+
+    def measure_neighbour(self, alone):
+        """The same with a VM that tries everything, all the time."""
+        say(f"{self.name}: exits beside a hostile VM")
+        hostile = ["--vm", "hostile", "--kernel", f"{self.guests}/hostile.elf", "--append", "seed=1", "--memory", "32M", "--test-device"]
+        rows, counters = self.exits("barriers=heaviest", "measure=ipc", *self.without, append=f"spread={self.spread}", beside=hostile)
+        turns = sum(counters["vcpus"][0]["exits"][kind] for kind in OF_THE_HOST)
+        if turns < TURNS:
+            sys.exit(f"bench: the exit bench was preempted {turns} times beside the hostile VM: that says nothing")
+        for figure in EXITS:
+            row = on(figure.mine, self.name)
+            self.values[f"{figure.name}-with-hostile"] = round(rows[row] / alone[row], 3)
 
     def measure_peer_exits(self):
         say(f"{self.name}: the same guest under KVM")
@@ -198,6 +215,8 @@ class Amd(Machine):
     name, model = AMD, ()
     exit_options = ("--icount",)
     without = ("nrip=off",)
+    # A millisecond of the machine's clock, a tenth of a VM's turn.
+    spread = 1_000_000
 
     def boot(self):
         """Host and guest instructions from the VM's first instruction to its end, where the monitor executes the marker."""
@@ -250,6 +269,7 @@ class Intel(Machine):
     name, model = INTEL, ("--cpu-model", bochs_machine.MODEL)
     exit_options = ()
     without = ("pml=off", "apicv=off")
+    spread = 30_000
     # The kernel's addresses are breakpoints, on Gyre and bare alike.
     append = f"{BOOT_APPEND} nokaslr"
 

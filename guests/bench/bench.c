@@ -3,7 +3,8 @@
  * guests/bench/bench.c: what an exit costs, seen from inside. Each row runs one operation many times between two RDTSC and subtracts
  * the same loop without it. Where one TSC tick is one instruction (QEMU with -icount, Bochs), the figure is an exact count from guest to guest,
  * the operation's own instruction included. Prints "bench NAME VALUE" with hundredths on COM1, and ends through the debug exit port, else ACPI.
- * With "x2apic-ipi=ROUNDS" on its command line it does these alone, so that the exits of two runs, subtracted, are those of the IPIs.
+ * With "spread=TICKS" on its command line so many pass before each batch: other VMs have their turns then. With "x2apic-ipi=ROUNDS" it does these alone, so
+ * that the exits of two runs, subtracted, are those of the IPIs.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -118,21 +119,42 @@ static void report(const char *name, uint64_t ticks, uint64_t rounds)
 }
 
 #define ROUNDS	1000u
-#define BATCHES 4u
+#define BATCHES 20u
+static uint64_t spread; /* ticks between two batches, in which other VMs have their turns */
+
+static void others_turn(void)
+{
+	for (uint64_t start = rdtsc(); rdtsc() - start < spread;)
+		;
+}
+
+/* Sorts them: the least number first. */
+static uint64_t median(uint64_t *ticks)
+{
+	for (unsigned i = 1; i < BATCHES; i++)
+		for (unsigned n = i; n > 0 && ticks[n] < ticks[n - 1]; n--) {
+			uint64_t other = ticks[n];
+			ticks[n] = ticks[n - 1];
+			ticks[n - 1] = other;
+		}
+	return ticks[BATCHES / 2];
+}
+
 /*
- * The operation, after two rounds that warm what is warm in use, less the loop alone. The least of four batches is reported: a tick of the
- * host's timer is an event of its own, and on a slow host it would weigh on some rows and not on others.
+ * The operation, after rounds 0 and 1, which warm what is warm in use, less the loop alone. The median of many short batches is reported: a tick of the
+ * host's timer is an event of its own, and so is the turn of another VM. On a slow host they would weigh on some rows and not on others.
  */
 #define TIME(name, rounds, ...)                                                                                        \
 	do {                                                                                                           \
-		uint64_t start_, ticks_, best_ = UINT64_MAX;                                                           \
+		uint64_t start_, ticks_, all_[BATCHES];                                                                \
 		for (volatile uint32_t warm_ = 0; warm_ < 2; warm_++) {                                                \
 			uint32_t i = warm_;                                                                            \
 			(void)i;                                                                                       \
 			__VA_ARGS__;                                                                                   \
 		}                                                                                                      \
 		for (uint32_t batch_ = 0; batch_ < BATCHES; batch_++) {                                                \
-			uint32_t first_ = batch_ * ((rounds) / BATCHES), end_ = first_ + (rounds) / BATCHES;           \
+			uint32_t first_ = 2 + batch_ * ((rounds) / BATCHES), end_ = first_ + (rounds) / BATCHES;       \
+			others_turn();                                                                                 \
 			start_ = rdtsc();                                                                              \
 			for (uint32_t i = first_; i < end_; i++) {                                                     \
 				__asm__ volatile("" : "+r"(i));                                                        \
@@ -143,10 +165,9 @@ static void report(const char *name, uint64_t ticks, uint64_t rounds)
 			for (uint32_t i = first_; i < end_; i++)                                                       \
 				__asm__ volatile("" : "+r"(i));                                                        \
 			start_ = rdtsc() - start_;                                                                     \
-			ticks_ = ticks_ > start_ ? ticks_ - start_ : 0;                                                \
-			best_ = ticks_ < best_ ? ticks_ : best_;                                                       \
+			all_[batch_] = ticks_ > start_ ? ticks_ - start_ : 0;                                          \
 		}                                                                                                      \
-		report(name, best_, (rounds) / BATCHES);                                                               \
+		report(name, median(all_), (rounds) / BATCHES);                                                        \
 	} while (0)
 
 static void gate_set(unsigned vector, const uint8_t *handler)
@@ -281,6 +302,7 @@ void bench_main(uint32_t multiboot)
 	uint32_t word[4], highest, rounds = option(multiboot, "x2apic-ipi=");
 	bool has_x2apic, test_device;
 
+	spread = option(multiboot, "spread=");
 	traps_init();
 	cpuid(0, word);
 	highest = word[0];

@@ -69,6 +69,24 @@ def points_of(core):
     return points
 
 
+# "(0).[tick] [physical] selector:offset (context): instruction ; bytes"
+TOLD = re.compile(r"^\(0\)\.\[\d+\] \[0x[0-9a-f]+\] [0-9a-f]{4}:([0-9a-f]+) ", re.M)
+
+
+def letters_of(said, points):
+    """What Bochs's debugger told of instructions, as the plugin would write it down: a guest's are not looked at."""
+    letters, trace, in_guest = collections.defaultdict(str), [], False
+    for address, letter in points:
+        letters[address] += letter
+    for address in TOLD.findall(said):
+        for letter in letters.get(int(address, 16), ""):
+            if in_guest and letter != "E":
+                continue
+            in_guest = letter == "V" if letter in "EV" else in_guest
+            trace.append(letter)
+    return "".join(trace)
+
+
 # ---- what must stand on each way ----
 
 Segment = collections.namedtuple("Segment", "begin, between, end")

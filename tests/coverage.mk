@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What fuzz_core reaches of the core's logic, and what the unit tests do besides (tests/coverage.py). The Makefile reads it when it knows the unit tests.
-COVERAGE_CFLAGS := $(filter-out -fsanitize=% -fno-sanitize-recover=% -W%,$(UNIT_CFLAGS)) -fprofile-instr-generate -fcoverage-mapping
+COVERAGE_CFLAGS := $(filter-out -W%,$(UNIT_CFLAGS)) -fprofile-instr-generate -fcoverage-mapping
 COVERAGE_TESTS := $(foreach t,$(UNIT_TESTS),$(if $(filter core/mem/% core/obj/% core/sched/% core/virt/%,$(call unit_words,$(t))),$(t)))
 COVERAGE_FUZZ := tests/fuzz/fuzz_core.c tests/fuzz/core_main.c $(shell sed -n 's/.*unit-sources:\(.*\)\*\/.*/\1/p' tests/fuzz/fuzz_core.c)
 $(B)/coverage/%.o: %.c | $(INSTALLED) $(GENERATED)
@@ -11,7 +11,7 @@ define COVERAGE_RULE
 $(B)/coverage/bin/$(1): $(patsubst %.c,$(B)/coverage/%.o,$(2))
 	$$(call say,LINK,$$@)
 	$$(Q)mkdir -p $$(@D)
-	$$(Q)clang -fprofile-instr-generate -o $$@ $$^ $(3)
+	$$(Q)clang -fsanitize=address,undefined -fprofile-instr-generate -o $$@ $$^ $(3)
 endef
 $(eval $(call COVERAGE_RULE,fuzz_core,$(COVERAGE_FUZZ)))
 $(foreach t,$(COVERAGE_TESTS),$(eval $(call COVERAGE_RULE,$(t),tests/unit/$(t).c $(filter-out -l%,$(call unit_words,$(t))),-lcmocka)))

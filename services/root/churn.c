@@ -13,15 +13,17 @@
 #include "services/root/root.h"
 
 #define PHASE_STARTS 32u
-#define DELAY_SHIFTS 15u /* from 1 us to 32 ms, as many of each length */
+#define DELAY_SHIFT  15u /* from 1 us to 32 ms, as many of each length; moments=N: to 2^N us */
+#define SHIFT_MOST   30u
 #define NOWHERE	     0x1000ull
 
 enum way { WAY_ITSELF, WAY_KILLED, WAY_CRASHED, WAY_REFUSED, WAYS };
 
 static struct {
 	uint64_t left, starts, seed, state;
-	uint64_t leak; /* every so many starts something is left behind, so that it is seen that this is seen */
-	uint64_t at;   /* TSC of the next step */
+	uint64_t leak;	/* every so many starts something is left behind, so that it is seen that this is seen */
+	uint64_t at;	/* TSC of the next step */
+	uint64_t shift; /* moments= */
 	uint32_t side_by_side, phase;
 	uint64_t way[WAYS], crashes_made;
 	uint32_t seen[GYRE_CONFIG_VMS]; /* starts of it whose end has been counted */
@@ -44,6 +46,8 @@ void churn_begin(void)
 	if (!option_number("seed=", &churn.seed))
 		churn.seed = tsc();
 	option_number("leak=", &churn.leak);
+	if (!option_number("moments=", &churn.shift) || churn.shift > SHIFT_MOST)
+		churn.shift = DELAY_SHIFT;
 	churn.state = churn.seed | 1ull << 63;
 	churn.active = 1;
 	churn.at = tsc();
@@ -197,7 +201,7 @@ void churn_turn(void)
 	if (tsc() < churn.at)
 		return;
 	step();
-	uint64_t microseconds = 1ull << draw(DELAY_SHIFTS + 1);
+	uint64_t microseconds = 1ull << draw(churn.shift + 1);
 	churn.at = tsc() + root.machine.tsc_khz * (microseconds + draw(microseconds)) / 1000;
 }
 

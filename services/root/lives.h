@@ -34,8 +34,8 @@ uint32_t lives_state(const struct vm *vm);
 void control_request(uint8_t vm, const uint8_t *data, size_t bytes);
 
 /*
- * churn.c: tests. Core options churn=N and seed=S (and leak=N: a test of the test): VMs of the description are started N times in all and ended at random moments in every way that there
- * is, by the functions above. churn_turn does what is due.
+ * churn.c: tests. Core options churn=N and seed=S (moments=N: the longest pause, leak=N: a test of the test): VMs of the description are started N times in
+ * all and ended at random moments in every way that there is, by the functions above. churn_turn does what is due.
  */
 void churn_begin(void);
 void churn_turn(void);

@@ -40,6 +40,7 @@ WAYS = ("exit 3", "triple", "spin", "halt", "flood 20", "echo", "power-key", "un
 
 
 def churn(gyre, kernel, starts, seed, *options, seconds=120):
+    """Where instructions are counted, a seed gives the same run each time; a moment is worth more there than on Bochs, whose time goes by its own count."""
     words = [word for i, what in enumerate(WAYS) for word in vm(f"vm{i}", kernel, what)]
     options = [*ACCOUNTS, "--core-option", f"churn={starts}", "--core-option", f"seed={seed}", "--no-reboot", *options]
     result = gyre.emulate(*options, *words, seconds=seconds)
@@ -58,12 +59,13 @@ def test_a_thousand_starts_and_random_ends_leave_nothing(gyre, kernel):
     starts = int(os.environ.get("GYRE_CHURN_STARTS", 100 if is_bochs(gyre.machine) else 1000))
     seed = int(os.environ.get("GYRE_CHURN_SEED", random.SystemRandom().randrange(1 << 30)))
     print(f"GYRE_CHURN_SEED={seed} GYRE_CHURN_STARTS={starts}")
-    result, figures = churn(gyre, kernel, starts, seed, seconds=120 + starts // 5)
+    moments = [] if is_bochs(gyre.machine) else ["--core-option", "moments=10"]
+    result, figures = churn(gyre, kernel, starts, seed, "--icount", *moments, seconds=120 + starts // 5)
     assert (figures["starts"], figures["seed"], figures["differed"]) == (starts, seed, 0), result.stderr[-5000:]
     assert figures["compared"] == starts
     assert figures["ended"] + figures["killed"] + figures["crashed"] + figures["refused"] == starts
     for way in ("ended", "killed", "crashed", "refused"):
-        assert figures[way] >= starts // 100, (way, figures)
+        assert figures[way] >= starts // 200, (way, figures)
     before, after = before_and_after(result.stderr)
     assert before == after
 
@@ -79,9 +81,10 @@ def test_a_core_that_checks_itself_finds_nothing_wrong(gyre, build, kernel, chec
 
 
 def test_what_does_not_come_back_is_seen(gyre, kernel):
+    """Each is seen once; where it has kept a frame of small objects alone, that is seen when no VM is left."""
     result, figures = churn(gyre, kernel, 40, 5, "--core-option", "leak=20")
-    assert figures["differed"] == 2, result.stderr[-3000:]
-    assert re.search(r"accounts differ after vm\d has ended with \d others there: pages free 0, frames 0, objects 1, handles 1;", result.stderr)
+    lost = re.findall(r"accounts differ after vm\d has ended with \d others there: pages free 0, frames (\d), objects (\d), handles (\d);", result.stderr)
+    assert figures["differed"] == len(lost) and [line[1:] for line in lost if line[1] != "0"] == [("1", "1"), ("1", "1")], result.stderr[-3000:]
     before, after = before_and_after(result.stderr)
     assert before != after
 

@@ -7,6 +7,8 @@ B ?= build#               where everything is built
 V ?= 0#                   1 shows the commands
 DEPS ?= yes#              no: installs nothing, and tries with what is there
 MACHINE ?= amd#           what `make run` boots on: amd (QEMU) or intel (Bochs)
+VMS ?= 1#                 how many VMs `make run` has: 1 is Debian alone; of more the last one is a hostile guest
+SEED ?= $(shell date +%s)#  of the hostile guest
 FUZZ_SECONDS ?= 60#       how long `make fuzz` runs each target
 SOAK_SECONDS ?= 600#      how long `make soak` runs each of its parts
 ifeq ($(origin CC),default)
@@ -16,6 +18,7 @@ B := $(strip $(B))
 V := $(strip $(V))
 DEPS := $(strip $(DEPS))
 MACHINE := $(strip $(MACHINE))
+VMS := $(strip $(VMS))
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -231,8 +234,14 @@ format: | $(INSTALLED) ## lays all sources out by .clang-format
 	$(Q)git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format -i
 
 .PHONY: run bench bench-peers soak fuzz test-kernels
-RUN := $(B)/gyre emulate --machine $(MACHINE) --vm debian --kernel $(B)/guests/vmlinuz --append "console=ttyS0" --initrd $(B)/guests/initramfs.cpio.gz --memory 256M
-run: all ## boots Debian on Gyre on an emulated MACHINE, amd or intel; without a terminal, plays a short session
+# $(1) name, $(2) memory
+RUN_DEBIAN = --vm $(1) --kernel $(B)/guests/vmlinuz --append "console=ttyS0" --initrd $(B)/guests/initramfs.cpio.gz --memory $(2)
+# It goes on with new bytes for ever. What it leaves out ends QEMU itself (docs/testing.md). A machine on Bochs has 2 GiB at most.
+RUN_HOSTILE = --vm hostile --kernel $(B)/guests/hostile.elf --append "seed=$(strip $(SEED)) steps=1000000000 without=breakpoints,cr,ltr,sysenter,tf" \
+	--memory 32M --test-device --restart always --restart-limit 0
+RUN_VMS = $(if $(filter 1,$(VMS)),$(call RUN_DEBIAN,debian,256M),$(foreach n,$(shell seq 1 $$(($(VMS) - 1))),$(call RUN_DEBIAN,debian$(n),128M)) $(RUN_HOSTILE))
+RUN = $(B)/gyre emulate --machine $(MACHINE) $(RUN_VMS)
+run: all ## boots Debian, or VMS=4 guests, on an emulated MACHINE, amd or intel; without a terminal, plays a short session
 	$(Q)if [ -t 0 ]; then exec $(RUN); else exec $(PYTHON) tests/session.py $(RUN); fi
 bench: all ## measures Gyre, prints the table, writes build/bench.json
 	$(Q)$(PYTHON) bench/run.py --build $(B) gyre
@@ -264,7 +273,7 @@ $(B)/fuzz/%: tests/fuzz/%.c $$(call fuzz_sources,$$*) $(FUZZ_HEADERS) | $(INSTAL
 clean: ## removes the build folder
 	rm -rf $(B)
 help: ## lists the targets
-	@echo 'make TARGET [B=folder] [V=1] [DEPS=no] [MACHINE=intel] [FUZZ_SECONDS=60]'
+	@echo 'make TARGET [B=folder] [V=1] [DEPS=no] [MACHINE=intel] [VMS=4] [FUZZ_SECONDS=60]'
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 # ---- What headers each object read at its last compilation -------------------------------------------------------------------

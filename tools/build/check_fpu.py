@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 
-PROGRAMS = ["gyre-core.elf", "root.elf", "monitor.elf"]
+PROGRAMS = ["gyre-core.elf", "root.elf", "monitor.elf", "console.elf"]
 SWITCHERS = ["core/core/x86/fpu*.o", "core/core/virt/fpu*.o"]
 PREFIX = re.compile(r"(?:(?:rex(?:\.\w+)?|data16|addr32|lock|repn?z?|bnd|notrack|xacquire|xrelease|[c-g]s|ss)\s+)*")
 REGISTERS = re.compile(r"%(?:[xyz]mm\d|mm\d|st\b|k[0-7]\b)")

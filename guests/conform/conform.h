@@ -89,6 +89,7 @@ void extended_state(void);
 void local_apic(void);
 void io_apic(void);
 void devices(void);
+void events(void);
 bool has_test_device(void);
 
 /* ---- code to be tried: what assembly leaves in RAX is the value; the argument is RDI ---- */

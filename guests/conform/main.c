@@ -271,7 +271,7 @@ static const struct {
 } groups[] = {{"exceptions", exceptions}, {"msr", model_specific}, {"control", control_registers},
 	{"segments", segments}, {"protection", protection}, {"debug", debugging}, {"syscall", system_calls},
 	{"tsc", time_stamps}, {"xsave", extended_state}, {"apic", local_apic}, {"ioapic", io_apic},
-	{"devices", devices}};
+	{"devices", devices}, {"events", events}};
 #define GROUPS (sizeof groups / sizeof groups[0])
 
 void conform_main(uint32_t magic, uint32_t info)

@@ -106,7 +106,7 @@ def test_a_call_between_processes_is_measured(gyre, kernel, tmp_path):
 
 @pytest.mark.qemu_only("shares of time are exact where instructions are counted")
 def test_a_monitor_that_storms_root_takes_no_others_time(gyre, build, kernel, tmp_path):
-    """It wakes root without end and has always something for it to carry (tests/hostile); another monitor counts how far it comes, as beside a peaceful one."""
+    """A51: it wakes root without end and has always something for it to carry (tests/hostile); another monitor counts how far it comes, as beside a peaceful one."""
     for name, file in (("gyre-core.elf", "gyre-core.elf"), ("root.elf", "root.elf"), ("monitor.elf", "hostile.elf")):
         shutil.copy(build / file, tmp_path / name)
     rounds = []

@@ -38,8 +38,8 @@ struct vm_description {
 	bool recreate;		/* --test-recreate, of no description */
 	uint32_t recreate_first, recreate_every, recreate_seed;
 	bool debug, debug_run; /* --gdb: the first VM's, of no description */
-	char *source;	/* for messages: the file, or "--vm NAME" */
-	uint32_t given; /* 1 << enum vm_key */
+	char *source;	       /* for messages: the file, or "--vm NAME" */
+	uint32_t given;	       /* 1 << enum vm_key */
 };
 
 struct description {

@@ -9,7 +9,6 @@
 
 #define VM_VERSION	1u
 #define TIME_VERSION	1u
-#define MACHINE_VERSION 1u
 #define MSR_VERSION	1u
 #define CONSOLE_VERSION 1u
 #define DEVICE_BYTES	8192u

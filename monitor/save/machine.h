@@ -16,6 +16,7 @@
 #include "monitor/save/stream.h"
 
 struct machine;
+#define MACHINE_VERSION 1u /* of the section "machine", which has the interrupt lines */
 
 /* How long the stream is; 0: the buffer is too small, or the core does not give the state. */
 size_t machine_save(struct machine *machine, void *buffer, size_t bytes);

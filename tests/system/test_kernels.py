@@ -48,14 +48,15 @@ def test_debians_xen_boots(gyre, build, machine, tmp_path):
     assert status == 0 and [row["verdict"] for row in table] == ["pass"], said
 
 
-def test_what_is_said_to_be_the_emulators_fails_without_gyre(build, tmp_path):
+@pytest.mark.parametrize("name", ["conform", "legacy"])
+def test_what_is_said_to_be_the_emulators_fails_without_gyre(build, tmp_path, name):
     """On QEMU alone: a reason that blames the emulator has to be true."""
-    run = next(found for found in plan.plan(build / "guests/conform") if found.name == "conform")
+    run = next(found for found in plan.plan(build / "guests/conform") if found.name == name)
     _, output, _ = runner.on_qemu(run, tmp_path, 60)
     assert "SUMMARY:" in output
     fails = runner.checks(output.replace("\r", ""), "FAIL")
     for known in runner.known_reasons([ROOT / "tests/kernels/known.txt"]):
-        if known.machine == "amd" and known.emulator and re.fullmatch(known.run, "conform"):
+        if known.machine == "amd" and known.emulator and re.fullmatch(known.run, name):
             assert any(re.search(known.check, check) for check in fails), known
 
 

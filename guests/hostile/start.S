@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* guests/hostile/start.S: Multiboot's header, the way to main(), and one handler for everything: it goes on where hostile.c has said. */
+/*
+ * guests/hostile/start.S: Multiboot's entry, the way to 64-bit mode, and the way back home from anything that can be taken.
+ *
+ * attempt(function, argument) calls a function at home; enter_long() goes to enter_frame with enter_regs in the sandbox. Both return 0, or 1 + the vector of
+ * what ended it. No register but RBP survives a trap, and no stack is needed on the way.
+ */
+#include "guests/hostile/layout.h"
 #define MULTIBOOT_MAGIC 0x1badb002
 #define MULTIBOOT_FLAGS 0x00000003
 
@@ -8,81 +14,224 @@
 	.long	MULTIBOOT_MAGIC, MULTIBOOT_FLAGS, -(MULTIBOOT_MAGIC + MULTIBOOT_FLAGS)
 
 	.text
+	.code32
 	.globl	_start
 _start:
-	mov	$stack_top, %esp
-	push	%ebx
-	push	%eax
-	call	kernel_main
-1:	cli
-	hlt
-	jmp	1b
-
-	/* Whatever stack and segments it comes with: those of ring 0 are loaded anew. */
-	.globl	trap_stubs
-trap_stubs:
-	.set vector, 0
-	.rept 256
-	.balign 16
-	movl	$vector, %ss:trap_vector
-	jmp	trap
-	.set vector, vector + 1
-	.endr
-trap:
+	cli
 	cld
-	mov	$0x10, %eax
+	mov	$stack_top, %esp
+	/* 4 GiB by 2 MiB pages: present, writable, accessed, dirty (APM vol. 2, "Long-Mode Page Translation"). */
+	mov	$home_directories, %edi
+	mov	$0xe3, %eax
+	xor	%ecx, %ecx
+1:	mov	%eax, (%edi, %ecx, 8)
+	movl	$0, 4(%edi, %ecx, 8)
+	add	$0x200000, %eax
+	inc	%ecx
+	cmp	$2048, %ecx
+	jne	1b
+	movl	$home_directories + 0x0023, home_pointers
+	movl	$home_directories + 0x1023, home_pointers + 8
+	movl	$home_directories + 0x2023, home_pointers + 16
+	movl	$home_directories + 0x3023, home_pointers + 24
+	movl	$home_pointers + 0x23, home_map
+	mov	$home_map, %eax
+	mov	%eax, %cr3
+	mov	$CR4_HOME, %eax
+	mov	%eax, %cr4
+	mov	$0xc0000080, %ecx
+	mov	$EFER_HOME & 0xbff, %eax
+	xor	%edx, %edx
+	wrmsr
+	mov	$CR0_HOME, %eax
+	mov	%eax, %cr0
+	lgdt	first_gdt_pointer
+	ljmp	$SEL_CODE64, $1f
+	.code64
+1:	mov	$SEL_DATA, %eax
 	mov	%eax, %ds
 	mov	%eax, %es
 	mov	%eax, %ss
-	mov	resume_stack, %esp
-	jmp	*resume_at
+	mov	%eax, %fs
+	mov	%eax, %gs
+	mov	$stack_top, %esp
+	mov	%ebx, %edi
+	call	kernel_main
+2:	cli
+	hlt
+	jmp	2b
 
-	/* attempt(function): 0, or 1 + the vector of what ended it. */
+	.macro	SAVE_HOME
+	push	%rbx
+	push	%rbp
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
+	mov	%rsp, resume_stack
+	movb	$1, attempting
+	.endm
+
 	.globl	attempt
 attempt:
-	push	%ebp
-	push	%ebx
-	push	%esi
-	push	%edi
-	mov	%esp, resume_stack
-	movl	$1f, resume_at
-	call	*20(%esp)
+	SAVE_HOME
+	mov	%rdi, %rax
+	mov	%rsi, %rdi
+	sub	$8, %rsp
+	call	*%rax
+	add	$8, %rsp
+	movb	$0, attempting
 	xor	%eax, %eax
-	jmp	2f
-1:	mov	trap_vector, %eax
+	jmp	1f
+	/* Here ends what did not come back by itself. */
+home:	mov	trap_vector, %eax
 	inc	%eax
-2:	pop	%edi
-	pop	%esi
-	pop	%ebx
-	pop	%ebp
+1:	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbp
+	pop	%rbx
 	ret
 
-	/* Runs code in ring 3, until something brings it back: call_user(eip). */
-	.globl	call_user
-call_user:
-	mov	4(%esp), %eax
-	mov	$0x23, %ecx
-	mov	%ecx, %ds
-	mov	%ecx, %es
-	push	%ecx
-	push	$user_stack_top
-	push	$0x2
-	push	$0x1b
-	push	%eax
-	iret
+	.globl	enter_long
+enter_long:
+	SAVE_HOME
+	mov	$sandbox_map, %eax
+	mov	%rax, %cr3
+	mov	$SEL_DATA_3, %eax
+	mov	%eax, %ds
+	mov	%eax, %es
+	mov	enter_regs, %rax
+	mov	enter_regs + 8, %rcx
+	mov	enter_regs + 16, %rdx
+	mov	enter_regs + 24, %rbx
+	mov	enter_regs + 40, %rbp
+	mov	enter_regs + 48, %rsi
+	mov	enter_regs + 56, %rdi
+	mov	enter_regs + 64, %r8
+	mov	enter_regs + 72, %r9
+	mov	enter_regs + 80, %r10
+	mov	enter_regs + 88, %r11
+	mov	enter_regs + 96, %r12
+	mov	enter_regs + 104, %r13
+	mov	enter_regs + 112, %r14
+	mov	enter_regs + 120, %r15
+	mov	$enter_frame, %esp
+	iretq
+
+	/* One for each vector, 16 bytes apart. All have a stack of their own by the interrupt stack table. */
+	.globl	trap_stubs
+	.balign	16
+trap_stubs:
+	.set	vector, 0
+	.rept	256
+	.balign	16
+	mov	$vector, %ebp
+	jmp	trap
+	.set	vector, vector + 1
+	.endr
+	.balign	16
+	/* An NMI is the watchdog's: at home, between attempts, it means nothing. */
+	.globl	trap_nmi
+trap_nmi:
+	cmpb	$0, attempting
+	jne	1f
+	iretq
+1:	mov	$2, %ebp
+	jmp	trap
+	.globl	trap_syscall
+trap_syscall:
+	mov	$VECTOR_SYSCALL, %ebp
+	jmp	trap
+	/* SYSENTER comes here in 64-bit and in 32-bit mode. The byte 0x48 is a prefix in one and a DEC EAX in the other; the rest is the same in both. */
+	.globl	trap_sysenter
+trap_sysenter:
+	mov	$VECTOR_SYSENTER, %ebp
+	xor	%eax, %eax
+	.byte	0x48
+	nop
+	test	%eax, %eax
+	jnz	legacy_back
+trap:	mov	$home_map, %eax
+	mov	%rax, %cr3
+	.globl	trap_back
+trap_back:
+	cld
+	mov	$CR0_HOME, %ecx
+	mov	%cr0, %rax
+	cmp	%rcx, %rax
+	je	1f
+	mov	%rcx, %cr0
+1:	mov	$CR4_HOME, %ecx
+	mov	%cr4, %rax
+	cmp	%rcx, %rax
+	je	1f
+	mov	%rcx, %cr4
+1:	lgdt	home_gdt_pointer
+	lidt	home_idt_pointer
+	mov	$SEL_DATA, %eax
+	mov	%eax, %ds
+	mov	%eax, %es
+	mov	%eax, %ss
+	mov	%eax, %fs
+	mov	%eax, %gs
+	mov	%ebp, trap_vector
+	movb	$0, attempting
+	mov	resume_stack, %rsp
+	/* IRET, so that NMIs can come again. */
+	mov	%rsp, %rax
+	pushq	$SEL_DATA
+	push	%rax
+	pushq	$2
+	pushq	$SEL_CODE64
+	pushq	$home
+	iretq
+
+	.section .rodata
+	.balign	8
+first_gdt:
+	.quad	0, 0x00af9b000000ffff, 0x00cf93000000ffff
+first_gdt_pointer:
+	.word	. - first_gdt - 1
+	.long	first_gdt
+
+	.data
+	.balign	8
+	.globl	home_gdt_pointer, home_idt_pointer
+	.word	0, 0, 0
+home_gdt_pointer:
+	.word	GDT_ENTRIES * 8 - 1
+	.quad	gdt
+	.word	0, 0, 0
+home_idt_pointer:
+	.word	4095
+	.quad	idt
+
+	.globl	resume_stack, trap_vector, attempting
+	.balign	8
+resume_stack:
+	.quad	0
+trap_vector:
+	.long	0
+attempting:
+	.long	0
 
 	.bss
-	.align	16
+	.globl	home_map, home_pointers, home_directories, sandbox_map, trap_stacks
+	.balign	4096
+home_map:
+	.skip	4096
+home_pointers:
+	.skip	4096
+home_directories:
+	.skip	4 * 4096
+sandbox_map:
+	.skip	4096
+	/* The only pages of the kernel that can be written in the sandbox: one stack each for exceptions, NMIs, double faults. */
+trap_stacks:
+	.skip	3 * 4096
 	.skip	16384
 stack_top:
-	.skip	4096
-user_stack_top:
-	.globl	trap_vector
-trap_vector:
-	.skip	4
-resume_stack:
-	.skip	4
-resume_at:
-	.skip	4
 
 	.section .note.GNU-stack, "", @progbits

@@ -8,8 +8,11 @@
  */
 #include "monitor/machine/machine.h"
 #include "gyre/errors.h"
+#include "lib/format.h"
 #include "lib/string.h"
 
+#define SHUT_DOWN	   3 /* activity */
+#define STRANGE_TOLD	   8 /* times that the log is told what a guest did that no system does */
 #define APIC_REGISTER(gpa) ((uint32_t)(gpa)&0xff0u)
 
 static uint8_t *emu_page(void *context, uint64_t gpa, bool write)
@@ -289,6 +292,7 @@ static enum emu_result apic_read(struct machine *machine)
 	page->event = event, page->event_error = event_error, page->event_length = event_length;
 	machine->emu_apic_value = (uint32_t)page->gpr[GYRE_RAX];
 	page->gpr[GYRE_RAX] = rax;
+	machine_events(machine); /* a kick of its own may have come with this one */
 	machine->emu_apic_known = 1;
 	emulator_load(machine);
 	enum emu_result result = emu_step(&machine->emu);
@@ -296,6 +300,36 @@ static enum emu_result apic_read(struct machine *machine)
 	if (result == EMU_DONE)
 		emulator_done(machine);
 	return result;
+}
+
+/* A guest that does it all the time must not fill the log. */
+static void tell(const struct machine *machine, const char *what)
+{
+	static unsigned told;
+	char text[160];
+	if (told++ >= STRANGE_TOLD)
+		return;
+	gyre_snprintf(text, sizeof text, "at rip 0x%llx: %s%s", (unsigned long long)machine->vcpu.page->rip, what,
+		told == STRANGE_TOLD ? "; such things are no longer told" : "");
+	engine_log(text);
+}
+
+static void undefined(struct machine *machine, const char *what)
+{
+	tell(machine, what);
+	processor_inject(machine, 6, -1);
+}
+
+/* As after a triple fault, which the next run gives. */
+static void shut_down(struct machine *machine, const char *what)
+{
+	tell(machine, what);
+	machine->vcpu.page->event = 0;
+	if (engine_state_get(&machine->vcpu, GYRE_STATE_ACTIVITY) < 0)
+		machine_crash(machine, "its processor cannot be shut down");
+	machine->vcpu.state->activity = SHUT_DOWN;
+	if (engine_state_set(&machine->vcpu, GYRE_STATE_ACTIVITY) < 0)
+		machine_crash(machine, "its processor cannot be shut down");
 }
 
 static void emulate_exception(struct machine *machine)
@@ -336,9 +370,10 @@ enum emu_result emulate_try(struct machine *machine)
 void emulate(struct machine *machine)
 {
 	enum emu_result result = attempt(machine);
-	/* After EMU_RETRY the guest tries again. */
-	if (__builtin_expect(result != EMU_DONE && result != EMU_EXCEPTION && result != EMU_RETRY, 0))
-		machine_crash(machine, "an instruction that Gyre does not emulate");
+	/* After EMU_RETRY the guest tries again; so it does when its code has become a HLT meanwhile. */
+	if (__builtin_expect(
+		    result != EMU_DONE && result != EMU_EXCEPTION && result != EMU_RETRY && result != EMU_HALT, 0))
+		undefined(machine, "it used an instruction that Gyre does not emulate");
 }
 
 unsigned emulator_length(struct machine *machine)
@@ -378,18 +413,18 @@ void memory_exit(struct machine *machine)
 	const struct gyre_vcpu_page *page = machine->vcpu.page;
 	uint64_t gpa = page->d0;
 	uint32_t access = (uint32_t)page->d1;
-	uint32_t unusual = (access & (GYRE_ACCESS_EXECUTE | GYRE_ACCESS_WALK)) | (page->event & GYRE_EVENT_VALID);
 	/* From 3 to 4 GiB there are devices, and the test device's RAM. */
 	int device = gpa - MEMORY_HOLE < MEMORY_4G - MEMORY_HOLE && gpa < TESTDEV_RAM;
 	if (!device && !(access & GYRE_ACCESS_PRESENT) && machine_ram(machine, gpa & ~0xfffull, 4096)) {
 		memory_missing(machine, gpa & ~0xfffull); /* its mapping was dropped */
 		return;
 	}
-	if (access & GYRE_ACCESS_WALK)
-		machine_crash(machine, "its page tables lie where there is no memory");
-	if (access & GYRE_ACCESS_EXECUTE)
-		machine_crash(machine, "it jumped to where there is no memory");
-	if (unusual)
-		machine_crash(machine, "an interrupt's stack or table lies where there is no memory");
-	emulate(machine);
+	/* What nobody answers reads as ones. Descriptors and page tables of ones end the delivery of any event: each leads to the next, up to the third
+	 * fault. In an instruction's own walk they are a reserved bit, which the emulator finds; as code they are no instruction. */
+	if (page->event & GYRE_EVENT_VALID)
+		shut_down(machine, "an interrupt's stack or table lies where there is no memory");
+	else if (access & GYRE_ACCESS_EXECUTE)
+		undefined(machine, "it jumped to where there is no memory");
+	else
+		emulate(machine);
 }

@@ -68,7 +68,7 @@ def test_no_reboot(boot, what):
 
 
 def test_a_jump_to_unmapped_memory(boot):
-    result = boot("unmapped")
+    result = boot("unmapped", "--no-reboot")
     assert result.returncode == 16, result.stderr
     assert "d0000000" in result.stderr
 

@@ -526,14 +526,23 @@ static void triple_faults_restart_it_and_do_not_fill_the_log(void **state)
 	assert_int_equal(fake.reason, GYRE_END_TRIPLE_FAULT);
 }
 
-static void a_jump_to_nowhere_is_a_crash(void **state)
+/* What nobody answers is ones: no instruction, and no page table that an event could be delivered through. */
+static void a_jump_to_nowhere_finds_no_instruction(void **state)
 {
 	(void)state;
-	unsigned lines = fake.log_lines;
-	ENDS(give_memory(0xd0000000, GYRE_ACCESS_EXECUTE, "", 0));
-	assert_int_equal(fake.reason, GYRE_END_CRASHED);
-	assert_non_null(strstr(fake.text, "jumped"));
-	assert_true(fake.log_lines >= lines + 6); /* registers */
+	give_memory(0xd0000000, GYRE_ACCESS_EXECUTE, "", 0);
+	assert_int_equal(page->event, GYRE_EVENT_VALID | GYRE_EVENT_EXCEPTION | 6);
+	assert_int_equal(machine.vcpu.state->activity, 0);
+}
+
+static void an_event_that_cannot_be_delivered_shuts_the_processor_down(void **state)
+{
+	(void)state;
+	page->event = GYRE_EVENT_VALID | GYRE_EVENT_EXCEPTION | GYRE_EVENT_ERROR | 13;
+	page->d0 = 0xd0000000, page->d1 = GYRE_ACCESS_WALK;
+	memory_exit(&machine);
+	assert_int_equal(page->event, 0);
+	assert_int_equal(machine.vcpu.state->activity, 3);
 }
 
 static void a_missing_page_is_mapped_again(void **state)
@@ -660,7 +669,8 @@ int main(void)
 		cmocka_unit_test_setup(the_last_line_is_not_lost, setup),
 		cmocka_unit_test_setup(a_reset_starts_it_again, setup),
 		cmocka_unit_test_setup(triple_faults_restart_it_and_do_not_fill_the_log, setup),
-		cmocka_unit_test_setup(a_jump_to_nowhere_is_a_crash, setup),
+		cmocka_unit_test_setup(a_jump_to_nowhere_finds_no_instruction, setup),
+		cmocka_unit_test_setup(an_event_that_cannot_be_delivered_shuts_the_processor_down, setup),
 		cmocka_unit_test_setup(a_missing_page_is_mapped_again, setup),
 		cmocka_unit_test_setup(the_pics_get_their_acknowledge, setup),
 		cmocka_unit_test_setup(timers_run_on_a_kick, setup),

@@ -625,6 +625,7 @@ static void what_was_being_delivered_is_delivered_again(void **state)
 	(void)state;
 	for (unsigned i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
 		VCPU->nmi_blocked = false;
+		VMCB->cr0_ |= GUEST_CR0_PE; /* in real mode there are no error codes */
 		page_is_logged = true;
 		interrupted_event = events[i].info;
 		/* The loop is left each time: the host's interrupts come in, however often this happens. */

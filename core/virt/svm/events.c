@@ -24,10 +24,11 @@ static void put_soft(struct svm_vcpu *v, const struct inject *inject)
 	v->soft_rip = v->vmcb->rip;
 }
 
-/* GYRE_EVENT_ has the hardware's form. APM vol. 2, "Event Injection": types 0, 2, 3, 4; software exceptions are injected as exceptions. */
+/* GYRE_EVENT_ has the hardware's form. APM vol. 2, "Event Injection": types 0, 2, 3, 4; software exceptions are injected as exceptions. No error code is pushed in
+ * real mode. */
 static void put_event(struct svm_vcpu *v, const struct inject *inject)
 {
-	uint32_t event = inject->event;
+	uint32_t event = inject->event & ((v->vmcb->cr0_ & GUEST_CR0_PE) != 0 ? ~0u : ~GYRE_EVENT_ERROR);
 	v->soft_event = 0;
 	if ((event & 0x700) >= GYRE_EVENT_SOFTWARE)
 		put_soft(v, inject);

@@ -153,6 +153,15 @@ def test_the_first_vm_is_started_again_on_its_own_line(gyre, kernel):
     assert result.stdout.count("test kernel: ") == 3, result.stdout
 
 
+def test_each_life_of_a_vm_has_its_counters(gyre, kernel, tmp_path):
+    words = [*vm("one", kernel, "exit 3"), *vm("two", kernel, "triple", "--restart", "on-failure", "--restart-limit", "1")]
+    result = gyre.emulate("--no-reboot", "--counters", tmp_path / "counters", *words, seconds=60)
+    assert result.returncode == 7, result.stderr
+    figures = json.loads((tmp_path / "counters").read_text())
+    assert sorted(vcpu["vm"] for vcpu in figures["vcpus"]) == ["one", "two", "two"]
+    assert all(sum(vcpu["exits"].values()) > 10 for vcpu in figures["vcpus"])
+
+
 # ---- what is asked for from outside ----
 
 

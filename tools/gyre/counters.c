@@ -9,6 +9,8 @@
 
 /* {"core": figures of the machine as the last frame had them, "vcpus": [counters, ...]} */
 static json_t *core, *vcpus;
+static bool full;
+#define VCPUS_MOST 1024u
 
 static void exits_json(json_t *json, const struct gyre_vcpu_counters *counters)
 {
@@ -28,6 +30,13 @@ void counters_add(const char *vm, const void *data, size_t bytes)
 	}
 	memcpy(&counters, data, sizeof(counters));
 	memcpy(&figures, (const uint8_t *)data + sizeof(counters), sizeof(figures));
+	/* A monitor that is its guest's may send them without end. */
+	if (json_array_size(vcpus) >= VCPUS_MOST) {
+		if (!full)
+			say("%s: more counters than %u are left out", vm, VCPUS_MOST);
+		full = true;
+		return;
+	}
 	json_t *json = json_object(), *exits = json_object(), *others = json_object();
 	json_object_set_new(json, "vm", json_string(vm));
 	exits_json(exits, &counters);

@@ -45,6 +45,7 @@ class Run:
     expect: str = ""
     groups: list = dataclasses.field(default_factory=list)
     machine: str = ""
+    icount: bool = False
     skipped: str = ""
 
     def skip(self, why):
@@ -159,6 +160,8 @@ def apply(run, key, value, groups):
         run.modules.append(value)
     elif key in ("level", "expect", "machine"):
         setattr(run, key, value)
+    elif key == "icount":
+        run.icount = value == "yes"
     elif key == "timeout":
         run.timeout = seconds(value)
     elif key == "smp":

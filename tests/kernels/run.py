@@ -124,6 +124,8 @@ def module_file(run, word):
 def on_gyre(run, machine, build, folder, seconds):
     words = [str(build / "gyre"), "emulate", "--machine", machine, "--no-reboot", "--timeout", str(seconds)]
     words += ["--vm", "kernel", "--kernel", str(run.file), "--memory", run.memory, "--level", run.level, "--test-device"]
+    if run.icount and machine == "amd":
+        words.insert(2, "--icount")
     if run.append:
         words += ["--append", run.append]
     for module in run.modules:

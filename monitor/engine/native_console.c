@@ -89,12 +89,15 @@ size_t engine_console_write(const uint8_t *data, size_t bytes)
 	size_t taken = 0;
 	if (console.com1 && waiting() == 0)
 		taken = uart_send(&console.uart, data, bytes);
-	for (; taken < bytes && waiting() < WAITING_BYTES; taken++)
-		console.waiting[console.written++ % WAITING_BYTES] = data[taken];
-	if (!console.com1)
-		channel_later();
-	else if (waiting() > 0)
-		com1_pump();
+	/* What is refused is asked for again when something has gone out: so something waits then, or nobody would ever say so. */
+	do {
+		for (; taken < bytes && waiting() < WAITING_BYTES; taken++)
+			console.waiting[console.written++ % WAITING_BYTES] = data[taken];
+		if (!console.com1)
+			channel_later();
+		else if (waiting() > 0)
+			com1_pump();
+	} while (taken < bytes && waiting() < WAITING_BYTES);
 	if (taken < bytes)
 		console.refused = 1;
 	return taken;

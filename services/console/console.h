@@ -17,9 +17,8 @@
 #include "services/console/keys.h"
 #include "services/console/look.h"
 
-#define CONSOLE_HISTORY_BYTES (256u * 1024u) /* of each VM */
-#define CONSOLE_TEXT	      112u
-#define CONSOLE_IDLE_MS	      50u
+#define CONSOLE_TEXT	112u
+#define CONSOLE_IDLE_MS 50u
 
 /* What the console asks of its user. */
 struct console_user {

@@ -16,8 +16,6 @@
 #define ACKNOWLEDGE   2048u  /* taken bytes of the shown VM, before root is told of them */
 #define RECEIVE_BYTES 64u
 
-_Static_assert(CONSOLE_HISTORY_BYTES == GYRE_CONSOLE_HISTORY, "root gives what is asked for");
-
 static struct {
 	const struct gyre_console_start *start;
 	struct gyre_console_channel *channel;

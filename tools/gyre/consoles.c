@@ -6,6 +6,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+/* Of each VM. The service at COM1 has the same (include/gyre/console.h). */
+#define CONSOLE_HISTORY_BYTES (256u * 1024u)
+
 static void show(void *context, const void *bytes, size_t length)
 {
 	stream_add(((struct consoles *)context)->out, bytes, length);

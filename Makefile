@@ -233,7 +233,7 @@ size: | $(INSTALLED) ## counts lines of code, and the core's against its bound
 format: | $(INSTALLED) ## lays all sources out by .clang-format
 	$(Q)git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format -i
 
-.PHONY: run bench bench-peers soak fuzz test-kernels
+.PHONY: run bench bench-peers recreate soak fuzz test-kernels
 # $(1) name, $(2) memory
 RUN_DEBIAN = --vm $(1) --kernel $(B)/guests/vmlinuz --append "console=ttyS0" --initrd $(B)/guests/initramfs.cpio.gz --memory $(2)
 # It goes on with new bytes for ever. What it leaves out ends QEMU itself (docs/testing.md). A machine on Bochs has 2 GiB at most.
@@ -247,6 +247,8 @@ bench: all ## measures Gyre, prints the table, writes build/bench.json
 	$(Q)$(PYTHON) bench/run.py --build $(B) gyre
 bench-peers: all ## measures Gyre and its peers side by side
 	$(Q)$(PYTHON) bench/run.py --build $(B) peers
+recreate: all ## a new monitor from the saved state at each of a guest's first 20,000 exits
+	$(Q)GYRE_BUILD=$(abspath $(B)) GYRE_RECREATE_FIRST=20000 $(PYTHON) -m pytest -q -s -p no:cacheprovider tests/system/test_recreate.py
 soak: all ## runs what takes longer than make test may
 	$(Q)$(PYTHON) tests/run --build $(B) --seconds $(SOAK_SECONDS) soak
 

@@ -42,7 +42,7 @@ struct object_type {
 };
 extern const struct object_type object_types[GYRE_OBJECT_TYPES];
 
-#define OBJECT_BUDGET 200 /* of one call */
+#define OBJECT_BUDGET 160 /* of one call */
 
 /* Zeroed memory with its header filled in, owned and paid by that process; NULL: quota exhausted, or the process is dying. */
 void *object_create_at(struct process *owner, enum gyre_object_type type, uint32_t bytes, uint16_t offset);

@@ -71,7 +71,7 @@ void endpoint_thread_gone(struct cpu *cpu, struct thread *thread)
 		server_gone(cpu, thread);
 }
 
-#define WORK_STEPS 16
+#define WORK_STEPS 4
 
 void endpoint_work(struct cpu *cpu)
 {

@@ -102,9 +102,9 @@ void thread_crash(struct cpu *cpu, struct thread *thread, const char *why)
 	const struct regs *regs = &thread->regs;
 	if (thread->essential)
 		panic_regs(regs, "root ended: %s; error %lx, address %lx", why, thread->fault[1], thread->fault[2]);
-	log_warn("process %u: thread %u ended: %s; error %lx, address %lx", thread->process->number, thread->number,
-		why, thread->fault[1], thread->fault[2]);
-	log_registers(regs);
+	/* All registers would take too long: who wants them has a fault endpoint. */
+	log_warn("process %u: thread %u ended: %s; error %lx, address %lx, rip %lx, rsp %lx", thread->process->number,
+		thread->number, why, thread->fault[1], thread->fault[2], regs->rip, regs->rsp);
 	thread_kill(cpu, thread);
 }
 

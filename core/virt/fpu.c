@@ -42,9 +42,9 @@ uint64_t fpu_xcr0_supported(void)
 	return cpu_features.xsave ? xcr0_all : 0;
 }
 
+/* A frame that is zeroed already. */
 void fpu_state_reset(void *state)
 {
-	memset(state, 0, FPU_FRAME);
 	*(uint16_t *)state = FCW_RESET;
 	*(uint32_t *)((char *)state + MXCSR_AT) = MXCSR_RESET;
 	*xcr0_of(state) = 1;

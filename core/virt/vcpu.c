@@ -168,7 +168,7 @@ int vcpu_create(struct process *creator, struct vm *vm, uint32_t apic_id, uint64
 	if (error == 0 && (error = map_pages(creator, vcpu, address)) < 0)
 		leave_vm(vcpu);
 	if (error < 0) {
-		unsigned int budget = OBJECT_BUDGET;
+		unsigned int budget = MEMORY_CORE_MAX;
 		vcpu_ops->end(vcpu);
 		/* Pages that no address space maps: one step. */
 		if (vcpu->pages != NULL)

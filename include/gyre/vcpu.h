@@ -16,14 +16,14 @@
 
 #define GYRE_VCPU_ABI 1u
 #define GYRE_VCPU_PAGES                                                                                                \
-	8u /* what vcpu_create maps: run page, state page, FPU page, APIC and counters page (read-only), 4 trace pages */
+	6u /* what vcpu_create maps: run page, state page, FPU page, APIC and counters page (read-only), 2 trace pages */
 
 #define GYRE_VCPU_PAGE_RUN	0
 #define GYRE_VCPU_PAGE_STATE	1
 #define GYRE_VCPU_PAGE_FPU	2
 #define GYRE_VCPU_PAGE_COUNTERS 3 /* struct gyre_vcpu_counters, read-only */
 #define GYRE_VCPU_PAGE_TRACE	4 /* GYRE_VCPU_TRACE_PAGES pages, read-only; see trace.h */
-#define GYRE_VCPU_TRACE_PAGES	4
+#define GYRE_VCPU_TRACE_PAGES	2
 
 /* General registers in the order of their encoding (APM vol. 3, "ModRM and SIB Byte Format"). */
 enum gyre_gpr {

@@ -430,3 +430,173 @@ enum emu_result exec_iret(struct emu *emu, const struct emu_insn *insn)
 	flags_set(emu, mask, flags);
 	return EMU_DONE;
 }
+
+/* ---- what a program may ask of a descriptor, and LDTR and TR ---- */
+
+/* The descriptor of a selector, or *there is false: it is null, or outside of its table. That is no fault here. */
+static enum emu_result look_up(
+	struct emu *emu, unsigned selector, uint64_t *descriptor, struct emu_segment *s, bool *there)
+{
+	TRY(emu_need(emu, EMU_STATE_TABLES | EMU_STATE_CONTROL));
+	uint64_t limit = selector & 4 ? emu->cpu.ldtr.limit : emu->cpu.gdtr.limit;
+	*there = (selector & 0xfffc) != 0 && !(selector & 4 && !(emu->cpu.ldtr.attributes & EMU_SEG_P)) &&
+		 (selector | 7) <= limit;
+	return *there ? descriptor_read(emu, VECTOR_GP, selector, descriptor, s) : EMU_DONE;
+}
+
+/* Conforming code is seen from every privilege. */
+static bool is_visible(const struct emu *emu, unsigned selector, const struct emu_segment *s)
+{
+	return (is_code(s) && s->attributes & EMU_SEG_EXPAND) || (dpl(s) >= emu->cpu.cpl && dpl(s) >= (selector & 3));
+}
+
+/* System descriptors by their type, a bit each: APM vol. 3, "LAR", "LSL". Long mode has no 16-bit ones and no task gates. */
+#define LAR_TYPES      0x1a3eu
+#define LAR_TYPES_LONG 0x1a04u
+#define LSL_TYPES      0x0a0eu
+#define LSL_TYPES_LONG 0x0a04u
+
+static enum emu_result ask_descriptor(struct emu *emu, const struct emu_insn *insn, unsigned types, unsigned types_long,
+	uint64_t *descriptor, struct emu_segment *s, bool *good)
+{
+	uint64_t selector;
+
+	TRY(e_read(emu, insn, 2, &selector));
+	TRY(look_up(emu, (unsigned)selector, descriptor, s, good));
+	if (*good && !(s->attributes & EMU_SEG_S))
+		*good = (emu->cpu.efer & EFER_LMA ? types_long : types) >> (s->attributes & EMU_SEG_TYPE) & 1;
+	*good = *good && is_visible(emu, (unsigned)selector, s);
+	return EMU_DONE;
+}
+
+enum emu_result exec_lar(struct emu *emu, const struct emu_insn *insn)
+{
+	uint64_t descriptor;
+	struct emu_segment s;
+	bool good;
+
+	TRY(ask_descriptor(emu, insn, LAR_TYPES, LAR_TYPES_LONG, &descriptor, &s, &good));
+	flags_set(emu, FLAG_ZF, good ? FLAG_ZF : 0);
+	if (good)
+		reg_write(emu, insn, insn->reg, insn->size, descriptor >> 32 & 0x00ffff00);
+	return EMU_DONE;
+}
+
+enum emu_result exec_lsl(struct emu *emu, const struct emu_insn *insn)
+{
+	uint64_t descriptor;
+	struct emu_segment s;
+	bool good;
+
+	TRY(ask_descriptor(emu, insn, LSL_TYPES, LSL_TYPES_LONG, &descriptor, &s, &good));
+	flags_set(emu, FLAG_ZF, good ? FLAG_ZF : 0);
+	if (good)
+		reg_write(emu, insn, insn->reg, insn->size, s.limit);
+	return EMU_DONE;
+}
+
+/* VERR, VERW: whether the segment could be read, written. */
+enum emu_result exec_verr(struct emu *emu, const struct emu_insn *insn)
+{
+	uint64_t descriptor, selector;
+	struct emu_segment s;
+	bool good;
+
+	TRY(e_read(emu, insn, 2, &selector));
+	TRY(look_up(emu, (unsigned)selector, &descriptor, &s, &good));
+	if (good)
+		good = s.attributes & EMU_SEG_S && is_visible(emu, (unsigned)selector, &s);
+	if (good && insn->op == OP_VERW)
+		good = !is_code(&s) && s.attributes & EMU_SEG_WRITE;
+	else if (good)
+		good = !is_code(&s) || s.attributes & EMU_SEG_WRITE; /* of code: readable */
+	flags_set(emu, FLAG_ZF, good ? FLAG_ZF : 0);
+	return EMU_DONE;
+}
+
+/* The destination's RPL is raised to the source's. */
+enum emu_result exec_arpl(struct emu *emu, const struct emu_insn *insn)
+{
+	uint64_t old, source = reg_read(emu, insn, insn->reg, 2);
+	struct emu_ref ref;
+
+	TRY(e_read(emu, insn, 2, &old));
+	bool raise = (old & 3) < (source & 3);
+	/* What stays as it is need not be writable. */
+	if (raise) {
+		TRY(e_begin(emu, insn, 2, &ref, &old));
+		TRY(e_end(emu, insn, 2, &ref, old, (old & ~3ull) | (source & 3)));
+	}
+	flags_set(emu, FLAG_ZF, raise ? FLAG_ZF : 0);
+	return EMU_DONE;
+}
+
+/* A system segment of one of these types, from the GDT. In long mode its descriptor has 16 bytes: APM vol. 2, "System Descriptors". */
+static enum emu_result prepare_system(
+	struct emu *emu, unsigned selector, unsigned types, uint64_t *descriptor, struct emu_segment *s)
+{
+	uint64_t upper = 0;
+	struct emu_ref ref;
+
+	if (selector & 4)
+		return selector_fault(emu, VECTOR_GP, selector);
+	TRY(descriptor_read(emu, VECTOR_GP, selector, descriptor, s));
+	if (s->attributes & EMU_SEG_S || !(types >> (s->attributes & EMU_SEG_TYPE) & 1))
+		return selector_fault(emu, VECTOR_GP, selector);
+	if (emu->cpu.efer & EFER_LMA) {
+		if (((selector & 0xfff8) | 15) > emu->cpu.gdtr.limit)
+			return selector_fault(emu, VECTOR_GP, selector);
+		uint64_t place = emu->cpu.gdtr.base + (selector & 0xfff8) + 8;
+		TRY(emu_ref_linear(emu, place, 8, EMU_ACCESS_IMPLICIT, &ref));
+		TRY(emu_ref_read(emu, &ref, &upper));
+		s->base |= upper << 32;
+		if (upper >> 40 & 0x1f || !is_canonical(emu, s->base))
+			return selector_fault(emu, VECTOR_GP, selector);
+	}
+	if (!(s->attributes & EMU_SEG_P))
+		return selector_fault(emu, VECTOR_NP, selector);
+	return EMU_DONE;
+}
+
+enum emu_result exec_lldt(struct emu *emu, const struct emu_insn *insn)
+{
+	uint64_t selector, descriptor;
+	struct emu_segment s;
+
+	TRY(e_read(emu, insn, 2, &selector));
+	TRY(emu_need(emu, EMU_STATE_TABLES | EMU_STATE_CONTROL));
+	if ((selector & 0xfffc) == 0)
+		s = (struct emu_segment){.selector = (uint16_t)selector};
+	else
+		TRY(prepare_system(emu, (unsigned)selector, 1u << 2, &descriptor, &s));
+	emu->cpu.ldtr = s;
+	emu->changed |= EMU_STATE_TABLES;
+	return EMU_DONE;
+}
+
+#define TSS_16_FREE 1u
+#define TSS_32_FREE 9u
+#define TSS_BUSY    2u /* the bit of the type */
+
+enum emu_result exec_ltr(struct emu *emu, const struct emu_insn *insn)
+{
+	uint64_t selector, descriptor, place;
+	struct emu_segment s;
+	struct emu_ref ref;
+
+	TRY(e_read(emu, insn, 2, &selector));
+	TRY(emu_need(emu, EMU_STATE_TABLES | EMU_STATE_CONTROL));
+	if ((selector & 0xfffc) == 0)
+		return emu_fault_code(emu, VECTOR_GP, 0);
+	TRY(prepare_system(emu, (unsigned)selector,
+		emu->cpu.efer & EFER_LMA ? 1u << TSS_32_FREE : 1u << TSS_16_FREE | 1u << TSS_32_FREE, &descriptor, &s));
+	place = emu->cpu.gdtr.base + (selector & 0xfff8);
+	if (!(emu->cpu.efer & EFER_LMA))
+		place = (uint32_t)place;
+	TRY(emu_ref_linear(emu, place, 8, EMU_ACCESS_IMPLICIT | EMU_ACCESS_WRITE, &ref));
+	TRY(emu_ref_update(emu, &ref, true, descriptor, descriptor | (uint64_t)TSS_BUSY << 40));
+	s.attributes |= TSS_BUSY;
+	emu->cpu.tr = s;
+	emu->changed |= EMU_STATE_TABLES;
+	return EMU_DONE;
+}

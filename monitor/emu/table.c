@@ -101,7 +101,7 @@ const struct emu_opcode emu_map0[256] = {
 	/* 30 */ ALU(XOR), I(PREFIX, NONE), I(AAA, NONE, N64), CMPS_, I(PREFIX, NONE), I(AAS, NONE, N64),
 	/* 40 */ X8(I(INC, Z)), X8(I(DEC, Z)), /* REX in 64-bit mode */
 	/* 50 */ X8(I(PUSH, Z, D64)), X8(I(POP, Z, D64)),
-	/* 60 */ I(PUSHA, NONE, N64), I(POPA, NONE, N64), I(BOUND, GE, M MEM N64), I(ARPL, EG, M PROT), I(PREFIX, NONE),
+	/* 60 */ I(PUSHA, NONE, N64), I(POPA, NONE, N64), I(BOUND, GE, M MEM N64), I(ARPL, EG, M PROT N64), I(PREFIX, NONE),
 		 I(PREFIX, NONE), I(PREFIX, NONE), I(PREFIX, NONE), I(PUSH, I, IZ D64), I(IMUL2, GEI, M IZ), I(PUSH, I, SIB D64),
 		 I(IMUL2, GEI, M SIB), I(INS, NONE, B), I(INS, NONE), I(OUTS, NONE, B), I(OUTS, NONE),
 	/* 70 */ X16(I(JCC, REL, SIB BR)),

@@ -40,6 +40,11 @@ static const struct {
 	{OP_SMSW, "answered by Linux under UMIP: test_emu_system"},
 	{OP_SLDT, "answered by Linux under UMIP: test_emu_system"},
 	{OP_STR, "answered by Linux under UMIP: test_emu_system"},
+	{OP_ARPL, "test_emu_protect has it: only its operand differs from MOV's"},
+	{OP_LAR, "asks for descriptors of a kernel's table: test_emu_protect"},
+	{OP_LSL, "asks for descriptors of a kernel's table: test_emu_protect"},
+	{OP_VERR, "asks for descriptors of a kernel's table: test_emu_protect"},
+	{OP_VERW, "asks for descriptors of a kernel's table: test_emu_protect"},
 };
 
 static bool tested_elsewhere(unsigned op)

@@ -2,9 +2,9 @@
 /*
  * monitor/emu/exec_segment.c: segment registers, descriptors, and far transfers.
  *
- * Protected mode as in SDM vol. 2 (MOV, JMP, CALL, RET, IRET) and vol. 3, chapter "Protection": code segments of the same privilege, and
- * returns to less privilege. Gates, task switches and returns to virtual-8086 mode are unsupported. New segments are made in copies, and
- * taken over when nothing can fail any more. What a task switch (task.c) checks is the same; only the exception is another, so the functions take it.
+ * Protected mode as in SDM vol. 2 (MOV, JMP, CALL, RET, IRET) and vol. 3, chapter "Protection": code segments of the same privilege, call gates to it and to
+ * more, and returns to less privilege. Task switches (which are exits) and returns to virtual-8086 mode are unsupported. New segments are made in copies,
+ * and taken over when nothing can fail any more. What a task switch (task.c) checks is the same; only the exception is another, so the functions take it.
  */
 #include "monitor/emu/exec.h"
 
@@ -240,10 +240,82 @@ static enum emu_result check_target(struct emu *emu, const struct emu_segment *c
 	return EMU_DONE;
 }
 
-/* CS for JMP and CALL: the same privilege, or conforming code of more. */
-static enum emu_result prepare_code(struct emu *emu, unsigned selector, struct emu_segment *s)
+/* Where a far jump or call leads, in the end. */
+struct far {
+	uint64_t offset;
+	unsigned selector, size; /* of what is pushed: the operand's, or the gate's */
+	bool call, inner;	 /* inner: to more privilege, and so to another stack */
+	unsigned parameters;	 /* that are copied to it */
+	struct emu_segment cs;
+};
+
+#define GATE_16		4u
+#define GATE_32		12u /* of 64 bits in long mode, with a descriptor of 16 bytes */
+#define GATE_PARAMETERS 31u
+
+/* What code segments have in common, reached directly or by a gate. */
+static enum emu_result code_present(struct emu *emu, unsigned selector, struct emu_segment *s, uint64_t descriptor)
 {
-	unsigned cpl = emu->cpu.cpl;
+	if (!(s->attributes & EMU_SEG_P))
+		return selector_fault(emu, VECTOR_NP, selector);
+	return descriptor_accessed(emu, selector, descriptor, s);
+}
+
+/* The code segment that a gate names. APM vol. 2, "Call Gates"; SDM vol. 3, "Accessing a Code Segment Through a Call Gate". */
+static enum emu_result gate_target(struct emu *emu, struct far *far)
+{
+	unsigned cpl = emu->cpu.cpl, to;
+	struct emu_segment *s = &far->cs;
+	uint64_t descriptor;
+
+	if ((far->selector & 0xfffc) == 0)
+		return emu_fault_code(emu, VECTOR_GP, 0);
+	TRY(descriptor_read(emu, VECTOR_GP, far->selector, &descriptor, s));
+	bool conforming = s->attributes & EMU_SEG_EXPAND;
+	if (!is_code(s) || dpl(s) > cpl || (!far->call && !conforming && dpl(s) != cpl))
+		return selector_fault(emu, VECTOR_GP, far->selector);
+	if (emu->cpu.efer & EFER_LMA && (s->attributes & (EMU_SEG_L | EMU_SEG_DB)) != EMU_SEG_L)
+		return selector_fault(emu, VECTOR_GP, far->selector);
+	TRY(code_present(emu, far->selector, s, descriptor));
+	to = conforming ? cpl : dpl(s);
+	far->inner = to < cpl;
+	s->selector = (uint16_t)((far->selector & 0xfffc) | to);
+	return EMU_DONE;
+}
+
+static enum emu_result through_gate(
+	struct emu *emu, struct far *far, uint64_t descriptor, const struct emu_segment *gate)
+{
+	unsigned selector = far->selector, type = gate->attributes & EMU_SEG_TYPE;
+	uint64_t upper = 0, base;
+	struct emu_ref ref;
+
+	if (dpl(gate) < emu->cpu.cpl || dpl(gate) < (selector & 3))
+		return selector_fault(emu, VECTOR_GP, selector);
+	if (emu->cpu.efer & EFER_LMA) {
+		uint64_t limit = selector & 4 ? emu->cpu.ldtr.limit : emu->cpu.gdtr.limit;
+		base = (selector & 4 ? emu->cpu.ldtr.base : emu->cpu.gdtr.base) + (selector & 0xfff8) + 8;
+		if ((selector & 0xfff8) + 15 > limit)
+			return selector_fault(emu, VECTOR_GP, selector);
+		TRY(emu_ref_linear(emu, base, 8, EMU_ACCESS_IMPLICIT, &ref));
+		TRY(emu_ref_read(emu, &ref, &upper));
+		if (upper >> 40 & 0x1f)
+			return selector_fault(emu, VECTOR_GP, selector);
+	}
+	if (!(gate->attributes & EMU_SEG_P))
+		return selector_fault(emu, VECTOR_NP, selector);
+	far->selector = (unsigned)(descriptor >> 16 & 0xffff);
+	far->offset = (descriptor & 0xffff) | (type == GATE_32 ? descriptor >> 32 & 0xffff0000 : 0) | upper << 32;
+	far->size = emu->cpu.efer & EFER_LMA ? 8 : type == GATE_32 ? 4 : 2;
+	far->parameters = emu->cpu.efer & EFER_LMA ? 0 : (unsigned)(descriptor >> 32 & GATE_PARAMETERS);
+	return gate_target(emu, far);
+}
+
+/* CS for JMP and CALL: the same privilege, or conforming code of more; or what a gate leads to. */
+static enum emu_result prepare_code(struct emu *emu, struct far *far)
+{
+	unsigned cpl = emu->cpu.cpl, selector = far->selector;
+	struct emu_segment *s = &far->cs;
 	uint64_t descriptor;
 
 	if (is_real(emu))
@@ -252,66 +324,165 @@ static enum emu_result prepare_code(struct emu *emu, unsigned selector, struct e
 		return emu_fault_code(emu, VECTOR_GP, 0);
 	TRY(descriptor_read(emu, VECTOR_GP, selector, &descriptor, s));
 	if (!(s->attributes & EMU_SEG_S)) {
+		struct emu_segment gate = *s;
 		unsigned type = s->attributes & EMU_SEG_TYPE;
-		bool gate = emu->cpu.efer & EFER_LMA ? type == 12
-						     : type == 1 || type == 4 || type == 5 || type == 9 || type == 12;
-		return gate ? EMU_UNSUPPORTED : selector_fault(emu, VECTOR_GP, selector);
+		bool long_mode = emu->cpu.efer & EFER_LMA;
+		if (type == GATE_32 || (type == GATE_16 && !long_mode))
+			return through_gate(emu, far, descriptor, &gate);
+		bool task = !long_mode && (type == 1 || type == 5 || type == 9);
+		return task ? EMU_UNSUPPORTED : selector_fault(emu, VECTOR_GP, selector);
 	}
 	if (!is_code(s) || (s->attributes & EMU_SEG_EXPAND ? dpl(s) > cpl : dpl(s) != cpl || (selector & 3) > cpl))
 		return selector_fault(emu, VECTOR_GP, selector);
 	if (emu->cpu.efer & EFER_LMA && (s->attributes & (EMU_SEG_L | EMU_SEG_DB)) == (EMU_SEG_L | EMU_SEG_DB))
 		return selector_fault(emu, VECTOR_GP, selector);
-	if (!(s->attributes & EMU_SEG_P))
-		return selector_fault(emu, VECTOR_NP, selector);
-	TRY(descriptor_accessed(emu, selector, descriptor, s));
+	TRY(code_present(emu, selector, s, descriptor));
 	s->selector = (uint16_t)((selector & 0xfffc) | cpl);
 	return EMU_DONE;
 }
 
-static enum emu_result far_target(struct emu *emu, const struct emu_insn *insn, uint64_t *offset, unsigned *selector)
+static enum emu_result far_target(struct emu *emu, const struct emu_insn *insn, bool call, struct far *far)
 {
+	*far = (struct far){.call = call, .size = insn->size};
 	TRY(emu_need(emu, EMU_STATE_SEGMENTS));
-	if (insn->form == FORM_E)
-		return far_pointer(emu, insn, far_size(emu, insn), offset, selector);
-	*offset = insn->imm;
-	*selector = insn->imm2;
-	return EMU_DONE;
+	if (insn->form == FORM_E) {
+		TRY(far_pointer(emu, insn, far_size(emu, insn), &far->offset, &far->selector));
+	} else {
+		far->offset = insn->imm;
+		far->selector = insn->imm2;
+	}
+	return prepare_code(emu, far);
 }
 
 enum emu_result exec_jmpfar(struct emu *emu, const struct emu_insn *insn)
 {
-	struct emu_segment cs;
-	unsigned selector;
-	uint64_t offset;
+	struct far far;
 
-	TRY(far_target(emu, insn, &offset, &selector));
-	TRY(prepare_code(emu, selector, &cs));
-	TRY(check_target(emu, &cs, offset));
-	segment_commit(emu, EMU_CS, &cs);
-	emu->next_rip = offset;
+	TRY(far_target(emu, insn, false, &far));
+	TRY(check_target(emu, &far.cs, far.offset));
+	segment_commit(emu, EMU_CS, &far.cs);
+	emu->next_rip = far.offset;
+	return EMU_DONE;
+}
+
+/* ---- a call to more privilege ---- */
+
+/* A word of the task state, for the stack of a privilege. */
+static enum emu_result task_word(struct emu *emu, unsigned at, unsigned size, uint64_t *value)
+{
+	const struct emu_segment *tr = &emu->cpu.tr;
+	uint64_t linear = tr->base + at;
+	struct emu_ref ref;
+
+	if (at + size - 1 > tr->limit)
+		return selector_fault(emu, VECTOR_TS, tr->selector);
+	if (!(emu->cpu.efer & EFER_LMA))
+		linear = (uint32_t)linear;
+	TRY(emu_ref_linear(emu, linear, size, EMU_ACCESS_IMPLICIT, &ref));
+	return emu_ref_read(emu, &ref, value);
+}
+
+static enum emu_result inner_stack(struct emu *emu, unsigned cpl, struct emu_segment *ss, uint64_t *pointer)
+{
+	bool wide = emu->cpu.tr.attributes & 8; /* a TSS of 32 bits */
+	uint64_t selector;
+
+	if (emu->cpu.efer & EFER_LMA) {
+		TRY(task_word(emu, 4 + 8 * cpl, 8, pointer));
+		return prepare_stack(emu, VECTOR_TS, cpl, cpl, true, ss);
+	}
+	TRY(task_word(emu, wide ? 4 + 8 * cpl : 2 + 4 * cpl, wide ? 4 : 2, pointer));
+	TRY(task_word(emu, wide ? 8 + 8 * cpl : 4 + 4 * cpl, 2, &selector));
+	return prepare_stack(emu, VECTOR_TS, (unsigned)selector, cpl, false, ss);
+}
+
+/* The old stack's address, the parameters, and where to return to: the values in the order in which they are pushed. */
+static enum emu_result inner_values(struct emu *emu, const struct far *far, uint64_t *values, unsigned *count)
+{
+	uint64_t pointer, back = emu->next_rip;
+	unsigned width, n = 0;
+
+	TRY(stack_begin(emu, &width, &pointer));
+	values[n++] = emu->cpu.seg[EMU_SS].selector;
+	values[n++] = emu->cpu.gpr[EMU_RSP];
+	/* The last one is the deepest. */
+	for (unsigned i = 0; i < far->parameters; i++)
+		TRY(stack_pop(emu, width, &pointer, far->size, &values[n + far->parameters - 1 - i]));
+	n += far->parameters;
+	values[n++] = emu->cpu.seg[EMU_CS].selector;
+	values[n++] = back;
+	*count = n;
+	return EMU_DONE;
+}
+
+/* With the new privilege and stack in place; who called puts the old ones back where this fails. */
+static enum emu_result inner_push(
+	struct emu *emu, const struct far *far, uint64_t pointer, uint64_t *values, unsigned count)
+{
+	struct emu_ref refs[GATE_PARAMETERS + 4];
+	unsigned width = is_long(emu) ? 8 : emu->cpu.seg[EMU_SS].attributes & EMU_SEG_DB ? 4 : 2;
+
+	pointer &= size_mask(width);
+	for (unsigned i = 0; i < count; i++) {
+		pointer = (pointer - far->size) & size_mask(width);
+		enum emu_result result = emu_ref(emu, EMU_SS, pointer, far->size, EMU_ACCESS_WRITE, &refs[i]);
+		if (result == EMU_EXCEPTION && emu->exception.vector == VECTOR_SS)
+			return selector_fault(emu, VECTOR_SS, emu->cpu.seg[EMU_SS].selector);
+		TRY(result);
+	}
+	TRY(check_target(emu, &far->cs, far->offset));
+	for (unsigned i = 0; i < count; i++)
+		TRY(emu_ref_write(emu, &refs[i], values[i]));
+	gpr_write(emu, EMU_RSP, width, pointer);
+	return EMU_DONE;
+}
+
+static enum emu_result call_inner(struct emu *emu, const struct far *far)
+{
+	uint64_t values[GATE_PARAMETERS + 4], pointer;
+	unsigned count, cpl = far->cs.selector & 3;
+	struct emu_segment ss;
+
+	TRY(emu_need(emu, EMU_STATE_SEGMENTS | EMU_STATE_TABLES | EMU_STATE_CONTROL));
+	TRY(inner_stack(emu, cpl, &ss, &pointer));
+	TRY(inner_values(emu, far, values, &count));
+	struct emu_cpu before = emu->cpu;
+	emu->cpu.cpl = (uint8_t)cpl;
+	emu->cpu.seg[EMU_CS] = far->cs;
+	emu->cpu.seg[EMU_SS] = ss;
+	emu->cpu.mode = (uint8_t)emu_mode_of(&emu->cpu);
+	enum emu_result result = inner_push(emu, far, pointer, values, count);
+	if (result != EMU_DONE) {
+		emu->cpu = before;
+		return result;
+	}
+	segment_commit(emu, EMU_SS, &ss);
+	segment_commit(emu, EMU_CS, &far->cs);
+	emu->next_rip = far->offset;
 	return EMU_DONE;
 }
 
 enum emu_result exec_callfar(struct emu *emu, const struct emu_insn *insn)
 {
-	uint64_t offset, pointer, back = emu->next_rip;
-	unsigned selector, width, size = insn->size;
+	uint64_t pointer, back = emu->next_rip;
 	struct emu_ref first, second;
-	struct emu_segment cs;
+	struct far far;
+	unsigned width;
 
-	TRY(far_target(emu, insn, &offset, &selector));
-	TRY(prepare_code(emu, selector, &cs));
+	TRY(far_target(emu, insn, true, &far));
+	if (far.inner)
+		return call_inner(emu, &far);
 	TRY(stack_begin(emu, &width, &pointer));
-	pointer = (pointer - size) & size_mask(width);
-	TRY(emu_ref(emu, EMU_SS, pointer, size, EMU_ACCESS_WRITE, &first));
-	pointer = (pointer - size) & size_mask(width);
-	TRY(emu_ref(emu, EMU_SS, pointer, size, EMU_ACCESS_WRITE, &second));
-	TRY(check_target(emu, &cs, offset));
+	pointer = (pointer - far.size) & size_mask(width);
+	TRY(emu_ref(emu, EMU_SS, pointer, far.size, EMU_ACCESS_WRITE, &first));
+	pointer = (pointer - far.size) & size_mask(width);
+	TRY(emu_ref(emu, EMU_SS, pointer, far.size, EMU_ACCESS_WRITE, &second));
+	TRY(check_target(emu, &far.cs, far.offset));
 	TRY(emu_ref_write(emu, &first, emu->cpu.seg[EMU_CS].selector));
 	TRY(emu_ref_write(emu, &second, back));
 	stack_commit(emu, width, pointer);
-	segment_commit(emu, EMU_CS, &cs);
-	emu->next_rip = offset;
+	segment_commit(emu, EMU_CS, &far.cs);
+	emu->next_rip = far.offset;
 	return EMU_DONE;
 }
 

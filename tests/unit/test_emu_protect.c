@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Instructions about descriptors: LAR, LSL, VERR, VERW, ARPL, LLDT, LTR; SDM vol. 2 and APM vol. 3 have the rules. */
+/* Instructions about descriptors, LAR, LSL, VERR, VERW, ARPL, LLDT, LTR, and call gates; SDM vol. 2 and APM vol. 3 have the rules. */
 /* unit-sources: monitor/emu/decode.c monitor/emu/table.c monitor/emu/step.c monitor/emu/mem.c monitor/emu/walk.c */
 /* unit-sources: monitor/emu/exec_move.c monitor/emu/exec_alu.c monitor/emu/exec_bits.c monitor/emu/exec_string.c */
 /* unit-sources: monitor/emu/exec_flow.c monitor/emu/exec_vector.c monitor/emu/exec_system.c monitor/emu/exec_segment.c */
@@ -290,6 +290,212 @@ static void system_descriptors_have_16_bytes_in_long_mode(void **unused)
 	assert_int_equal(emu.cpu.ldtr.base, 0x100007000);
 }
 
+/* ---- call gates ---- */
+
+#define TSS	    0x8000u
+#define STACK_0	    0x9800u
+#define STACK_3	    0xa800u
+#define HANDLER	    0x12345u
+#define CALL_FAR    "9a 00 00 00 00 48 00" /* to CALL_GATE, whatever the offset */
+#define JUMP_FAR    "ea 00 00 00 00 48 00"
+#define CALL_MEMORY "ff 1b"
+
+static void put(uint32_t at, uint64_t value, unsigned bytes)
+{
+	memcpy(ram + at, &value, bytes);
+}
+
+static uint64_t get(uint64_t at, unsigned bytes)
+{
+	uint64_t value = 0;
+	memcpy(&value, ram + at, bytes);
+	return value;
+}
+
+static void gate(unsigned type, unsigned dpl, unsigned selector, uint64_t offset, unsigned parameters)
+{
+	put(GDT + CALL_GATE,
+		(offset & 0xffff) | (uint64_t)selector << 16 | (uint64_t)parameters << 32 |
+			(uint64_t)(0x80 | dpl << 5 | type) << 40 | (offset >> 16 & 0xffff) << 48,
+		8);
+}
+
+/* A program of privilege 3 with a stack of its own, and a task that has one for privilege 0. */
+static void program(void)
+{
+	emu.cpu.cpl = 3;
+	emu.cpu.seg[EMU_CS] = (struct emu_segment){.selector = CODE_3 | 3, .attributes = 0xcfb, .limit = 0xffffffff};
+	emu.cpu.seg[EMU_SS] = (struct emu_segment){.selector = DATA_3 | 3, .attributes = 0xcf3, .limit = 0xffffffff};
+	emu.cpu.tr = (struct emu_segment){.selector = TSS_BUSY_, .attributes = 0x8b, .limit = 0x67, .base = TSS};
+	put(TSS + 4, STACK_0, 4);
+	put(TSS + 8, DATA_0, 2);
+	gpr[EMU_RSP] = STACK_3;
+	put(STACK_3, 0x1111111122222222, 8);
+}
+
+static void fault(const char *hex, unsigned vector, unsigned error)
+{
+	struct emu_cpu before = emu.cpu;
+	uint64_t rsp = gpr[EMU_RSP], stack = get(STACK_0 - 8, 8);
+	assert_int_equal(run(hex), EMU_EXCEPTION);
+	assert_int_equal(emu.exception.vector, vector);
+	assert_int_equal(emu.exception.error, error);
+	assert_int_equal(emu.cpu.cpl, before.cpl);
+	assert_int_equal(emu.cpu.mode, before.mode);
+	assert_memory_equal(emu.cpu.seg, before.seg, sizeof before.seg);
+	assert_int_equal(gpr[EMU_RSP], rsp);
+	assert_int_equal(get(STACK_0 - 8, 8), stack);
+}
+
+/* As run(), for what goes elsewhere. */
+static void goes_to(const char *hex, uint64_t rip)
+{
+	unsigned byte, count = 0;
+	int used;
+	for (; sscanf(hex, "%x%n", &byte, &used) == 1; hex += used)
+		ram[CODE + count++] = (uint8_t)byte;
+	emu.cpu.rip = CODE;
+	assert_int_equal(emu_step(&emu), EMU_DONE);
+	assert_int_equal(emu.cpu.rip, rip);
+}
+
+static void a_gate_leads_to_more_privilege_and_another_stack(void **unused)
+{
+	(void)unused;
+	program();
+	gate(12, 3, CODE_0, HANDLER, 2);
+	goes_to(CALL_FAR, HANDLER);
+	assert_int_equal(emu.cpu.cpl, 0);
+	assert_int_equal(emu.cpu.seg[EMU_CS].selector, CODE_0);
+	assert_int_equal(emu.cpu.seg[EMU_SS].selector, DATA_0);
+	assert_int_equal(gpr[EMU_RSP], STACK_0 - 24);
+	/* From the top: EIP, CS, the parameters as they lay, ESP, SS. */
+	assert_int_equal(get(STACK_0 - 24, 8), (uint64_t)(CODE_3 | 3) << 32 | (CODE + 7));
+	assert_int_equal(get(STACK_0 - 16, 8), 0x1111111122222222);
+	assert_int_equal(get(STACK_0 - 8, 8), (uint64_t)(DATA_3 | 3) << 32 | STACK_3);
+	/* And back: RETF 8 releases them on both stacks. */
+	emu.cpu.rip = HANDLER;
+	memcpy(ram + HANDLER, (const uint8_t[]){0xca, 8, 0}, 3);
+	assert_int_equal(emu_step(&emu), EMU_DONE);
+	assert_int_equal(emu.cpu.rip, CODE + 7);
+	assert_int_equal(emu.cpu.cpl, 3);
+	assert_int_equal(gpr[EMU_RSP], STACK_3 + 8);
+}
+
+static void a_gate_of_16_bits_pushes_16_bits(void **unused)
+{
+	(void)unused;
+	program();
+	gate(4, 3, CODE_0, 0xffff2345, 1);
+	goes_to(CALL_FAR, 0x2345);
+	assert_int_equal(gpr[EMU_RSP], STACK_0 - 10);
+	assert_int_equal(get(STACK_0 - 10, 4), (CODE_3 | 3) << 16 | ((CODE + 7) & 0xffff));
+	assert_int_equal(get(STACK_0 - 6, 2), 0x2222);
+	assert_int_equal(get(STACK_0 - 4, 4), (uint32_t)(DATA_3 | 3) << 16 | (STACK_3 & 0xffff));
+}
+
+static void to_the_same_privilege_the_stack_stays(void **unused)
+{
+	(void)unused;
+	program();
+	gate(12, 3, CODE_3, HANDLER, 2);
+	goes_to(CALL_FAR, HANDLER);
+	assert_int_equal(gpr[EMU_RSP], STACK_3 - 8);
+	assert_int_equal(emu.cpu.seg[EMU_CS].selector, CODE_3 | 3);
+	gate(12, 3, CONFORMING, HANDLER, 0);
+	goes_to(JUMP_FAR, HANDLER);
+	assert_int_equal(emu.cpu.seg[EMU_CS].selector, CONFORMING | 3);
+	assert_int_equal(emu.cpu.cpl, 3);
+	/* The offset in the instruction does not count, its selector's RPL does. */
+	put(DATA, (uint64_t)(CALL_GATE | 3) << 32 | 0xdeadbeef, 8);
+	gpr[EMU_RBX] = DATA;
+	goes_to(CALL_MEMORY, HANDLER);
+}
+
+static void gates_keep_out_who_may_not_pass(void **unused)
+{
+	(void)unused;
+	program();
+	gate(12, 2, CODE_0, HANDLER, 0);
+	fault(CALL_FAR, VECTOR_GP, CALL_GATE);
+	gate(12, 3, CODE_0, HANDLER, 0);
+	ram[GDT + CALL_GATE + 5] &= 0x7f;
+	fault(CALL_FAR, VECTOR_NP, CALL_GATE);
+	gate(12, 3, 3, HANDLER, 0);
+	fault(CALL_FAR, VECTOR_GP, 0);
+	gate(12, 3, DATA_0, HANDLER, 0);
+	fault(CALL_FAR, VECTOR_GP, DATA_0);
+	gate(12, 3, LAST, HANDLER, 0);
+	fault(CALL_FAR, VECTOR_GP, LAST);
+	/* A jump changes no privilege. */
+	gate(12, 3, CODE_0, HANDLER, 0);
+	fault(JUMP_FAR, VECTOR_GP, CODE_0);
+	ram[GDT + CODE_0 + 5] &= 0x7f;
+	fault(CALL_FAR, VECTOR_NP, CODE_0);
+	emu.cpu.cpl = 0;
+	gate(12, 3, CODE_3, HANDLER, 0);
+	fault(CALL_FAR, VECTOR_GP, CODE_3);
+}
+
+static void an_inner_stack_that_is_none_is_the_tasks_fault(void **unused)
+{
+	(void)unused;
+	program();
+	gate(12, 3, CODE_0, HANDLER, 31);
+	put(TSS + 8, 0, 2);
+	fault(CALL_FAR, VECTOR_TS, 0);
+	put(TSS + 8, DATA_3, 2);
+	fault(CALL_FAR, VECTOR_TS, DATA_3);
+	put(TSS + 8, DATA_0, 2);
+	emu.cpu.tr.limit = 8;
+	fault(CALL_FAR, VECTOR_TS, TSS_BUSY_);
+	emu.cpu.tr.limit = 0x67;
+	ram[GDT + DATA_0 + 5] &= 0x7f;
+	fault(CALL_FAR, VECTOR_SS, DATA_0);
+	ram[GDT + DATA_0 + 5] |= 0x80;
+	/* Its limit ends where the last words would lie. */
+	put(GDT + DATA_0, 0x004093000000ffff, 8);
+	put(TSS + 4, 0x10008, 4);
+	fault(CALL_FAR, VECTOR_SS, DATA_0);
+	put(GDT + CODE_0, 0x00409b0000001000, 8);
+	put(TSS + 4, STACK_0, 4);
+	fault(CALL_FAR, VECTOR_GP, 0);
+}
+
+static void gates_of_long_mode_lead_to_64_bits(void **unused)
+{
+	(void)unused;
+	long_mode();
+	program();
+	emu.cpu.seg[EMU_CS].attributes = 0xafb;
+	put(GDT + CODE_0, 0x00af9b000000ffff, 8);
+	put(TSS + 4, STACK_0, 8);
+	gate(12, 3, CODE_0, HANDLER, 31);
+	/* The upper half's type is that of the task gate behind it. */
+	put(DATA, (uint64_t)CALL_GATE << 32, 8);
+	fault(CALL_MEMORY, VECTOR_GP, CALL_GATE);
+	put(GDT + CALL_GATE + 8, 0, 8);
+	/* Pages of privilege 3 with SMAP off: the stack is on one. */
+	goes_to(CALL_MEMORY, HANDLER);
+	assert_int_equal(emu.cpu.cpl, 0);
+	assert_int_equal(emu.cpu.seg[EMU_SS].selector, 0);
+	assert_int_equal(gpr[EMU_RSP], STACK_0 - 32);
+	assert_int_equal(get(STACK_0 - 32, 8), CODE + 2);
+	assert_int_equal(get(STACK_0 - 24, 8), CODE_3 | 3);
+	assert_int_equal(get(STACK_0 - 16, 8), STACK_3);
+	assert_int_equal(get(STACK_0 - 8, 8), DATA_3 | 3);
+	/* Not to code of 32 bits, not to an address that is none. */
+	program();
+	put(TSS + 4, STACK_0, 8);
+	gate(12, 3, CODE_3, HANDLER, 0);
+	fault(CALL_MEMORY, VECTOR_GP, CODE_3);
+	gate(12, 3, CODE_0, HANDLER, 0);
+	put(GDT + CALL_GATE + 8, 0x8000, 8);
+	fault(CALL_MEMORY, VECTOR_GP, 0);
+	gate(4, 3, CODE_0, HANDLER, 0);
+	fault(CALL_MEMORY, VECTOR_GP, CALL_GATE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +507,12 @@ int main(void)
 		cmocka_unit_test_setup(lldt_takes_an_ldt, begin),
 		cmocka_unit_test_setup(ltr_takes_a_free_task_and_marks_it_busy, begin),
 		cmocka_unit_test_setup(system_descriptors_have_16_bytes_in_long_mode, begin),
+		cmocka_unit_test_setup(a_gate_leads_to_more_privilege_and_another_stack, begin),
+		cmocka_unit_test_setup(a_gate_of_16_bits_pushes_16_bits, begin),
+		cmocka_unit_test_setup(to_the_same_privilege_the_stack_stays, begin),
+		cmocka_unit_test_setup(gates_keep_out_who_may_not_pass, begin),
+		cmocka_unit_test_setup(an_inner_stack_that_is_none_is_the_tasks_fault, begin),
+		cmocka_unit_test_setup(gates_of_long_mode_lead_to_64_bits, begin),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
 #include "core/mem/memory.h"
 #include "gyre/calls.h"
 
-#define UNMAP_STEPS (GYRE_MAP_ENTRIES * 2)
+#define UNMAP_STEPS (GYRE_MAP_ENTRIES + 64)
 
 int aspace_init(
 	struct aspace *aspace, const struct pagetable_format *format, const struct aspace_ops *ops, struct quota *quota)
@@ -65,17 +65,19 @@ static void record_extend(struct mapping *record, const struct map_request *requ
 	record->pages = (mapped > end ? mapped : end) - record->first_page;
 }
 
-/* Nothing is mapped any more in [page, end): records shrink where that is at their ends. */
+/* Nothing is mapped any more in [page, end): records shrink where that is at their ends. Those that are too many for one call stay, as supersets. */
 static void records_trim(struct aspace_locked locked, uint64_t page, uint64_t end)
 {
 	struct aspace *aspace = locked.aspace;
+	unsigned int most = 64;
 	struct list *next;
-	for (struct list *link = aspace->records.next; link != &aspace->records; link = next) {
+	for (struct list *link = aspace->records.next; link != &aspace->records && most > 0; link = next) {
 		struct mapping *record = container_of(link, struct mapping, in_aspace);
 		uint64_t record_end = record->first_page + record->pages;
 		next = link->next;
 		if (page <= record->first_page && end >= record_end) {
 			record_free(aspace, record);
+			most--;
 		} else if (page <= record->first_page && end > record->first_page) {
 			record->offset += end - record->first_page;
 			record->pages = record_end - end;
@@ -134,7 +136,7 @@ static int64_t map_pages(struct memory_locked forest, struct aspace_locked locke
 		if (n <= 0)
 			return done > 0 || n == 0 ? (int64_t)done : n;
 		done += (uint64_t)n;
-		entries = map.entries > 2 ? map.entries - 2 : 0; /* looking the run up */
+		entries = map.entries > 12 ? map.entries - 12 : 0; /* looking the run up */
 	}
 	return (int64_t)done;
 }

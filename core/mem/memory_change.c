@@ -69,7 +69,7 @@ static int64_t punch_owner(
 {
 	struct tree_run run;
 	tree_find(&memory->tree, offset, &run);
-	budget_take(budget, 1);
+	budget_take(budget, 8);
 	if (run.kind == TREE_RUN)
 		return memory_entry_home(locked, memory, offset, pages, budget);
 	if (run.kind == TREE_SHOWN)

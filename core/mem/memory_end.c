@@ -36,7 +36,7 @@ static bool descend(struct position *at, uint64_t id, unsigned int *budget)
 		struct memory *child = container_of(children->next, struct memory, sibling);
 		if (list_empty(children) || child->seen == id)
 			return true;
-		if (!budget_take(budget, 1))
+		if (!budget_take(budget, 2))
 			return false;
 		struct span part;
 		if (!intersect(at->span[at->depth], child->offset, child->pages, &part)) {
@@ -57,7 +57,7 @@ static int records_clear(
 		struct mapping *record = container_of(node->mappings.next, struct mapping, in_memory);
 		if (list_empty(&node->mappings) || (record->walk == id && record->cursor == PAGETABLE_NO_FRAME))
 			return 0;
-		if (!budget_take(budget, 1))
+		if (!budget_take(budget, 2))
 			return -GYRE_EAGAIN;
 		if (record->walk != id) {
 			record->walk = id;
@@ -84,7 +84,7 @@ static int records_clear(
 static struct memory_share *share_find(struct memory *node, struct span span, uint64_t id, unsigned int *budget)
 {
 	struct memory_share *share = container_of(node->shares.next, struct memory_share, in_source);
-	while (!list_empty(&node->shares) && share->walk != id && budget_take(budget, 1)) {
+	while (!list_empty(&node->shares) && share->walk != id && budget_take(budget, 2)) {
 		if (share->source_offset >= span.first && share->source_offset < span.end)
 			return share;
 		share->walk = id;
@@ -121,6 +121,8 @@ static int nodes_clear(
 	}
 }
 
+#define SHARE_STEPS 20 /* the walk to where it leads, and its end */
+
 static void walk_begin(struct memory *base, uint64_t first, uint64_t pages)
 {
 	struct memory_walk *walk = &base->walk;
@@ -149,6 +151,7 @@ int memory_walk(struct memory_locked locked, struct memory *base, uint64_t first
 			return -GYRE_EAGAIN;
 		memory_walk_end(target);
 		memory_share_drop(locked, share);
+		budget_take(budget, SHARE_STEPS);
 	}
 }
 
@@ -173,6 +176,7 @@ static int64_t entry_give_back(
 	tree_find(&memory->tree, offset, &run);
 	if (run.kind == TREE_SHOWN) {
 		memory_share_drop(locked, run.share);
+		budget_take(budget, SHARE_STEPS);
 	} else if (memory->origin != NULL || memory->fixed) { /* holes, and what is not root's RAM */
 		tree_empty(&memory->tree, offset, level);
 		for (uint64_t i = 0; memory->core && i < run.pages; i++) { /* level 1 at most: MEMORY_CORE_MAX */

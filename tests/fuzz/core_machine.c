@@ -507,7 +507,9 @@ void machine_end(void)
 	}
 	while (!list_empty(&root.ports))
 		ioports_ungrant(&processor, list_first(&root.ports, struct ioports, in_process));
-	forget_mappings();
+	/* A call that unmaps frees some records; the others' turn comes with the next. */
+	for (unsigned int i = 0; i < 2 + ASPACE_RECORDS / 64; i++)
+		forget_mappings();
 	for (struct list *link = root.objects.next; link != &root.objects; link = link->next) {
 		struct object *object = container_of(link, struct object, owned);
 		if (object->type != GYRE_OBJECT_MEMORY)

@@ -441,6 +441,19 @@ static void a_move_that_fails_splits_nothing(void **state)
 	core_destroy(&process->object);
 }
 
+/* Each costs some 500 instructions: a call does not do all of them with interrupts off. */
+static void shares_and_holes_end_in_pieces(void **state)
+{
+	(void)state;
+	struct process *process = core_process(300);
+	struct memory *source = core_memory(process, 400, 0x1200), *target = core_memory(process, 1200, 0);
+	for (uint64_t page = 0; page < 400; page++)
+		assert_ok(memory_replace(target, 3 * page, source, page));
+	assert_true(memory_punch(target, 900, 300) < 300);
+	assert_true(core_destroy(&source->object) > 20);
+	core_destroy(&process->object);
+}
+
 static void memory_dies_with_its_owner_everywhere(void **state)
 {
 	(void)state;
@@ -583,6 +596,7 @@ int main(void)
 		TEST(a_page_moves_within_its_own_object),
 		TEST(an_object_shows_no_page_of_its_own),
 		TEST(a_move_that_fails_splits_nothing),
+		TEST(shares_and_holes_end_in_pieces),
 		TEST(memory_dies_with_its_owner_everywhere),
 		TEST(ends_come_in_pieces),
 		TEST(records_are_bounded),

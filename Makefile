@@ -263,7 +263,7 @@ fuzz_words = $(shell sed -n 's/.*unit-\(sources\|libs\):\(.*\)\*\/.*/\2/p' tests
 # In a function of its own: a % in a pattern rule's prerequisites would be the stem.
 fuzz_sources = $(filter-out -l%,$(call fuzz_words,$(1)))
 # One compiler call for all of them, which writes no dependencies of each: any header that they may read makes a target anew.
-FUZZ_HEADERS := $(wildcard include/gyre/*.h lib/*.h core/*/*.h core/virt/*/*.h monitor/*.h monitor/*/*.h services/root/*.h tools/gyre/*.h tests/*/*.h)
+FUZZ_HEADERS := $(wildcard include/gyre/*.h lib/*.h core/*/*.h core/virt/*/*.h monitor/*.h monitor/*/*.h services/*/*.h tools/gyre/*.h tests/*/*.h)
 .SECONDEXPANSION:
 $(B)/fuzz/%: tests/fuzz/%.c $$(call fuzz_sources,$$*) $(FUZZ_HEADERS) | $(INSTALLED)
 	$(call say,FUZZ,$<)

@@ -48,7 +48,7 @@ def test_a_vendors_name_outside_its_folder_is_found(tmp_path):
 )
 def test_an_fpu_instruction_is_found(tmp_path, instruction, found):
     code = f".globl _start\n.type _start, @function\n_start: {instruction}\n"
-    for name in ("gyre-core.elf", "root.elf", "monitor.elf"):
+    for name in ("gyre-core.elf", "root.elf", "monitor.elf", "console.elf"):
         write(tmp_path / "a.S", code if name == "root.elf" else "_start: ret\n")
         subprocess.run(["gcc", "-nostdlib", "-static", "-o", tmp_path / name, tmp_path / "a.S"], check=True)
     result = python("tools/build/check_fpu.py", tmp_path, cwd=ROOT)

@@ -252,7 +252,7 @@ int machine_restore(struct machine *machine, const char **why)
 	int error = check(machine, why);
 	if (error < 0)
 		return error;
-	if ((error = processor_set(machine, &saved.processor)) < 0)
+	if (processor_set(machine, &saved.processor) < 0)
 		return wrong(why, "the core does not take the saved state of the processor");
 	machine->msr = saved.msr;
 	machine->started = saved.machine.started;

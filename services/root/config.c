@@ -105,6 +105,8 @@ static int vm_check(const struct config *config, uint32_t number, struct config_
 		return FAULT(fault, "%s: unknown flags %x", vm->name, vm->flags & ~KNOWN_VM_FLAGS);
 	if ((vm->flags & GYRE_VM_RECREATE) != 0 && (config->header->flags & GYRE_CONFIG_EMULATED) == 0)
 		return FAULT(fault, "%s: its monitor is made anew only in tests, on an emulated machine", vm->name);
+	if ((vm->flags & GYRE_VM_RECREATE) != 0 && (vm->flags & GYRE_VM_DEBUG) != 0)
+		return FAULT(fault, "%s: a debugger keeps its monitor as it is: leave --test-recreate out", vm->name);
 	if (vm->restart > GYRE_RESTART_ALWAYS)
 		return FAULT(fault, "%s: unknown rule for restarts %u", vm->name, vm->restart);
 	if (vm->initrds > GYRE_CONFIG_INITRDS)

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "bench"))
 import bochs_machine  # noqa: E402
 
 # What Bochs's debugger is to tell of, from the first entry on; and how long a second is: the turns of VMs are short then.
-STEPS, BOCHS_SPEED = 250_000, 2_000_000
+STEPS, BOCHS_SPEED = 350_000, 1_500_000
 LETTERS = {"RSB": "R", "VERW": "W", "L1D": "L", "IBPB": "I"}
 
 # Heaviest; a processor whose monitor is guarded at its return alone; one whose core is guarded at each exit.

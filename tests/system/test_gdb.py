@@ -166,6 +166,7 @@ def test_a_32_bit_kernel_has_32_bit_registers(debugged, build):
     assert session.end() == 8
 
 
+@pytest.mark.qemu_only("the monitor's part alone")
 def test_a_guest_that_crashes_stops_for_the_debugger_first(debugged, build):
     kernel = build / "guests/testkernel.elf"
     session = debugged("--no-reboot", "--vm", "a", "--kernel", kernel, "--append", "triple", "--memory", "16M", "--test-device")
@@ -218,7 +219,7 @@ def test_rubbish_harms_nobody_and_a_guest_that_is_let_go_goes_on(debugged, guest
 
 def test_a_running_debian_is_stopped_and_well_afterwards(debugged, gyre):
     """At no particular moment. On Bochs, whose Debian takes long, its boot has to go on."""
-    session = debugged("--gdb-run", *gyre.debian("gyre.exec=sync"))
+    session = debugged("--gdb-run", *gyre.debian("earlyprintk=ttyS0 gyre.exec=sync"))
     session.until(lambda: "Linux version" in session.said(), 120)
     said = session.gdb([], "x/5i $rip", "info registers rip gs_base cr3 efer", "backtrace 4", "stepi 50", "x/i $rip", "detach")
     assert len(re.findall(r"^(?:=>|  ) 0x[0-9a-f]+:\t\w+", said, re.M)) == 6, said

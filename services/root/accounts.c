@@ -42,30 +42,14 @@ void accounts_begin(void)
 	accounts_now(&reference);
 }
 
-void accounts_share(struct vm *vm, const struct accounts *before)
-{
-	struct accounts now;
-	struct gyre_process_info process;
-	if (!root.accounts || process_info(vm->process, &process) < 0)
-		return;
-	accounts_now(&now);
-	vm->share = (struct vm_share){
-		.pages = before->pages_free - now.pages_free,
-		.objects = now.objects - before->objects - process.objects,
-		.handles = now.handles - before->handles - process.handles,
-		.root_handles = now.root_handles - before->root_handles,
-		.quota = process.quota_frames,
-	};
-}
-
-/* Takes off what the VMs have that are there: how many, or -1 if that can't be known now. */
-static int others_take_off(struct accounts *now)
+/* Takes off what the VMs have that are there, but for one or none: how many, or -1 if that can't be known now. */
+static int others_take_off(struct accounts *now, const struct vm *but)
 {
 	int others = 0;
 	for (uint32_t i = 0; i < root.config.header->vms; i++) {
 		const struct vm *vm = &vms[i];
 		struct gyre_process_info process;
-		if (vm->process == 0)
+		if (vm->process == 0 || vm == but)
 			continue;
 		if (process_info(vm->process, &process) < 0 || process.quota_frames != vm->share.quota)
 			return -1;
@@ -76,6 +60,29 @@ static int others_take_off(struct accounts *now)
 		now->root_handles -= vm->share.root_handles;
 	}
 	return others;
+}
+
+void accounts_before(struct accounts *before)
+{
+	accounts_now(before);
+	others_take_off(before, NULL);
+}
+
+void accounts_share(struct vm *vm, const struct accounts *before)
+{
+	struct accounts now;
+	struct gyre_process_info process;
+	if (!root.accounts || process_info(vm->process, &process) < 0)
+		return;
+	accounts_now(&now);
+	others_take_off(&now, vm);
+	vm->share = (struct vm_share){
+		.pages = before->pages_free - now.pages_free,
+		.objects = now.objects - before->objects - process.objects,
+		.handles = now.handles - before->handles - process.handles,
+		.root_handles = now.root_handles - before->root_handles,
+		.quota = process.quota_frames,
+	};
 }
 
 static int equal(const struct accounts *now, int others)
@@ -91,7 +98,7 @@ void accounts_compare(const struct vm *vm)
 	if (!root.accounts || accounts_held)
 		return;
 	accounts_now(&now);
-	int others = others_take_off(&now);
+	int others = others_take_off(&now, NULL);
 	if (others < 0)
 		return;
 	accounts_compared++;

@@ -21,7 +21,8 @@ void accounts_now(struct accounts *accounts);
 void accounts_log(const char *when);
 /* Once, before the first start: what all later comparisons are made with. */
 void accounts_begin(void);
-/* What the VM's start took, `before` being what was held then. */
+/* What the VM's start took, `before` being what was held then; others may run meanwhile, so what they hold is left out of both. */
+void accounts_before(struct accounts *before);
 void accounts_share(struct vm *vm, const struct accounts *before);
 /* The VM has ended and nothing of it is left, or it is said that something is. */
 void accounts_compare(const struct vm *vm);

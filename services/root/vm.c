@@ -284,7 +284,7 @@ static int vm_begin(struct vm *vm, struct config_fault *fault)
 	vm->starts++;
 	vm->last_start = tsc();
 	vm->state = VM_RUNNING;
-	accounts_now(&before);
+	accounts_before(&before);
 	int error = vm_prepare(vm, fault);
 	if (error == 0) {
 		accounts_share(vm, &before);
@@ -299,7 +299,8 @@ int vm_start(struct vm *vm, struct config_fault *fault)
 {
 	uint64_t begin = tsc(), aside = root.aside;
 	int error = vm_begin(vm, fault);
-	root.aside = aside + (tsc() - begin);
+	vm->start_ticks = tsc() - begin;
+	root.aside = aside + vm->start_ticks;
 	return error;
 }
 

@@ -43,12 +43,12 @@ struct vm {
 
 	/* From one start to the next: lives.c. */
 	enum vm_state state;
-	uint32_t starts, restarts; /* in all; by root itself, since someone asked for a start */
-	uint64_t restart_at;	   /* TSC; 0: it is not to be started again */
-	uint64_t last_start;
-	int asked_off;		    /* it was asked to power off */
-	int on_request;		    /* its end was asked for */
-	struct gyre_frame_exit end; /* the last one */
+	uint32_t starts, restarts;	  /* in all; by root itself, since someone asked for a start */
+	uint64_t restart_at;		  /* TSC; 0: it is not to be started again */
+	uint64_t last_start, start_ticks; /* TSC: when, and how long it took */
+	int asked_off;			  /* it was asked to power off */
+	int on_request;			  /* its end was asked for */
+	struct gyre_frame_exit end;	  /* the last one */
 
 	/* Of one start: from here on empty before it. `process` is the first. */
 	struct {

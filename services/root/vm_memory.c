@@ -8,11 +8,12 @@
 #include "services/root/output.h"
 #include "lib/format.h"
 
-#define PAGES_2M   512u
-#define PAGES_1G   (512u * 512u)
-#define TEST_PAGES 32u /* memory of devices: the test device's 64 KiB, and ROMs */
-#define MIB_PAGES  256u
-#define FRAMES_OWN 16u /* that root itself needs for a VM: handles, objects, tables of its windows */
+#define PAGES_2M      512u
+#define PAGES_1G      (512u * 512u)
+#define TEST_PAGES    32u /* memory of devices: the test device's 64 KiB, and ROMs */
+#define MIB_PAGES     256u
+#define CLEAR_AT_ONCE (64u * MIB_PAGES) /* some milliseconds */
+#define FRAMES_OWN    16u		/* that root itself needs for a VM: handles, objects, tables of its windows */
 
 /* Pages from the pool into the object, from `offset` on. */
 static int piece_add(struct vm *vm, handle_t memory, uint64_t offset, uint64_t first, uint64_t pages)
@@ -56,7 +57,7 @@ static int small_fill(struct vm *vm, handle_t memory, uint64_t offset, uint64_t 
 }
 
 /* Nothing is handed on unscrubbed. A VM of many GiB takes a while: it is said every 16 GiB. */
-static int clear_all(struct vm *vm, handle_t memory, uint64_t pages)
+static int clear_pieces(struct vm *vm, handle_t memory, uint64_t pages)
 {
 	const uint64_t step = 16 * (uint64_t)PAGES_1G;
 	for (uint64_t done = 0; done < pages; done += step) {
@@ -69,6 +70,17 @@ static int clear_all(struct vm *vm, handle_t memory, uint64_t pages)
 			return (int)error;
 	}
 	return 0;
+}
+
+/* What takes long is done in turn with the VMs that run, as one of them. */
+static int clear_all(struct vm *vm, handle_t memory, uint64_t pages)
+{
+	if (pages <= CLEAR_AT_ONCE)
+		return clear_pieces(vm, memory, pages);
+	thread_schedule(0, MONITOR_PRIORITY, 0, 0, 0, 0);
+	int error = clear_pieces(vm, memory, pages);
+	thread_schedule(0, ROOT_PRIORITY, 0, 0, 0, 0);
+	return error;
 }
 
 static uint64_t file_pages(const struct vm *vm)

@@ -117,3 +117,17 @@ def test_a_monitor_that_storms_root_takes_no_others_time(gyre, build, kernel, tm
         rounds.append(int(re.search(r"\[1\] worker: (\d+) rounds", result.stderr).group(1)))
     print(rounds)
     assert rounds[1] > 0.9 * rounds[0], rounds
+
+
+@pytest.mark.qemu_only("the machine's clock counts instructions")
+def test_a_large_vm_that_starts_keeps_nobody_waiting(gyre, build, kernel, tmp_path):
+    """Its 1 GiB are cleared while another VM runs (tests/hostile: victim), whose timer is never late by 50 ms."""
+    for name, file in (("gyre-core.elf", "gyre-core.elf"), ("root.elf", "root.elf"), ("monitor.elf", "hostile.elf")):
+        shutil.copy(build / file, tmp_path / name)
+    large = ["--vm", "large", "--kernel", str(kernel), "--append", "worker ms=1", "--memory", "1G", "--restart", "always", "--restart-limit", "1"]
+    words = ["--icount", "--core-option", "accounts=on", "--lib-dir", tmp_path]
+    result = gyre.emulate(*words, *vm("small", kernel, "victim beats=130 gap=50"), *large, seconds=90)
+    assert result.returncode == 7, result.stderr
+    assert "small: all is well" in result.stderr and "large is started again" in result.stderr, result.stderr
+    before, after = accounts(result.stderr)
+    assert before == after and "accounts differ" not in result.stderr

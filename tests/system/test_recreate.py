@@ -16,9 +16,9 @@ from conftest import PROMPT, is_bochs
 
 pytestmark = pytest.mark.both_vendors
 FIRST = os.environ.get("GYRE_RECREATE_FIRST")
-# Bochs needs some thirty milliseconds for what takes QEMU one.
+# Bochs needs some thirty milliseconds of real time for what takes QEMU one.
 QUICK = {"first": 2000, "every": 50}
-SLOW = {"first": 60, "every": 300}
+SLOW = {"first": 150, "every": 60}
 WORK = (
     "i=0; while [ $i -lt 12 ]; do seq $((i*1000)) $((i*1000+2000)) | sha256sum; i=$((i+1)); done;"
     "cat /proc/cpuinfo | grep -v MHz | sha256sum; cat /proc/ioports | sha256sum; find /sys/devices/system -type f | wc -l;"
@@ -49,7 +49,10 @@ def counts(stderr):
 
 
 def test_debian_works_and_says_the_same(gyre, spec):
-    clock = "date +%s; cut -d. -f1 /proc/uptime; sleep 3; date +%s; cut -d. -f1 /proc/uptime; dmesg"
+    # On Bochs the whole log is tens of thousands of exits: there the guest looks for what is bad (the log has the words as part of its command line).
+    words = BAD.replace("\\b", "")
+    log = f"dmesg | grep -vi 'command line' | grep -E '{words}'; true" if is_bochs(gyre.machine) else "dmesg"
+    clock = f"date +%s; cut -d. -f1 /proc/uptime; sleep 3; date +%s; cut -d. -f1 /proc/uptime; {log}"
     memory = "96M" if is_bochs(gyre.machine) else "256M"
     debian = gyre.debian(f'quiet gyre.exec="{WORK}{clock}"', memory=memory)
     words = ["--icount", "--core-option", "accounts=on"]

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The adversary's cases for guests, written out: guests/cases says of each whether it held (A02, A06, A08, A10, A15, A19, A21, A22, A23, A26, A34, A35), and its
+loops (A04, A05, A14) run beside a victim, whose heart must go on beating and which must get its share."""
+
+import re
+
+import pytest
+from conftest import is_bochs
+from oracle import Oracle
+
+pytestmark = pytest.mark.both_vendors
+CASES = ["A35 scrubbed", "A02", "A06", "A08", "A10", "A15", "A19", "A21", "A22", "A23", "A26", "A34", "A35"]
+# A hardware breakpoint ends QEMU itself, and it knows no alignment check (docs/testing.md).
+NOT_ON_QEMU = {"A06"}
+LOOPS = {"s": "A14: split locks", "w": "A14: WBINVD and INVD", "p": "A14: PAUSE", "i": "A14: interrupts off", "h": "A14: HLT with interrupts off"}
+BOCHS_LOOPS = {"a": "A04: #AC without an end", "d": "A05: #DB without an end"}
+
+
+def cases(build, append):
+    return ["--vm", "cases", "--kernel", build / "guests/cases.elf", "--append", append, "--memory", "32M", "--test-device"]
+
+
+@pytest.fixture
+def oracle(gyre, build, checked_core, tmp_path):
+    return Oracle(gyre, build, checked_core, tmp_path / "lib")
+
+
+def test_each_case_holds(oracle, build, machine):
+    result = oracle.run(*cases(build, "cases" if is_bochs(machine) else "qemu"), beats=40)
+    said = re.findall(r"case (A\d+(?: \w+)?): (.*)", result.stdout + result.stderr)
+    expected = [case for case in CASES if is_bochs(machine) or case not in NOT_ON_QEMU]
+    assert said == [(case, "ok") for case in expected], result.stderr
+    oracle.check(result)
+
+
+@pytest.mark.parametrize("kind", [*LOOPS, *BOCHS_LOOPS])
+def test_a_loop_harms_nobody(oracle, build, machine, kind):
+    if kind in BOCHS_LOOPS and not is_bochs(machine):
+        pytest.skip("a breakpoint ends QEMU, and it knows no alignment check")
+    result = oracle.run(*cases(build, f"loop={kind}"), beats=20)
+    assert "case A14: begins" in result.stdout + result.stderr, result.stderr
+    oracle.check(result)

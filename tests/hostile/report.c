@@ -55,4 +55,7 @@ void seen_report(void)
 		native_log("hostile: call %s made %u times, %u good, %u different results", names[number], sum.made,
 			sum.good, (sum.good != 0) + (unsigned)__builtin_popcount(sum.errors));
 	}
+	static struct gyre_machine_info machine;
+	machine_info(&machine);
+	native_log("hostile: interrupts were off for at most %lu ticks", machine.max_interrupts_off);
 }

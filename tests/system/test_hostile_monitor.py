@@ -73,7 +73,9 @@ def test_the_core_and_others_survive_an_attack(gyre, build, folder):
 
 @pytest.mark.qemu_only("under --icount time is what the machine has executed")
 def test_an_attack_keeps_the_victim_waiting_for_50_ms_at_most(gyre, build, folder):
-    attack(gyre, build, folder, f"seed={SEED + 1000} rounds={ROUNDS // 8}", ENDED, beats=60, gap=50, more=("--icount",))
+    result = attack(gyre, build, folder, f"seed={SEED + 1000} rounds={ROUNDS // 8}", ENDED, beats=60, gap=50, more=("--icount",))
+    # A tick is an instruction.
+    assert 0 < int(re.search(r"off for at most (\d+) ticks", result.stderr).group(1)) <= 20000
 
 
 def test_a_monitor_that_ends_in_the_middle_of_it_leaves_nothing(gyre, build, folder):

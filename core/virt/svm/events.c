@@ -30,6 +30,9 @@ static void put_event(struct svm_vcpu *v, const struct inject *inject)
 {
 	uint32_t event = inject->event & ((v->vmcb->cr0_ & GUEST_CR0_PE) != 0 ? ~0u : ~GYRE_EVENT_ERROR);
 	v->soft_event = 0;
+	/* A fault pushes RF set. */
+	if ((event & 0x700) == GYRE_EVENT_EXCEPTION && GYRE_EVENT_VECTOR(event) != TRAP_DEBUG)
+		v->vmcb->rflags |= RFLAGS_RF;
 	if ((event & 0x700) >= GYRE_EVENT_SOFTWARE)
 		put_soft(v, inject);
 	if ((event & 0x700) > GYRE_EVENT_SOFTWARE)

@@ -27,6 +27,9 @@ static void put_event(struct vmx_vcpu *v, const struct inject *inject)
 		event &= ~GYRE_EVENT_ERROR;
 	if ((event & GYRE_EVENT_ERROR) != 0)
 		vmx_write(VMCS_ENTRY_ERROR, inject->error);
+	/* A fault pushes RF set, which is left to software. SDM vol. 3, "Instruction-Breakpoint Exception Condition". */
+	if (type == GYRE_EVENT_EXCEPTION && GYRE_EVENT_VECTOR(event) != TRAP_DEBUG)
+		vmx_write(VMCS_RFLAGS, vmx_read(VMCS_RFLAGS) | RFLAGS_RF);
 	if (type >= GYRE_EVENT_SOFTWARE)
 		vmx_write(VMCS_ENTRY_LENGTH, inject->length);
 	/* What an injection leaves undone: its handler can use the debug registers. SDM vol. 3, "Vectored-Event Injection". */

@@ -179,6 +179,5 @@ void sweep_msrs(unsigned part), sweep_cpuid(unsigned part), sweep_apic(unsigned 
 #define MSR_PARTS 10
 
 void code_touch(uint64_t address);
-void victim(void) __attribute__((noreturn));
 
 #endif

@@ -4,7 +4,7 @@
  * random byte code. "seed=N steps=N": each step's bytes come from the seed and its number, so a step is the same whatever came before it.
  *
  * After each step the machine is put right. A step that does not end is ended by a watchdog; one that loses the processor, by a reset: the machine starts
- * again, finds in the kept page how far it was, and goes on behind it. At the end it says what each operation did. Without "seed=" it is the victim.
+ * again, finds in the kept page how far it was, and goes on behind it. At the end it says what each operation did.
  *
  *   without=W,...   leaves out what would end the emulator below: breakpoints, cr, ltr, sysenter, tf
  *   first=N         begins at step N: with steps=1, one step alone
@@ -280,8 +280,6 @@ void kernel_main(const struct multiboot_info *info)
 	const char *line = (const char *)(uint64_t)info->command_line;
 	console_reset();
 	tables_load();
-	if (word_after(line, "seed=") == NULL)
-		victim();
 	const char *words = word_after(line, "without=");
 	if (words)
 		without = (struct without){word_after(words, "breakpoints") != NULL, word_after(words, "cr") != NULL,

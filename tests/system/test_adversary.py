@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The adversary's cases for guests, written out: guests/cases says of each whether it held (A02, A06, A08, A10, A15, A19, A21, A22, A23, A26, A34, A35), and its
-loops (A04, A05, A14) run beside a victim, whose heart must go on beating and which must get its share."""
+"""The adversary's cases for guests, written out: guests/cases says of each whether it held (A02, A06, A08, A10, A15, A19, A21, A22, A23, A26, A34, A35), and
+its loops (A04, A05, A14) run beside a victim, whose heart must go on beating and which must get its share."""
 
 import re
 

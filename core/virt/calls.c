@@ -137,8 +137,10 @@ static void set_common(struct vcpu *vcpu, const struct gyre_vcpu_state *state, u
 		if (state->tsc != 0 && state->tsc != vcpu->tsc_reported)
 			msr_tsc_set(vcpu, state->tsc);
 	}
-	if ((groups & GYRE_STATE_APIC) != 0)
+	if ((groups & GYRE_STATE_APIC) != 0) {
 		vlapic_state_set(&vcpu->lapic, state);
+		cpuid_table_apic(vcpu->cpuid, (state->apic_base & APIC_BASE_ENABLE) != 0);
+	}
 	if ((groups & GYRE_STATE_ACTIVITY) != 0) {
 		vcpu->activity = (uint8_t)state->activity;
 		vcpu->nmi_pending = state->nmi_pending;

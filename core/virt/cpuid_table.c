@@ -4,6 +4,7 @@
 #include "gyre/errors.h"
 #include "lib/string.h"
 
+#define CPUID_1_APIC	(1u << 9)
 #define CPUID_1_OSXSAVE (1u << 27)
 #define CPUID_7_OSPKE	(1u << 4)
 #define CR4_OSXSAVE_BIT (1u << 18)
@@ -49,6 +50,8 @@ int cpuid_table_set(struct cpuid_table *table, const struct gyre_cpuid_entry *en
 			entry->ecx, entry->edx};
 		if ((entry->flags & GYRE_CPUID_APIC_ID) != 0)
 			put_apic_id(slot, apic_id);
+		if (entry->leaf == 1 && (entry->edx & CPUID_1_APIC) != 0)
+			table->leaf_apic = (uint8_t)i;
 		if ((entry->flags & GYRE_CPUID_OSXSAVE) != 0) {
 			if (entry->leaf == 1)
 				table->leaf_1 = (uint8_t)i;
@@ -74,6 +77,13 @@ void cpuid_table_cr4(struct cpuid_table *table, uint64_t cr4)
 		uint32_t *ecx = &table->slot[table->leaf_7].ecx;
 		*ecx = (cr4 & CR4_PKE_BIT) != 0 ? *ecx | CPUID_7_OSPKE : *ecx & ~CPUID_7_OSPKE;
 	}
+}
+
+void cpuid_table_apic(struct cpuid_table *table, bool enabled)
+{
+	uint32_t *edx = &table->slot[table->leaf_apic].edx;
+	if (table->leaf_apic != 0)
+		*edx = enabled ? *edx | CPUID_1_APIC : *edx & ~CPUID_1_APIC;
 }
 
 void cpuid_table_xcr0(struct cpuid_table *table, uint32_t bytes)

@@ -23,6 +23,7 @@ struct cpuid_table {
 	uint8_t index[128];		/* of the first slot of a leaf; 0: there is none */
 	uint32_t count;			/* slots from 1 on; slot 0 is the answer to what is not there: zeros */
 	uint8_t leaf_1, leaf_7, leaf_d; /* slots whose bits follow control registers, or 0 */
+	uint8_t leaf_apic;		/* the slot of leaf 1 that offers a local APIC, or 0 */
 	struct cpuid_slot slot[1 + GYRE_CPUID_ENTRIES];
 };
 _Static_assert(sizeof(struct cpuid_table) <= 4096, "a frame");
@@ -31,6 +32,7 @@ _Static_assert(sizeof(struct cpuid_table) <= 4096, "a frame");
 int cpuid_table_set(
 	struct cpuid_table *table, const struct gyre_cpuid_entry *entries, uint32_t count, uint32_t apic_id);
 void cpuid_table_cr4(struct cpuid_table *table, uint64_t cr4);
+void cpuid_table_apic(struct cpuid_table *table, bool enabled); /* by APIC_BASE: SDM vol. 3, "Enabling or Disabling the Local APIC" */
 void cpuid_table_xcr0(struct cpuid_table *table, uint32_t bytes); /* what an XSAVE of all that is enabled takes */
 const struct cpuid_slot *cpuid_table_search(const struct cpuid_table *table, uint32_t leaf, uint32_t subleaf);
 

@@ -63,8 +63,10 @@ enum msr_answer msr_guest_write(struct vcpu *vcpu, uint32_t index, uint64_t valu
 	}
 	case GUEST_MSR_TSC_ADJUST: return write_tsc_adjust(vcpu, value);
 	case GUEST_MSR_APIC_BASE:
-		return fault_unless(
-			vlapic_base_write(&vcpu->lapic, value, vcpu->policy.physical_bits, vcpu->offers.x2apic) == 0);
+		if (vlapic_base_write(&vcpu->lapic, value, vcpu->policy.physical_bits, vcpu->offers.x2apic) < 0)
+			return ANSWER_FAULT;
+		cpuid_table_apic(vcpu->cpuid, (value & APIC_BASE_ENABLE) != 0);
+		return ANSWER_DONE;
 	case GUEST_MSR_TSC_AUX:
 		if (!vcpu->offers.rdtscp || value >> 32 != 0)
 			return ANSWER_FAULT;

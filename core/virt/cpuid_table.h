@@ -32,7 +32,8 @@ _Static_assert(sizeof(struct cpuid_table) <= 4096, "a frame");
 int cpuid_table_set(
 	struct cpuid_table *table, const struct gyre_cpuid_entry *entries, uint32_t count, uint32_t apic_id);
 void cpuid_table_cr4(struct cpuid_table *table, uint64_t cr4);
-void cpuid_table_apic(struct cpuid_table *table, bool enabled); /* by APIC_BASE: SDM vol. 3, "Enabling or Disabling the Local APIC" */
+void cpuid_table_apic(
+	struct cpuid_table *table, bool enabled); /* by APIC_BASE: SDM vol. 3, "Enabling or Disabling the Local APIC" */
 void cpuid_table_xcr0(struct cpuid_table *table, uint32_t bytes); /* what an XSAVE of all that is enabled takes */
 const struct cpuid_slot *cpuid_table_search(const struct cpuid_table *table, uint32_t leaf, uint32_t subleaf);
 

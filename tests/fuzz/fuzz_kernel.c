@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* No kernel image, however it lies, makes a loader touch what is not the guest's: case A60. */
 /* unit-sources: monitor/boot/boot.c monitor/boot/firmware.c monitor/boot/linux.c monitor/boot/multiboot.c monitor/boot/pvh.c monitor/boot/elf.c */
-/* unit-sources: monitor/machine/memory.c monitor/engine/fake.c lib/format.c lib/string.c lib/string_more.c */
+/* unit-sources: monitor/machine/memory.c monitor/engine/fake.c monitor/save/stream.c lib/crc32.c lib/format.c lib/string.c lib/string_more.c */
 #include <stdlib.h>
 #include <string.h>
 #include "monitor/boot/boot.h"

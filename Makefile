@@ -253,7 +253,7 @@ soak: all ## runs what takes longer than make test may
 	$(Q)$(PYTHON) tests/run --build $(B) --seconds $(SOAK_SECONDS) soak
 
 test-kernels: all ## runs the test kernels of DIR on MACHINE (amd, intel, both); BARE=yes: what fails without Gyre, too
-	$(Q)$(PYTHON) tests/kernels/run.py --build $(B) --machine $(MACHINE) $(if $(BARE),--bare) --dir '$(DIR)'
+	$(Q)$(PYTHON) tests/kernels/runner.py --build $(B) --machine $(MACHINE) $(if $(BARE),--bare) --dir '$(DIR)'
 
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz: $(FUZZ_TARGETS:%=$(B)/fuzz/%) ## runs each fuzz target for FUZZ_SECONDS

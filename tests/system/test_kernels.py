@@ -12,7 +12,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/kernels"))
 import plan  # noqa: E402
-import run as runner  # noqa: E402
+import runner  # noqa: E402
 
 SECONDS = 240  # takes 5 to 20; other tests run beside it
 
@@ -20,7 +20,7 @@ SECONDS = 240  # takes 5 to 20; other tests run beside it
 def kernels(build, folder, machine, *words):
     """The runner's exit status, what it said and its table."""
     vendor = "amd" if machine.startswith("amd") else "intel"
-    words = ["/usr/bin/python3", "-B", ROOT / "tests/kernels/run.py", "--build", build, "--dir", folder, "--machine", vendor, *words]
+    words = ["/usr/bin/python3", "-B", ROOT / "tests/kernels/runner.py", "--build", build, "--dir", folder, "--machine", vendor, *words]
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=SECONDS * 4, check=False)
     table = build / "test-kernels/table.json"
     return done.returncode, done.stdout + done.stderr, json.loads(table.read_text()) if table.exists() else []

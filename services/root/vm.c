@@ -333,11 +333,13 @@ static void vm_destroy(struct vm *vm)
 	vm->endpoint = 0;
 }
 
-static void text_clean(char *target, const char *text, size_t bytes)
+/* Each byte is fetched once: what lies in the channel can change meanwhile. */
+static void text_clean(char *target, const volatile char *text, size_t bytes)
 {
 	size_t i;
-	for (i = 0; i + 1 < bytes && text[i] != 0; i++)
-		target[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
+	char c;
+	for (i = 0; i + 1 < bytes && (c = text[i]) != 0; i++)
+		target[i] = c >= ' ' && c <= '~' ? c : '?';
 	memset(target + i, 0, bytes - i);
 }
 

@@ -77,6 +77,23 @@ def test_a_panic_in_the_middle_of_a_frame_is_seen(fake):
     assert result.returncode == 18 and "core: it broke" in result.stderr
 
 
+def test_a_frame_that_waits_for_our_reader_is_no_broken_one(fake):
+    """Nobody takes standard error for longer than a frame may stall. A guest's bytes, in the one that was begun, must not become frames."""
+    script = r"""
+m.ready()
+forged = m.header(PANIC, 255, 6) + b"forged"
+for _ in range(1500):
+    m.frame(CONSOLE, 1, forged * 200 + b"\n")
+m.end_vm(0, 0)
+m.end()
+"""
+    with fake.popen(script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        time.sleep(3.5)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 0 and b"core: forged" not in said, said[-200:]
+    assert said.count(b"forged") == 1500 * 200
+
+
 def test_time_out(fake):
     started = time.monotonic()
     result = fake.run("m.log('x\\n'); m.say('begun'); time.sleep(60)", "--timeout", "0.7")

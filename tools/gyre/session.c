@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -351,6 +352,14 @@ static void feed_frames(struct session *session, struct channel *channel, const 
 	channel->since = seconds_now();
 }
 
+/* More of it has come, and was not taken: we were stopped, or who reads us is behind. Looked into now, a guest's bytes would be frames. */
+static bool is_our_delay(int fd)
+{
+	int bytes = 0;
+
+	return ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0;
+}
+
 /* A frame that was broken off hides those behind it: its first byte is no start, look again. */
 static void unstick_frames(struct session *session, struct channel *channel)
 {
@@ -513,6 +522,8 @@ static double check_deadlines(struct session *session)
 		double stall = session->machine->emulator->stall_seconds;
 		if (!is_unfinished(channels[i]))
 			continue;
+		if (is_our_delay(i == 0 ? session->machine->com2 : session->machine->output))
+			channels[i]->since = now;
 		if (now - channels[i]->since > stall)
 			unstick_frames(session, channels[i]);
 		least = least < stall ? least : stall;

@@ -323,6 +323,8 @@ void native_main(void *argument)
 	hostile.protect[1] = hostile.start->endpoint;
 	hostile.protect[2] = hostile.start->event_root;
 	hostile.protect[3] = hostile.start->ram;
+	/* Closed by chance it would be gone for all rounds: a second one can't be made. Its copies are closed like anything else. */
+	hostile.protect[4] = hostile.start->interrupt;
 	if (memory_map_all(0, hostile.start->ram, 0, RAM_ADDRESS, hostile.start->memory / 4096,
 		    GYRE_RIGHT_READ | GYRE_RIGHT_WRITE) < 0)
 		end(10, "its memory cannot be mapped");

@@ -92,6 +92,7 @@ static const struct {
 	FIELD(3, v_tpr_),
 	FIELD(3, v_irq_),
 	FIELD(3, v_control_),
+	FIELD(3, v_vector_),
 	FIELD(3, v_masking_),
 	FIELD(3, v_vector_),
 	FIELD(4, nested_control_),
@@ -188,8 +189,17 @@ static int set_up(void **state)
 	cache_of = NULL;
 	doorbell_rings = page_is_logged = page_is_there = false;
 	svm_features.nrip = true;
+	svm_features.errata = 0;
 	vcpu_hazard_set(&virt->v.vcpu, VCPU_HAZARD_FLUSH);
 	svm_flush_now(&virt->v);
+	return result;
+}
+
+/* A processor that interrupts are not injected into, but offered. */
+static int set_up_offered(void **state)
+{
+	const int result = set_up(state);
+	svm_features.errata |= SVM_ERRATUM_TWICE;
 	return result;
 }
 
@@ -249,6 +259,7 @@ static void each_setter_marks_its_field(void **state)
 	SETS(v_tpr, 7);
 	SETS(v_irq, 1);
 	SETS(v_control, 7);
+	SETS(v_vector, 0x33);
 	SETS(v_masking, 3);
 	SETS(nested_control, 3);
 	SETS(nested_cr3, 0x12345);
@@ -484,6 +495,26 @@ static void what_no_level_has_is_undefined(void **state)
 }
 
 /* ---- interrupts ---- */
+/* What the processor is to deliver first, whichever way it was told. */
+static uint64_t to_deliver(void)
+{
+	const bool offered = (VMCB->v_irq_ & 1) != 0 && (VMCB->intercept_misc1_ & VMCB_I1_VINTR) == 0;
+	if ((svm_features.errata & SVM_ERRATUM_TWICE) == 0)
+		assert_false(offered);
+	if (!offered)
+		return VMCB->event_inject;
+	assert_int_equal(VMCB->event_inject, 0);
+	assert_int_equal(VMCB->v_control_, 0x1f); /* whatever the TPR */
+	return GYRE_EVENT_VALID | VMCB->v_vector_;
+}
+
+static void delivered(void)
+{
+	if ((VMCB->intercept_misc1_ & VMCB_I1_VINTR) == 0)
+		VMCB->v_irq_ = cache.v_irq_ = 0;
+	VMCB->event_inject = 0;
+}
+
 static void an_interrupt_waits_behind_a_window(void **state)
 {
 	(void)state;
@@ -497,8 +528,9 @@ static void an_interrupt_waits_behind_a_window(void **state)
 	VMCB->interrupt_shadow = 1; /* STI's */
 	assert_int_equal(run_to(SVM_EXIT_CPUID, 0, 0), VCPU_AGAIN);
 	assert_int_equal(run_to(SVM_EXIT_VINTR, 0, 0), VCPU_AGAIN);
-	assert_int_equal(VMCB->event_inject, GYRE_EVENT_VALID | 0x40);
-	assert_true((VMCB->intercept_misc1_ & VMCB_I1_VINTR) == 0 && (VMCB->v_irq_ & 1) == 0);
+	assert_true((VMCB->intercept_misc1_ & VMCB_I1_VINTR) == 0);
+	assert_int_equal(to_deliver(), GYRE_EVENT_VALID | 0x40);
+	delivered();
 	assert_int_equal(VREG(&VCPU->lapic, APIC_ISR + 0x20), 1);
 }
 
@@ -525,7 +557,7 @@ static void the_short_way_is_the_long_one(void **state)
 		saved = *VMCB;
 		at(0x1000, 2);
 		run_to(SVM_EXIT_CPUID, 0, 0);
-		event = VMCB->event_inject;
+		event = to_deliver();
 		hazard = VCPU->hazard;
 		memcpy(after, before.page, sizeof(after));
 		/* The same again by svm_events() alone. */
@@ -538,7 +570,8 @@ static void the_short_way_is_the_long_one(void **state)
 		VMCB->event_inject = 0;
 		VCPU->hazard = VCPU_HAZARD_EVENTS;
 		svm_events(V);
-		assert_int_equal(VMCB->event_inject, event);
+		assert_int_equal(to_deliver(), event);
+		delivered();
 		assert_int_equal(VCPU->hazard & VCPU_HAZARD_EVENTS, hazard & VCPU_HAZARD_EVENTS);
 		assert_memory_equal(before.page, after, sizeof(after));
 		cache_of = NULL;
@@ -561,11 +594,11 @@ static void task_priority_by_cr8(void **state)
 	vlapic_mmio_write(&VCPU->lapic, APIC_TPR, 0x20);
 	vcpu_hazard_set(VCPU, VCPU_HAZARD_EVENTS);
 	svm_events(V);
-	assert_int_equal(VMCB->event_inject, GYRE_EVENT_VALID | 0x40);
+	assert_int_equal(to_deliver(), GYRE_EVENT_VALID | 0x40);
 	assert_true((VMCB->intercept_cr_write_ & 0x100) == 0);
 	assert_int_equal(vlapic_mmio_read(&VCPU->lapic, APIC_TPR), 0x20);
 	/* Written while nothing waits, no exit: found at the next. */
-	VMCB->event_inject = 0;
+	delivered();
 	VMCB->v_tpr_ = cache.v_tpr_ = 6;
 	vlapic_eoi(&VCPU->lapic);
 	VCPU->lapic.base |= APIC_BASE_X2APIC;
@@ -630,7 +663,8 @@ static void what_was_being_delivered_is_delivered_again(void **state)
 		interrupted_event = events[i].info;
 		/* The loop is left each time: the host's interrupts come in, however often this happens. */
 		assert_int_equal(run_to(SVM_EXIT_NPF, 7, 0x5000), VCPU_DUE);
-		assert_true(VMCB->event_inject == events[i].again);
+		assert_true(to_deliver() == events[i].again);
+		delivered();
 		/* To the monitor it is in the page. */
 		page_is_logged = false;
 		interrupted_event = events[i].info;
@@ -660,16 +694,17 @@ static void what_was_not_delivered_yet_is_not_lost(void **state)
 	VMCB->rflags = 0x202;
 	vlapic_post(&VCPU->lapic, 0x40, false);
 	assert_int_equal(svm_events(V), VCPU_AGAIN);
-	assert_int_equal(VMCB->event_inject, GYRE_EVENT_VALID | 0x40);
+	assert_int_equal(to_deliver(), GYRE_EVENT_VALID | 0x40);
 	/* A more urgent one comes before the entry: it waits behind the first, which the local APIC has in service. */
 	vlapic_post(&VCPU->lapic, 0x80, false);
 	assert_int_equal(svm_events(V), VCPU_AGAIN);
-	assert_int_equal(VMCB->event_inject, GYRE_EVENT_VALID | 0x40);
+	assert_int_equal(to_deliver(), GYRE_EVENT_VALID | 0x40);
 	assert_true((VMCB->intercept_misc1_ & VMCB_I1_VINTR) != 0);
 	/* The monitor is asked instead of an entry: it finds the event, and the VMCB has it no more. */
 	svm_fill(VCPU);
 	assert_int_equal(VCPU->page->event, GYRE_EVENT_VALID | GYRE_EVENT_INTERRUPT | 0x40);
 	assert_int_equal(VMCB->event_inject, 0);
+	VCPU->event = 0;
 	/* A software interrupt: RIP is at the instruction again. */
 	vcpu_event_set(VCPU, GYRE_EVENT_VALID | GYRE_EVENT_SOFTWARE | 0x80, 0);
 	VCPU->event_length = 2;
@@ -683,6 +718,28 @@ static void what_was_not_delivered_yet_is_not_lost(void **state)
 }
 
 /* ---- the rest ---- */
+/* An offer stands while exits come first, and is the monitor's to see when one goes there. */
+static void what_was_offered_is_not_lost(void **state)
+{
+	(void)state;
+	VMCB->rflags = 0x202;
+	vlapic_post(&VCPU->lapic, 0x40, false);
+	assert_int_equal(svm_events(V), VCPU_AGAIN);
+	assert_true((VMCB->v_irq_ & 1) != 0 && VMCB->v_vector_ == 0x40);
+	assert_int_equal(run_to(SVM_EXIT_INTR, 0, 0), VCPU_DUE);
+	assert_int_equal(to_deliver(), GYRE_EVENT_VALID | 0x40);
+	/* Another one does not take its place. */
+	vlapic_post(&VCPU->lapic, 0x41, false);
+	at(0x1000, 2);
+	assert_int_equal(run_to(SVM_EXIT_CPUID, 0, 0), VCPU_AGAIN);
+	assert_int_equal(to_deliver(), GYRE_EVENT_VALID | 0x40);
+	assert_int_equal(run_to(SVM_EXIT_NPF, 7, 0x5000), VCPU_MONITOR);
+	svm_fill(VCPU);
+	assert_int_equal(VCPU->page->event, GYRE_EVENT_VALID | GYRE_EVENT_INTERRUPT | 0x40);
+	assert_int_equal(to_deliver(), 0);
+	assert_int_equal(VMCB->v_irq_ & 1, 0);
+}
+
 static void state_goes_there_and_back(void **state)
 {
 	const uint32_t groups = GYRE_STATE_SEGMENTS | GYRE_STATE_CONTROL | GYRE_STATE_MSRS | GYRE_STATE_DEBUG;
@@ -762,6 +819,10 @@ static void reset_state_is_a_processors(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, virt_tear_down)
+#define OFFERED(name)                                                                                                  \
+	{                                                                                                              \
+#name " offered", name, set_up_offered, virt_tear_down, NULL                                           \
+	}
 	const struct CMUnitTest tests[] = {
 		TEST(the_model_finds_what_it_is_for),
 		TEST(each_setter_marks_its_field),
@@ -777,6 +838,12 @@ int main(void)
 		TEST(an_nmi_blocks_the_next_until_iret),
 		TEST(what_was_being_delivered_is_delivered_again),
 		TEST(what_was_not_delivered_yet_is_not_lost),
+		OFFERED(an_interrupt_waits_behind_a_window),
+		OFFERED(the_short_way_is_the_long_one),
+		OFFERED(task_priority_by_cr8),
+		OFFERED(what_was_being_delivered_is_delivered_again),
+		OFFERED(what_was_not_delivered_yet_is_not_lost),
+		OFFERED(what_was_offered_is_not_lost),
 		TEST(state_goes_there_and_back),
 		TEST(reset_state_is_a_processors),
 	};

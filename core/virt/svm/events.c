@@ -49,9 +49,8 @@ static void want_window(struct vmcb *vmcb, bool want)
 	bool have = (vmcb->intercept_misc1_ & VMCB_I1_VINTR) != 0;
 	if (want == have)
 		return;
-	/* Priority and vector play no part: the intercept comes first, and the TPR was considered already. */
+	/* The vector plays no part: the intercept comes first. */
 	vmcb_intercept1(vmcb, VMCB_I1_VINTR, want);
-	vmcb_set_v_control(vmcb, want ? 0x10 | 0xf : 0);
 	vmcb_set_v_irq(vmcb, (uint8_t)((vmcb->v_irq_ & ~1u) | want));
 }
 
@@ -83,8 +82,13 @@ static void nmi_windows(struct svm_vcpu *v, bool want)
  */
 void svm_event_back(struct svm_vcpu *v)
 {
-	uint64_t info = v->vmcb->event_inject;
-	v->vmcb->event_inject = 0;
+	struct vmcb *vmcb = v->vmcb;
+	uint64_t info = vmcb->event_inject;
+	vmcb->event_inject = 0;
+	if ((vmcb->v_irq_ & 1) != 0 && (vmcb->intercept_misc1_ & VMCB_I1_VINTR) == 0) {
+		vmcb_set_v_irq(vmcb, vmcb->v_irq_ & ~1u);
+		info = GYRE_EVENT_VALID | GYRE_EVENT_INTERRUPT | vmcb->v_vector_;
+	}
 	if ((info & GYRE_EVENT_VALID) != 0)
 		svm_interrupted(v, info);
 }
@@ -110,9 +114,13 @@ enum vcpu_next svm_events(struct svm_vcpu *v)
 	next = inject_next(vcpu, gate, &inject);
 	if (next != VCPU_AGAIN)
 		return next;
-	if (inject.event != 0)
-		put_event(v, &inject);
 	want_window(vmcb, inject.want_interrupt);
+	/* There is one virtual interrupt: it is the window's first. */
+	if (inject.event == (GYRE_EVENT_VALID | GYRE_EVENT_VECTOR(inject.event)) && gate.interrupt &&
+		!inject.want_interrupt)
+		svm_interrupt(v, GYRE_EVENT_VECTOR(inject.event));
+	else if (inject.event != 0)
+		put_event(v, &inject);
 	if (vcpu->nmi_blocked || inject.want_nmi)
 		nmi_windows(v, inject.want_nmi);
 	if (vcpu->single)

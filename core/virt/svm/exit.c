@@ -51,8 +51,8 @@ __attribute__((noinline)) uint32_t svm_length_unknown(struct svm_vcpu *v)
 static bool guest_open(const struct svm_vcpu *v)
 {
 	const struct vmcb *vmcb = v->vmcb;
-	return (vmcb->rflags & RFLAGS_IF) != 0 && vmcb->interrupt_shadow == 0 &&
-	       (vmcb->intercept_misc1_ & (VMCB_I1_VINTR | VMCB_I1_IRET)) == 0 && vmcb->v_tpr_ == v->tpr_seen &&
+	return (vmcb->rflags & RFLAGS_IF) != 0 && vmcb->interrupt_shadow == 0 && (vmcb->v_irq_ & 1) == 0 &&
+	       (vmcb->intercept_misc1_ & VMCB_I1_IRET) == 0 && vmcb->v_tpr_ == v->tpr_seen &&
 	       VREG(&v->vcpu.lapic, APIC_TPR) >> 4 == v->tpr_seen && (vmcb->intercept_cr_write_ & 0x100) == 0;
 }
 
@@ -61,7 +61,7 @@ static __attribute__((noinline)) uint32_t finish_slow(struct svm_vcpu *v)
 	struct vcpu *vcpu = &v->vcpu;
 	int vector = answer_plain_interrupt(vcpu, guest_open(v));
 	if (vector >= 0)
-		v->vmcb->event_inject = GYRE_EVENT_VALID | (uint32_t)vector;
+		svm_interrupt(v, (uint32_t)vector);
 	if (vector != ANSWER_NOT_PLAIN)
 		return (vcpu->hazard | vcpu->cpu->hazard) != 0 ? VCPU_DUE : VCPU_AGAIN;
 	return svm_due(vcpu->cpu, v);

@@ -75,6 +75,9 @@ static void read_features(void)
 	f->pause_threshold = f->pause_filter && (svm.edx & CPUID_SVM_PAUSE_THRESHOLD) != 0;
 	f->asids = svm.ebx;
 	f->errata = svm_errata_of(cpu_features.family, cpu_features.model, cpu_features.stepping);
+	/* The leaf for software that runs processors: "TCGT", and so on. */
+	if ((cpuid(1, 0).ecx & 1u << 31) != 0 && cpuid(0x40000000, 0).ebx == 0x54474354)
+		f->errata |= SVM_ERRATUM_TWICE;
 	f->tlb_control = (f->errata & SVM_ERRATUM_170) != 0 || f->asids < 2 ? VMCB_TLB_ALL : VMCB_TLB_NOTHING;
 	f->clean_mask = f->clean_bits ? VMCB_CLEAN_ALL : 0;
 	f->cr4 = control_cr4_of_machine();

@@ -66,6 +66,8 @@ static inline struct svm_vcpu *svm_of(struct vcpu *vcpu)
 #define SVM_ERRATUM_383                                                                                                \
 	0x2u /* a guest can raise a machine check by changing a page's size: it is that guest's fault alone */
 #define SVM_ERRATUM_1096 0x4u /* decode assists may give zeros for the instruction's bytes under SMAP */
+#define SVM_ERRATUM_TWICE                                                                                              \
+	0x8u /* QEMU's processor: an interrupt by EVENTINJ can be delivered a second time, whatever IF (docs/testing.md) */
 uint32_t svm_errata_of(uint32_t family, uint32_t model, uint32_t stepping);
 uint32_t svm_barriers_of(uint32_t family, uint32_t model);
 #define SVM_BARRIERS_HEAVIEST                                                                                          \
@@ -132,6 +134,20 @@ static inline enum vcpu_next svm_due(struct cpu *cpu, struct svm_vcpu *v)
 }
 
 void svm_event_back(struct svm_vcpu *v);
+/*
+ * An interrupt for a guest that takes it now: by EVENTINJ, or as a virtual one, which is taken before the guest's next instruction and stays where it is
+ * while exits come first. APM vol. 2, "Event Injection" and "Virtual Interrupts".
+ */
+static inline void svm_interrupt(struct svm_vcpu *v, uint32_t vector)
+{
+	v->soft_event = 0;
+	if ((svm_features.errata & SVM_ERRATUM_TWICE) == 0) {
+		v->vmcb->event_inject = GYRE_EVENT_VALID | vector;
+		return;
+	}
+	vmcb_set_v_vector(v->vmcb, (uint8_t)vector);
+	vmcb_set_v_irq(v->vmcb, v->vmcb->v_irq_ | 1);
+}
 void svm_tpr_from_guest(struct svm_vcpu *v);
 void svm_step_begin(struct svm_vcpu *v, bool over_iret);
 

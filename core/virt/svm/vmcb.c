@@ -68,6 +68,7 @@ void vmcb_init(struct vmcb *vmcb, uint64_t nested_root)
 			vmcb_set_pause_threshold(vmcb, PAUSE_THRESHOLD);
 	}
 	vmcb_set_v_masking(vmcb, 1);
+	vmcb_set_v_control(vmcb, 0x10 | 0xf); /* before any TPR: the local APIC has considered that */
 	vmcb_set_nested_control(vmcb, 1);
 	vmcb_set_nested_cr3(vmcb, nested_root);
 	vmcb_set_efer(vmcb, EFER_SVME); /* must be set; the guest sees it clear */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lib/frame.c: see lib/frame.h. */
 #include "lib/frame.h"
-#include "lib/string.h"
 
 int frame_header_valid(const struct gyre_frame_header *header)
 {
@@ -12,7 +11,7 @@ int frame_header_valid(const struct gyre_frame_header *header)
 void frame_decoder_init(struct frame_decoder *decoder)
 {
 	decoder->have = 0;
-	decoder->sequence = decoder->started = decoder->complete = 0;
+	decoder->sequence = decoder->started = decoder->complete = decoder->escaped = 0;
 	decoder->dropped = decoder->gaps = 0;
 }
 
@@ -24,17 +23,42 @@ static void count_sequence(struct frame_decoder *decoder)
 	decoder->sequence = (uint8_t)(decoder->header.sequence + 1);
 }
 
-/* Before the header is whole and good: one byte more; a bad header loses its first byte. */
-static void take_header_byte(struct frame_decoder *decoder, uint8_t byte)
+/* What was begun is no frame. */
+static void drop(struct frame_decoder *decoder)
 {
+	decoder->dropped += decoder->have;
+	decoder->have = 0;
+	decoder->escaped = 0;
+}
+
+/* A byte behind the first one, as it was before it went on the line. */
+static void take_byte(struct frame_decoder *decoder, uint8_t byte)
+{
+	const struct gyre_frame_header *header = &decoder->header;
 	decoder->bytes[decoder->have++] = byte;
-	while (decoder->have > 0 &&
-		(decoder->header.magic0 != GYRE_FRAME_MAGIC0 ||
-			(decoder->have > 1 && decoder->header.magic1 != GYRE_FRAME_MAGIC1) ||
-			(decoder->have == sizeof(decoder->header) && !frame_header_valid(&decoder->header)))) {
-		decoder->have--;
+	if ((decoder->have == 2 && header->magic1 != GYRE_FRAME_MAGIC1) ||
+		(decoder->have == sizeof(*header) && !frame_header_valid(header)))
+		return drop(decoder);
+	if (decoder->have < sizeof(*header) || decoder->have < sizeof(*header) + header->length)
+		return;
+	decoder->complete = 1;
+	count_sequence(decoder);
+}
+
+static void take_line_byte(struct frame_decoder *decoder, uint8_t byte)
+{
+	if (byte == GYRE_FRAME_MAGIC0) {
+		drop(decoder);
+		decoder->bytes[decoder->have++] = byte;
+	} else if (decoder->have == 0) {
 		decoder->dropped++;
-		memmove(decoder->bytes, decoder->bytes + 1, decoder->have);
+	} else if (decoder->escaped) {
+		decoder->escaped = 0;
+		take_byte(decoder, byte ^ 0x80);
+	} else if (byte == GYRE_FRAME_ESCAPE) {
+		decoder->escaped = 1;
+	} else {
+		take_byte(decoder, byte);
 	}
 }
 
@@ -46,19 +70,8 @@ size_t frame_decode(struct frame_decoder *decoder, const void *data, size_t byte
 		decoder->complete = 0;
 		decoder->have = 0;
 	}
-	while (taken < bytes && decoder->have < sizeof(decoder->header))
-		take_header_byte(decoder, at[taken++]);
-	if (decoder->have >= sizeof(decoder->header)) {
-		size_t want = sizeof(decoder->header) + decoder->header.length - decoder->have;
-		size_t part = want < bytes - taken ? want : bytes - taken;
-		memcpy(decoder->bytes + decoder->have, at + taken, part);
-		decoder->have += (uint32_t)part;
-		taken += part;
-		if (part == want) {
-			decoder->complete = 1;
-			count_sequence(decoder);
-		}
-	}
+	while (taken < bytes && !decoder->complete)
+		take_line_byte(decoder, at[taken++]);
 	*complete = decoder->complete;
 	return taken;
 }

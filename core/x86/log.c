@@ -85,6 +85,13 @@ void log_init(const struct boot_info *boot)
 		log_warn("console=%s: no such console here; com1, frames and none are known", console);
 }
 
+static void frame_write(uint8_t byte)
+{
+	uint8_t line[2];
+	for (unsigned i = 0, count = gyre_frame_byte(byte, line); i < count; i++)
+		serial_write(SERIAL_COM2, line[i]);
+}
+
 bool log_panic_begin(void)
 {
 	if (__atomic_exchange_n(&panicking, true, __ATOMIC_ACQ_REL))
@@ -105,11 +112,10 @@ void log_panic_end(void)
 	struct gyre_frame_header header = gyre_frame_header(GYRE_FRAME_PANIC, GYRE_FRAME_MACHINE, (uint16_t)length, 0);
 	if (!com2)
 		return;
-	/* Root may have been in the middle of a frame: the reader takes what follows for its rest, so give it that. */
-	for (unsigned i = 0; i < GYRE_FRAME_DATA; i++)
-		serial_write(SERIAL_COM2, 0);
-	for (unsigned i = 0; i < sizeof(header); i++)
-		serial_write(SERIAL_COM2, ((const uint8_t *)&header)[i]);
+	/* What root was in the middle of is broken off by this. */
+	serial_write(SERIAL_COM2, header.magic0);
+	for (unsigned i = 1; i < sizeof(header); i++)
+		frame_write(((const uint8_t *)&header)[i]);
 	for (uint64_t i = ring->written - length; i < ring->written; i++)
-		serial_write(SERIAL_COM2, (uint8_t)ring->text[i % ring->bytes]);
+		frame_write((uint8_t)ring->text[i % ring->bytes]);
 }

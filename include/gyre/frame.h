@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * include/gyre/frame.h: frames on COM2 between an emulated machine and the gyre command at its other end, both ways.
- * 8 bytes of header, then length bytes. A reader that finds a bad header drops one byte and looks again. All numbers little-endian.
+ * 8 bytes of header, then length bytes. All numbers little-endian.
+ *
+ * On the line    A frame's first byte, GYRE_FRAME_MAGIC0, is found nowhere else: behind it, a byte of this value and GYRE_FRAME_ESCAPE itself are two,
+ *                GYRE_FRAME_ESCAPE and the byte with its highest bit changed. So no bytes of a guest's are ever a frame, wherever a reader begins; and
+ *                the core, which takes the line over when it stops, breaks off what root had begun by a frame of its own.
+ * A reader       drops what it has when a first byte comes, and what is no frame up to the next one.
  */
 #ifndef GYRE_FRAME_H
 #define GYRE_FRAME_H
@@ -10,6 +15,7 @@
 
 #define GYRE_FRAME_MAGIC0  0xf5u
 #define GYRE_FRAME_MAGIC1  0x47u
+#define GYRE_FRAME_ESCAPE  0xf6u
 #define GYRE_FRAME_DATA	   4096u /* most data in one frame */
 #define GYRE_FRAME_MACHINE 0xffu /* vm: the machine itself, core or root */
 
@@ -31,6 +37,18 @@ static inline uint8_t gyre_frame_check(const struct gyre_frame_header *header)
 		check ^= byte[i];
 	return check;
 }
+
+/* How a byte of a frame, behind the first one, goes over the line: how many bytes of line[] that is. */
+static inline unsigned gyre_frame_byte(uint8_t byte, uint8_t line[2])
+{
+	int is_plain = byte != GYRE_FRAME_MAGIC0 && byte != GYRE_FRAME_ESCAPE;
+	line[0] = is_plain ? byte : GYRE_FRAME_ESCAPE;
+	line[1] = byte ^ 0x80;
+	return is_plain ? 1 : 2;
+}
+
+/* The most that a frame with that much data takes on the line. */
+#define GYRE_FRAME_LINE(bytes) (2 * (sizeof(struct gyre_frame_header) + (bytes)))
 
 /* The header of a frame with that much data (at most GYRE_FRAME_DATA). */
 static inline struct gyre_frame_header gyre_frame_header(uint8_t type, uint8_t vm, uint16_t length, uint8_t sequence)

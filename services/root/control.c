@@ -41,7 +41,7 @@ static void list_reply(struct gyre_control_reply *reply)
 	static struct gyre_control_vm list[LIST_VMS];
 	const uint32_t vms_all = root.config.header->vms;
 	uint32_t frames = (vms_all + LIST_VMS - 1) / LIST_VMS;
-	if (!output_fits(frames * (sizeof(struct gyre_frame_header) + sizeof(*reply)) + vms_all * sizeof(list[0])))
+	if (!output_fits(frames * GYRE_FRAME_LINE(sizeof(*reply)) + 2 * vms_all * sizeof(list[0])))
 		return;
 	for (uint32_t at = 0; at < vms_all; at += reply->count) {
 		reply->count = vms_all - at < LIST_VMS ? vms_all - at : LIST_VMS;
@@ -83,7 +83,7 @@ void control_request(uint8_t vm, const uint8_t *data, size_t bytes)
 	struct gyre_control_reply reply = {.id = request.id, .what = request.what};
 	if (bytes == sizeof(request) && request.what == GYRE_CONTROL_LIST)
 		return list_reply(&reply);
-	if (!output_fits(sizeof(struct gyre_frame_header) + sizeof(reply) + sizeof(struct gyre_control_accounts)))
+	if (!output_fits(GYRE_FRAME_LINE(sizeof(reply) + sizeof(struct gyre_control_accounts))))
 		return;
 	if (bytes == sizeof(request) && request.what == GYRE_CONTROL_ACCOUNTS)
 		return accounts_reply(&reply);

@@ -8,8 +8,8 @@
 #include "lib/string.h"
 #include "lib/uart.h"
 
-#define OUTPUT_BYTES  32768u /* a power of two */
-#define OWN_BYTES     8192u  /* of them, kept for root's own words */
+#define OUTPUT_BYTES  65536u /* a power of two */
+#define OWN_BYTES     32768u /* of them, kept for root's own words: a list of all VMs, whatever its bytes are (frame.h) */
 #define COM2_ISA_LINE 3u
 #define PORT_E9	      0xe9u
 #define LINE_BYTES    512u
@@ -99,42 +99,34 @@ void output_pump(void)
 	uart_send_interrupt(&out.uart, out.written != out.sent);
 }
 
-/* Data bytes that a frame may have now. */
-static size_t output_room(void)
-{
-	uint32_t room = OUTPUT_BYTES - (out.written - out.sent);
-	if (room <= sizeof(struct gyre_frame_header))
-		return 0;
-	room -= sizeof(struct gyre_frame_header);
-	return room < GYRE_FRAME_DATA ? room : GYRE_FRAME_DATA;
-}
-
-int output_spare(size_t bytes)
-{
-	size_t frame = sizeof(struct gyre_frame_header) + (bytes < GYRE_FRAME_DATA ? bytes : GYRE_FRAME_DATA);
-	return !out.frames || OUTPUT_BYTES - (out.written - out.sent) >= frame + OWN_BYTES;
-}
-
 int output_fits(size_t bytes)
 {
 	return !out.frames || OUTPUT_BYTES - (out.written - out.sent) >= bytes;
 }
 
+int output_spare(size_t bytes)
+{
+	return output_fits(GYRE_FRAME_LINE(bytes < GYRE_FRAME_DATA ? bytes : GYRE_FRAME_DATA) + OWN_BYTES);
+}
+
 static void wait_put(const void *data, size_t bytes)
 {
 	const uint8_t *from = data;
+	uint8_t line[2];
 	for (size_t i = 0; i < bytes; i++)
-		out.waiting[out.written++ % OUTPUT_BYTES] = from[i];
+		for (unsigned k = 0, count = gyre_frame_byte(from[i], line); k < count; k++)
+			out.waiting[out.written++ % OUTPUT_BYTES] = line[k];
 }
 
 void output_frame(uint8_t type, uint8_t vm, const void *head, size_t head_bytes, const void *data, size_t bytes)
 {
 	if (!out.frames || head_bytes + bytes > GYRE_FRAME_DATA)
 		return;
-	while (output_room() < head_bytes + bytes)
+	while (!output_fits(GYRE_FRAME_LINE(head_bytes + bytes)))
 		output_pump();
 	struct gyre_frame_header header = gyre_frame_header(type, vm, (uint16_t)(head_bytes + bytes), out.sequence++);
-	wait_put(&header, sizeof(header));
+	out.waiting[out.written++ % OUTPUT_BYTES] = header.magic0;
+	wait_put((const uint8_t *)&header + 1, sizeof(header) - 1);
 	wait_put(head, head_bytes);
 	wait_put(data, bytes);
 	output_pump();

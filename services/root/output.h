@@ -22,7 +22,7 @@ void output_frame(uint8_t type, uint8_t vm, const void *head, size_t head_bytes,
 /* Whether what a monitor says may go out now: room for as many bytes, and for words of root's own, so that those need not wait for a slow reader. */
 int output_spare(size_t bytes);
 
-/* Whether frames with that many bytes in all, headers included, go out without waiting. */
+/* Whether frames that take that much of the line in all (GYRE_FRAME_LINE) go out without waiting. */
 int output_fits(size_t bytes);
 
 /* A line from root about the machine, or about a VM (its number, or GYRE_FRAME_MACHINE). */

@@ -15,6 +15,11 @@ LOG, CONSOLE, EXIT, MACHINE_END, PANIC, TRACE, COUNTERS, READY, QUIT = range(1, 
 MACHINE = 0xFF
 
 
+def on_the_line(data):
+    """As bytes behind a frame's first one go over the line (include/gyre/frame.h)."""
+    return data.replace(b"\xf6", b"\xf6\x76").replace(b"\xf5", b"\xf6\x75")
+
+
 class Machine:
     def __init__(self, argv):
         self.argv, self.sequence, self.settings = argv, 0, ""
@@ -35,18 +40,19 @@ class Machine:
         check = 0
         for byte in head:
             check ^= byte
-        return head + bytes([check])
+        return head[:1] + on_the_line(head[1:] + bytes([check]))
 
     def frame(self, kind, vm=MACHINE, data=b""):
         data = data.encode() if isinstance(data, str) else data
-        self.com2.sendall(self.header(kind, vm, len(data)) + data)
+        self.com2.sendall(self.header(kind, vm, len(data)) + on_the_line(data))
 
     def words(self, *parts):
         """On the emulator's own output: texts as they are, and frames, each as a tuple."""
         for part in parts:
             if isinstance(part, tuple):
                 kind, vm, data = part
-                part = self.header(kind, vm, len(data)) + data.encode()
+                data = data.encode() if isinstance(data, str) else data
+                part = self.header(kind, vm, len(data)) + on_the_line(data)
             sys.stdout.buffer.write(part.encode() if isinstance(part, str) else part)
         sys.stdout.buffer.flush()
 
@@ -90,9 +96,19 @@ class Machine:
 
     def receive_frame(self):
         """kind, vm, data of the next frame from the command."""
-        head = self.com2.recv(8, socket.MSG_WAITALL)
+        head = self.receive(8)
         _, _, kind, vm, length = struct.unpack("<BBBBH", head[:6])
-        return kind, vm, self.com2.recv(length, socket.MSG_WAITALL) if length else b""
+        return kind, vm, self.receive(length)
+
+    def receive(self, count):
+        """So many bytes of a frame, as they were before they went on the line."""
+        data = b""
+        while len(data) < count:
+            byte = self.com2.recv(1)
+            if not byte:
+                break
+            data += bytes([self.com2.recv(1)[0] ^ 0x80]) if byte == b"\xf6" else byte
+        return data
 
 
 def main():

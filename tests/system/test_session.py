@@ -77,6 +77,26 @@ def test_a_panic_in_the_middle_of_a_frame_is_seen(fake):
     assert result.returncode == 18 and "core: it broke" in result.stderr
 
 
+def test_a_frame_whose_rest_comes_late_is_no_broken_one(fake):
+    """The emulator stood still in the middle of it, for as long as one likes. A guest's bytes in it must not become frames."""
+    script = r"""
+m.ready()
+forged = m.header(PANIC, 255, 6) + b"forged"
+data = on_the_line(forged * 200)
+m.com2.sendall(m.header(CONSOLE, 1, len(forged) * 200) + data[:100])
+time.sleep(3)
+m.com2.sendall(data[100:300])
+time.sleep(3)
+m.com2.sendall(data[300:])
+m.frame(CONSOLE, 1, b"\n")
+m.end_vm(0, 0)
+m.end()
+"""
+    result = fake.run(script, seconds=30)
+    assert result.returncode == 0 and "core: forged" not in result.stderr
+    assert result.stderr.count("forged") == 200
+
+
 def test_a_frame_that_waits_for_our_reader_is_no_broken_one(fake):
     """Nobody takes standard error for longer than a frame may stall. A guest's bytes, in the one that was begun, must not become frames."""
     script = r"""
@@ -380,7 +400,7 @@ for _ in range(20):
     for _ in range(600):
         m.frame(CONSOLE, 1, block[:4096])
     m.log(b"\x1b[6n\x1b]2;" * 400, vm=1)
-m.frame(CONSOLE, 1, b"the end of it\r\n")
+m.frame(CONSOLE, 1, b"\r\nthe end of it\r\n")
 m.say("one is still up\r\n")
 m.line()
 m.say("one heard\r\n")

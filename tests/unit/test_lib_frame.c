@@ -13,12 +13,32 @@
 
 static struct frame_decoder decoder;
 
+static size_t line_put(uint8_t *buffer, const void *data, size_t bytes)
+{
+	size_t length = 0;
+	for (size_t i = 0; i < bytes; i++) {
+		uint8_t line[2];
+		unsigned count = gyre_frame_byte(((const uint8_t *)data)[i], line);
+		memcpy(buffer + length, line, count);
+		length += count;
+	}
+	return length;
+}
+
+static size_t frame_put(uint8_t *buffer, uint8_t sequence, const void *data, size_t bytes)
+{
+	struct gyre_frame_header header = gyre_frame_header(GYRE_FRAME_LOG, 3, (uint16_t)bytes, sequence);
+	size_t length = 1;
+	buffer[0] = header.magic0;
+	length += line_put(buffer + length, (const uint8_t *)&header + 1, sizeof(header) - 1);
+	length += line_put(buffer + length, data, bytes);
+	assert_true(length <= GYRE_FRAME_LINE(bytes));
+	return length;
+}
+
 static size_t frame_make(uint8_t *buffer, uint8_t sequence, const char *text)
 {
-	struct gyre_frame_header header = gyre_frame_header(GYRE_FRAME_LOG, 3, (uint16_t)strlen(text), sequence);
-	memcpy(buffer, &header, sizeof(header));
-	memcpy(buffer + sizeof(header), text, strlen(text));
-	return sizeof(header) + strlen(text);
+	return frame_put(buffer, sequence, text, strlen(text));
 }
 
 /* Feeds in pieces of `step` bytes; the texts of all frames, each ended by '.'. */
@@ -54,7 +74,63 @@ static void frames_survive_any_split(void **state)
 	}
 }
 
-/* A reader that finds a bad header drops one byte and looks again: also when the good one begins inside the bad one. */
+/* Every byte of a header and of the data, whatever it is. */
+static void all_bytes_come_as_they_were(void **state)
+{
+	(void)state;
+	uint8_t data[512], line[GYRE_FRAME_LINE(sizeof(data))];
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)i;
+	frame_decoder_init(&decoder);
+	for (unsigned sequence = 0; sequence < 256; sequence++)
+		for (size_t bytes = 0x1ed; bytes < 0x1fe; bytes++) {
+			int complete;
+			size_t length = frame_put(line, (uint8_t)sequence, data, bytes);
+			assert_int_equal(frame_decode(&decoder, line, length, &complete), length);
+			assert_true(complete);
+			assert_int_equal(decoder.header.sequence, sequence);
+			assert_int_equal(decoder.header.length, bytes);
+			assert_memory_equal(frame_data(&decoder), data, bytes);
+		}
+	assert_int_equal(decoder.dropped, 0);
+}
+
+/* A guest's bytes are no frame, wherever in them a reader begins, and whatever is lost of what stands before. */
+static void a_frame_in_data_is_none(void **state)
+{
+	(void)state;
+	uint8_t forged[32], data[128], line[512];
+	size_t one = frame_make(forged, 0, "forged"), bytes = 0;
+	for (int i = 0; i < 6; i++, bytes += one)
+		memcpy(data + bytes, forged, one);
+	size_t length = frame_put(line, 0, data, bytes);
+	assert_null(memchr(line + 1, GYRE_FRAME_MAGIC0, length - 1));
+	for (size_t from = 1; from < length; from++) {
+		char texts[64] = "";
+		frame_decoder_init(&decoder);
+		feed(line + from, length - from, 64, texts);
+		assert_string_equal(texts, "");
+	}
+}
+
+/* As the core does when it stops while root speaks. */
+static void a_frame_breaks_off_what_was_begun(void **state)
+{
+	(void)state;
+	uint8_t line[256];
+	size_t begun = frame_make(line, 0, "begun \xf5 and \xf6 and more"), length;
+	for (size_t cut = 0; cut < begun; cut++) {
+		uint8_t next[64];
+		char texts[64] = "";
+		length = frame_make(next, 9, "it broke");
+		frame_decoder_init(&decoder);
+		feed(line, cut, 64, texts);
+		feed(next, length, 64, texts);
+		assert_string_equal(texts, "it broke.");
+	}
+}
+
+/* What is no header is dropped: also when the good one begins inside the bad one. */
 static void garbage_before_a_frame_is_dropped(void **state)
 {
 	(void)state;
@@ -156,6 +232,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_survive_any_split),
+		cmocka_unit_test(all_bytes_come_as_they_were),
+		cmocka_unit_test(a_frame_in_data_is_none),
+		cmocka_unit_test(a_frame_breaks_off_what_was_begun),
 		cmocka_unit_test(garbage_before_a_frame_is_dropped),
 		cmocka_unit_test(a_gap_is_counted),
 		cmocka_unit_test(a_length_beyond_the_limit_is_no_header),

@@ -44,8 +44,8 @@ void output_frame(uint8_t type, uint8_t vm, const void *head, size_t head_bytes,
 	assert_int_equal(head_bytes, sizeof(got[0].reply));
 	assert_true(head_bytes + bytes <= GYRE_FRAME_DATA);
 	assert_true(replies < REPLIES);
-	assert_true(room >= sizeof(struct gyre_frame_header) + head_bytes + bytes); /* else it would have waited */
-	room -= sizeof(struct gyre_frame_header) + head_bytes + bytes;
+	assert_true(room >= GYRE_FRAME_LINE(head_bytes + bytes)); /* else it would have waited */
+	room -= GYRE_FRAME_LINE(head_bytes + bytes);
 	memcpy(&got[replies].reply, head, head_bytes);
 	if (bytes > 0)
 		memcpy(got[replies].data, data, bytes);

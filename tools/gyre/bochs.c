@@ -330,7 +330,6 @@ const struct emulator emulator_bochs = {
 	.name = "Bochs",
 	.memory_most = 2048 * MIB,
 	.output_has_frames = true,
-	.stall_seconds = 10,
 	.megabyte_seconds = 2,
 	/* It delivers a virtual interrupt to a guest with IF clear: docs/testing.md. */
 	.core_option = "apicv=off",

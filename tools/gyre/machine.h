@@ -41,7 +41,6 @@ struct emulator {
 	bool has_uefi;
 	const char *core_option; /* for a fault of its own, unless the user asks for another value; or NULL */
 	bool output_has_frames;	 /* root's frames come on `output`, between the emulator's words */
-	double stall_seconds;	 /* a frame that did not grow for so long never ends: the core took the channel back */
 	double megabyte_seconds; /* what a MiB of the image may take to be read, on a loaded computer */
 	int (*check)(bool uefi); /* what is missing on this computer to run it. 0 or an exit code, said */
 	int (*start)(struct machine *machine, const struct machine_config *config); /* 0 or an exit code, said */

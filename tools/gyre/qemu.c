@@ -158,7 +158,6 @@ const struct emulator emulator_qemu = {
 	.name = "QEMU",
 	.memory_most = 1024 * GIB,
 	.has_uefi = true,
-	.stall_seconds = 2,
 	.check = qemu_check,
 	.start = qemu_start,
 	.failed = qemu_failed,

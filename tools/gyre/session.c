@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,7 +36,6 @@ struct vm_view {
 struct channel {
 	struct frame_decoder decoder;
 	uint64_t gaps; /* known of */
-	double since;  /* when an unfinished frame last grew */
 };
 
 struct session {
@@ -67,12 +65,22 @@ struct session {
 
 /* ---- to the machine -------------------------------------------------------------------------------------------------- */
 
+static void add_frame_bytes(struct stream *stream, const void *data, size_t bytes)
+{
+	const uint8_t *from = data;
+	uint8_t line[2];
+
+	for (size_t i = 0; i < bytes; i++)
+		stream_add(stream, line, gyre_frame_byte(from[i], line));
+}
+
 static void send_frame(struct session *session, uint8_t type, uint8_t vm, const void *data, uint16_t length)
 {
 	struct gyre_frame_header header = gyre_frame_header(type, vm, length, session->sequence++);
 
-	stream_add(&session->to_com2, &header, sizeof(header));
-	stream_add(&session->to_com2, data, length);
+	stream_add(&session->to_com2, &header.magic0, 1);
+	add_frame_bytes(&session->to_com2, (const uint8_t *)&header + 1, sizeof(header) - 1);
+	add_frame_bytes(&session->to_com2, data, length);
 }
 
 static void send_request(void *session, uint8_t vm, const void *data, uint16_t length)
@@ -349,28 +357,6 @@ static void feed_frames(struct session *session, struct channel *channel, const 
 		bytes += taken;
 		length -= taken;
 	}
-	channel->since = seconds_now();
-}
-
-/* More of it has come, and was not taken: we were stopped, or who reads us is behind. Looked into now, a guest's bytes would be frames. */
-static bool is_our_delay(int fd)
-{
-	int bytes = 0;
-
-	return ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0;
-}
-
-/* A frame that was broken off hides those behind it: its first byte is no start, look again. */
-static void unstick_frames(struct session *session, struct channel *channel)
-{
-	static uint8_t rest[sizeof(channel->decoder.bytes)];
-	size_t length = is_unfinished(channel) ? channel->decoder.have : 0;
-
-	if (!length)
-		return;
-	memcpy(rest, channel->decoder.bytes, length);
-	channel->decoder.have = 0;
-	feed_frames(session, channel, rest + 1, length - 1);
 }
 
 /* What the emulator says, and frames between its words: it begins none of them with a frame's first byte. */
@@ -393,7 +379,6 @@ static void feed_emulator(struct session *session, const char *bytes, size_t len
 			taken = frame_decode(&channel->decoder, bytes, length, &complete);
 			if (complete)
 				take_frame(session, channel);
-			channel->since = seconds_now();
 		}
 		bytes += taken;
 		length -= taken;
@@ -517,17 +502,6 @@ static double check_deadlines(struct session *session)
 		}
 		least = left < least ? left : least;
 	}
-	struct channel *channels[] = {&session->port, &session->between};
-	for (size_t i = 0; i < 2; i++) {
-		double stall = session->machine->emulator->stall_seconds;
-		if (!is_unfinished(channels[i]))
-			continue;
-		if (is_our_delay(i == 0 ? session->machine->com2 : session->machine->output))
-			channels[i]->since = now;
-		if (now - channels[i]->since > stall)
-			unstick_frames(session, channels[i]);
-		least = least < stall ? least : stall;
-	}
 	return least;
 }
 
@@ -626,10 +600,6 @@ static void drain(struct session *session)
 
 	read_com2(session, true);
 	read_emulator(session);
-	struct channel *channels[] = {&session->port, &session->between};
-	for (unsigned i = 0; i < 2; i++)
-		for (unsigned tries = sizeof(session->port.decoder.bytes); tries && is_unfinished(channels[i]); tries--)
-			unstick_frames(session, channels[i]);
 	read_com1(session, true);
 	flush_idle(session, 0, &none);
 	if (session->consoles)

@@ -6,11 +6,13 @@
 
 /*
  * Whatever a VM has done to the terminal: CAN and ST end a sequence that it began, ESC < the modes of a VT52, DECSTR most others. Then one by one what that
- * leaves or what not every terminal knows: the other screen, the mouse, focus and paste, wrapping, the cursor, margins, character sets,
- * the keypad; colours; and the screen is clear.
+ * leaves or what not every terminal knows: answers of 8 bits, keys in other forms (three ways), the other screen, the mouse, focus and paste,
+ * wrapping, the cursor, margins, character sets, the keypad; colours; and the screen is clear.
  */
 static const char set_back[] =
-	"\x18\x1b\\\x1b<\x1b[!p\x1b[?1049l\x1b[?47l\x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l"
+	"\x18\x1b\\\x1b<\x1b[!p\x1b "
+	"F\x1b[>4m\x1b[=0u\x1b[?9001l\x1b[?1049l\x1b[?47l\x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?"
+	"1006l"
 	"\x1b[?2004l\x1b[?7h\x1b[?25h\x1b[?1l\x1b[?5l\x1b[?6l\x1b[4l\x1b[20l\x1b[r\x1b(B\x0f\x1b>\x1b[0m\x1b[H\x1b[2J";
 
 static void show(struct console *console, const void *bytes, size_t length)
@@ -170,6 +172,9 @@ static void type(struct console *console, uint8_t byte)
 
 static void key(struct console *console, uint8_t byte)
 {
+	/* An answer must not come between it and the key behind it. */
+	if (byte == KEY_ESCAPE)
+		answers_expect(&console->answers, console->now);
 	enum key_action action = keys_next(&console->keys, byte);
 	if (action == KEY_SEND) {
 		type(console, byte);
@@ -196,9 +201,13 @@ void console_input(struct console *console, const uint8_t *bytes, size_t length,
 	uint8_t taken[ANSWERS_HELD + 1];
 	console->now = now;
 	for (size_t i = 0; i < length; i++) {
+		int inside = answers_inside(&console->answers);
 		size_t count = answers_next(&console->answers, bytes[i], now, taken);
 		for (size_t k = 0; k < count; k++)
-			key(console, taken[k]);
+			if (inside)
+				type(console, taken[k]);
+			else
+				key(console, taken[k]);
 	}
 	typed_send(console);
 }

@@ -56,6 +56,20 @@ static void ground(struct plain *plain, uint8_t byte, struct plain_out *out)
 	}
 }
 
+/* All of its bytes are there: none that is longer than it need be, half of a pair, or beyond U+10FFFF (The Unicode Standard, "Well-Formed UTF-8 Byte
+ * Sequences"), and no control: U+009B begins a sequence as ESC [ does. */
+static int is_character(const uint8_t *bytes)
+{
+	switch (bytes[0]) {
+	case 0xc2:
+	case 0xe0: return bytes[1] >= 0xa0;
+	case 0xed: return bytes[1] < 0xa0;
+	case 0xf0: return bytes[1] >= 0x90;
+	case 0xf4: return bytes[1] < 0x90;
+	default: return 1;
+	}
+}
+
 static void utf8(struct plain *plain, uint8_t byte, struct plain_out *out)
 {
 	if ((byte & 0xc0) != 0x80) {
@@ -68,11 +82,10 @@ static void utf8(struct plain *plain, uint8_t byte, struct plain_out *out)
 	if (--plain->want > 0)
 		return;
 	plain->state = PLAIN_GROUND;
-	/* U+0080 to U+009F are controls: U+009B begins a sequence as ESC [ does. */
-	if (plain->bytes[0] == 0xc2 && plain->bytes[1] < 0xa0)
-		question(out);
-	else
+	if (is_character(plain->bytes))
 		put(out, PLAIN_CELL, plain->bytes, plain->length);
+	else
+		question(out);
 }
 
 /* The number at the beginning, "" being the one that is assumed. */

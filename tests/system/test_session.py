@@ -26,7 +26,7 @@ m.log("monitor's word\n", vm=1)
 m.ready()
 m.say("first console \x1b[1m\r\n\xff".encode("latin-1"))
 m.frame(CONSOLE, 1, "second \x1b[31mcon")
-m.frame(CONSOLE, 1, "sole\r\nno end")
+m.frame(CONSOLE, 1, "sole\r\nha\u010d\x1b]2;title\x07e\x9b6nk\x07 ".encode() + b"\xc4 \xe0\x82\x9b6n\r\nno end")
 m.log("triple fault at a place with a long name\n", vm=1)
 m.end_vm(1, 16, "triple fault at", 3)
 m.end_vm(0, 0, "powered off")
@@ -36,7 +36,7 @@ m.end(0)
     assert result.returncode == 0
     assert result.stdout == "first console \x1b[1m\n�"
     lines = result.stderr.splitlines()
-    expected = ["core: hello", "core: half a line", "root: mine", "two: monitor's word", "two: second console"]
+    expected = ["core: hello", "core: half a line", "root: mine", "two: monitor's word", "two: second console", "two: ha\u010de?6nk  ?6n"]
     assert lines == expected + ["two: triple fault at a place with a long name", "two: no end", "one: powered off"]
 
 
@@ -459,6 +459,30 @@ m.end()
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
+
+
+def test_a_switch_key_inside_an_answer_is_none_where_only_input_is_a_terminal(fake):
+    """The viewed VM's bytes go to standard error, which is a terminal: what it says there on the VM's word must not switch."""
+    os.environ["FAKE_SCRIPT"] = r"""
+m.ready()
+m.frame(CONSOLE, 1, b"two\r\n")
+m.log(repr(m.receive_frame()) + "\n")
+m.log(repr(m.receive_frame()) + "\n")
+m.end_vm(0, 0)
+m.end()
+"""
+    words = " ".join(f"'{word}'" for word in fake.words + fake.vms)
+    program = pathlib.Path(os.environ.get("GYRE_BUILD", "build")).resolve() / "gyre"
+    child = pexpect.spawn("/bin/sh", ["-c", f"{program} {words} >{fake.folder}/out; echo code $?"], timeout=20, encoding="utf-8")
+    child.expect_exact("two: two")
+    child.send("\x1d2")
+    child.expect_exact("this is two")
+    child.send("\x1b]l\x1d1\x1dq\x1b\\")
+    child.expect_exact(repr((2, 1, b"\x1b]l\x1d1\x1dq\x1b\\")))
+    child.send("\x1d1\x1d2x")
+    child.expect_exact("this is one")
+    child.expect_exact(repr((2, 1, b"x")))
+    child.expect_exact("code 0")
 
 
 @pytest.mark.parametrize("which", ["input", "output"])

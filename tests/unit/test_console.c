@@ -244,6 +244,112 @@ static void an_answer_that_another_vm_asked_for_is_not_typed(void **state)
 	assert_string_equal(test.typed[1], "ls -l\x1b[A\x1b[15~\x1bOP\x1b\x1b[1;1R");
 }
 
+/* As the terminal of a guest that has set its title, or asked for it, might say it. */
+static void a_switch_key_inside_an_answer_is_none(void **state)
+{
+	static const char *const begins[] = {
+		"\x1b]l", "\x1bP>|", "\x1b[\x1b_", "\x1b\x1b^", "\x1bX", "\xc2\x9d", "\x90"};
+	(void)state;
+	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
+		char text[64];
+		setup(state);
+		snprintf(text, sizeof(text),
+			"%s\x1d"
+			"2rm\x1dq%s",
+			begins[i], i % 2 ? "\x1b\\" : "\x07");
+		type(text);
+		assert_string_equal(test.typed[0], text);
+		assert_int_equal(test.quits + (int)test.typed_length[1], 0);
+		type("\x1d"
+		     "2x");
+		assert_string_equal(test.typed[1], "x");
+	}
+	/* One that has no end ends with a pause. */
+	type("\x1d"
+	     "1");
+	test.now += ANSWERS_MS;
+	type("\x1b]");
+	assert_true(console_waiting(&test.console));
+	console_idle(&test.console);
+	assert_false(console_waiting(&test.console));
+	type("\x1d"
+	     "3y");
+	assert_string_equal(test.typed[2], "y");
+}
+
+static void answers_do_not_come_between_the_switch_key_and_the_next(void **state)
+{
+	(void)state;
+	type("\x1d");
+	type("\x1b[24;80R");
+	type("\x1b]11;rgb:0/0/0\x07");
+	type("2x");
+	assert_string_equal(test.typed[1], "x");
+	assert_int_equal(test.typed_length[0], 0);
+}
+
+static void answers_of_8_bits_are_known_and_text_is_none(void **state)
+{
+	(void)state;
+	type("\x1d"
+	     "2");
+	type("\x9b"
+	     "12;40Ra\x90"
+	     "1$r0m\x9c"
+	     "b");
+	assert_string_equal(test.typed[1], "ab");
+	/* As UTF-8 the first byte alone comes through; characters whose bytes look like one come whole. */
+	type("\xc2\x9b"
+	     "1;1Rc \xc5\x9b\xe2\x80\x9d\xf0\x9f\x98\x9b d");
+	assert_string_equal(test.typed[1], "ab\xc2"
+					   "c \xc5\x9b\xe2\x80\x9d\xf0\x9f\x98\x9b d");
+}
+
+static void one_without_an_end_is_held_no_longer_than_its_place(void **state)
+{
+	char text[128] = "\x1b[", expected[160];
+	(void)state;
+	memset(text + 2, '1', 100);
+	type("\x1d"
+	     "2");
+	type(text);
+	type("R\x1b[\x1b[A\x1b");
+	console_idle(&test.console);
+	snprintf(expected, sizeof(expected), "%sR\x1b[\x1b[A\x1b", text);
+	assert_string_equal(test.typed[1], expected);
+}
+
+/* ---- what is harmless ---- */
+
+static void made_plain(const char *text, const char *expected)
+{
+	struct plain plain = {0};
+	struct plain_out out;
+	char got[64] = "";
+	for (; *text != 0; text++) {
+		plain_next(&plain, (uint8_t)*text, &out);
+		strncat(got, (const char *)out.bytes, out.length);
+	}
+	assert_string_equal(got, expected);
+}
+
+static void what_is_no_utf8_is_a_question_mark(void **state)
+{
+	(void)state;
+	made_plain("\xc2\xa0 \xdf\xbf \xe0\xa0\x80 \xed\x9f\xbf \xef\xbf\xbd \xf0\x90\x80\x80 \xf4\x8f\xbf\xbf.",
+		"\xc2\xa0 \xdf\xbf \xe0\xa0\x80 \xed\x9f\xbf \xef\xbf\xbd \xf0\x90\x80\x80 \xf4\x8f\xbf\xbf.");
+	/* Longer than they need be: Esc, and U+009B. */
+	made_plain("\xc0\x9b.", "??.");
+	made_plain("\xe0\x80\x9b[6n \xe0\x82\x9b.", "?[6n ?.");
+	made_plain("\xf0\x80\x80\x9b \xf0\x80\x82\x9b \xf0\x8f\xbf\xbf.", "? ? ?.");
+	/* Half a pair, beyond the last one, bytes that are none. */
+	made_plain("\xed\xa0\x80 \xed\xbf\xbf \xf4\x90\x80\x80 \xf5 \xff \x80.", "? ? ? ? ? ?.");
+	made_plain("\xc2\x80 \xc2\x9b"
+		   "6n.",
+		"? ?6n.");
+	made_plain("\xe2\x82z \xc3\n", "z \n");
+}
+
 /* ---- looking back ---- */
 
 static void lines(unsigned vm, int count)
@@ -384,6 +490,11 @@ int main(void)
 		TEST(a_full_line_holds_back_the_shown_one_alone),
 		TEST(endless_output_costs_its_history_and_no_more),
 		TEST(an_answer_that_another_vm_asked_for_is_not_typed),
+		TEST(a_switch_key_inside_an_answer_is_none),
+		TEST(answers_do_not_come_between_the_switch_key_and_the_next),
+		TEST(answers_of_8_bits_are_known_and_text_is_none),
+		TEST(one_without_an_end_is_held_no_longer_than_its_place),
+		TEST(what_is_no_utf8_is_a_question_mark),
 		TEST(one_can_look_back),
 		TEST(escape_alone_leaves_it_and_page_up_begins_it),
 		TEST(what_was_overwritten_meanwhile_is_gone),

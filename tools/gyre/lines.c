@@ -27,26 +27,23 @@ static void put_line(struct lines *lines)
 	lines->last = lines->length;
 	lines->length = 0;
 	lines->since = 0;
-	lines->in_escape = false;
 }
 
 static void add_byte(struct lines *lines, unsigned char c)
 {
-	if (c == '\n') {
+	struct plain_out out;
+
+	plain_next(&lines->plain, c, &out);
+	if (out.effect == PLAIN_LINE)
+		return put_line(lines);
+	if (out.effect != PLAIN_CELL && out.effect != PLAIN_TAB)
+		return;
+	if (lines->length + out.length > sizeof(lines->text))
 		put_line(lines);
-	} else if (lines->in_escape) {
-		/* ESC [ parameters, and a letter that ends it; ESC and one letter. */
-		if (c != '[' && (c >= '@' || c < ' '))
-			lines->in_escape = false;
-	} else if (c == 27) {
-		lines->in_escape = true;
-	} else if (c == '\t' || (c >= ' ' && c != 127)) {
-		if (lines->length == sizeof(lines->text))
-			put_line(lines);
-		if (!lines->length)
-			lines->since = seconds_now();
-		lines->text[lines->length++] = (char)c;
-	}
+	if (!lines->length)
+		lines->since = seconds_now();
+	memcpy(lines->text + lines->length, out.bytes, out.length);
+	lines->length += out.length;
 }
 
 void lines_add(struct lines *lines, const void *bytes, size_t length)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tools/gyre/lines.h: text that arrives in pieces, put out in lines with a name before each. What a guest or the machine says is foreign:
- * control characters, with which it could work the reader's terminal, are left out.
+ * only characters of it and tabs are put out, no control or sequence with which it could work the reader's terminal (plain.h).
  */
 #ifndef TOOLS_GYRE_LINES_H
 #define TOOLS_GYRE_LINES_H
 
+#include "services/console/plain.h"
 #include "tools/gyre/stream.h"
 
 struct lines {
@@ -15,8 +16,8 @@ struct lines {
 	const char *const *own;
 	char text[1024]; /* its bytes stay after it was put out */
 	size_t length, last;
-	bool in_escape; /* inside ESC [ ... */
-	double since;	/* when its first byte came; 0: empty */
+	struct plain plain;
+	double since; /* when its first byte came; 0: empty */
 };
 
 void lines_add(struct lines *lines, const void *bytes, size_t length);

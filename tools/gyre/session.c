@@ -49,8 +49,10 @@ struct session {
 	struct channel port, between; /* COM2, and the emulator's own output */
 	uint8_t sequence;
 	struct tail emulator, early, last_log, panic;
-	struct consoles *consoles; /* on a terminal, both ways; else NULL, and only the next two serve */
+	struct consoles *consoles; /* on a terminal, both ways; else NULL, and only the next four serve */
 	struct keys keys;
+	struct answers answers;
+	double typed; /* when something was, last */
 	unsigned view;
 	struct stream aside; /* lines on their way to a history */
 	bool input_open, output_tty, error_tty, com1_open, com2_open, emulator_open;
@@ -166,7 +168,7 @@ static void quit(void *context)
 		machine_kill(session->machine);
 }
 
-/* Where only the input is a terminal. */
+/* Where only the input is a terminal, or standard error too: then a VM that is viewed can ask it for answers. */
 static void key_pressed(struct session *session, uint8_t byte, uint8_t *send, size_t *count)
 {
 	switch (keys_next(&session->keys, byte)) {
@@ -189,7 +191,7 @@ static bool wants_input(const struct session *session)
 
 static void read_input(struct session *session)
 {
-	uint8_t bytes[1024], send[1024];
+	uint8_t bytes[1024], send[1024], held[ANSWERS_HELD + 1];
 	size_t count = 0;
 	ssize_t got = read(STDIN_FILENO, bytes, sizeof(bytes));
 
@@ -203,8 +205,18 @@ static void read_input(struct session *session)
 		return send_input(session, session->view, bytes, (size_t)got);
 	if (session->consoles)
 		return consoles_input(session->consoles, bytes, (size_t)got);
-	for (ssize_t i = 0; i < got; i++)
-		key_pressed(session, bytes[i], send, &count);
+	if (seconds_now() - session->typed >= CONSOLE_IDLE_MS / 1000.0)
+		answers_idle(&session->answers, held);
+	session->typed = seconds_now();
+	for (ssize_t i = 0; i < got; i++) {
+		bool inside = answers_inside(&session->answers);
+		/* No time: none is taken out, so there is no more than this byte. */
+		answers_next(&session->answers, bytes[i], 0, held);
+		if (inside)
+			send[count++] = bytes[i];
+		else
+			key_pressed(session, bytes[i], send, &count);
+	}
 	send_input(session, session->view, send, count);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any stream, with a checksum that is right, is refused in words or makes a machine that is safe to use: restored state is hostile. */
+/* unit-sources: tests/unit/machine_fixture.c */
 /* unit-sources: monitor/machine/machine.c monitor/machine/memory_exit.c monitor/machine/memory_fast.c monitor/machine/processor.c monitor/machine/msr.c */
 /* unit-sources: monitor/machine/pvclock.c monitor/machine/level.c monitor/machine/level_portable.c monitor/machine/level_host.c */
 /* unit-sources: monitor/machine/failed.c monitor/machine/foreign.c monitor/machine/entry_check.c monitor/machine/entry_check_guest.c monitor/machine/entry_check_state.c */
@@ -16,44 +17,24 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include "lib/crc32.h"
 #include "monitor/dev/acpi/tables.h"
-#include "monitor/engine/fake.h"
-#include "monitor/machine/machine.h"
 #include "monitor/save/machine.h"
-
-#define RAM (4ull << 20)
+#include "tests/unit/machine_fixture.h"
 
 /* Of the tables that a kernel would read, the one that is compiled elsewhere: a header alone. */
 const uint8_t acpi_dsdt[] = {'D', 'S', 'D', 'T', 36, 0, 0, 0, 2, [35] = 0};
 const uint32_t acpi_dsdt_bytes = sizeof(acpi_dsdt);
 
 static struct gyre_recreation recreation;
-static struct engine_vm vm;
-static struct machine machine;
-static jmp_buf ended;
-static uint8_t *ram, good[16384];
+static uint8_t good[16384];
 static size_t good_bytes;
 
 static void build(void)
 {
-	fake_reset();
+	machine_describe();
 	fake.tsc = 1000000;
-	if (!ram)
-		ram = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	vm = (struct engine_vm){.name = "test",
-		.memory = RAM,
-		.ram = ram,
-		.cpus = 1,
-		.level = GYRE_LEVEL_PORTABLE_1,
-		.append = "",
-		.tsc_khz = fake.khz,
-		.physical_bits = 40,
-		.flags = GYRE_VM_TEST_DEVICE,
-		.recreation = &recreation,
-		.kernel = {"kernel", NULL, 0, ""}};
-	fake.at_end = &ended;
+	vm.recreation = &recreation;
 }
 
 /* A machine without a kernel, as it is saved. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The machine as a whole: exits in, answers out. The guest is the test. */
+/* unit-sources: tests/unit/machine_fixture.c */
 /* unit-sources: monitor/machine/machine.c monitor/machine/memory_exit.c monitor/machine/memory_fast.c monitor/machine/processor.c monitor/machine/msr.c monitor/machine/foreign.c */
 /* unit-sources: monitor/machine/pvclock.c monitor/machine/level.c monitor/machine/level_portable.c monitor/machine/level_host.c */
 /* unit-sources: monitor/machine/failed.c monitor/machine/entry_check.c monitor/machine/entry_check_guest.c monitor/machine/entry_check_state.c */
@@ -19,66 +20,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <cmocka.h>
 #include "monitor/dev/acpi/tables.h"
-#include "monitor/engine/fake.h"
-#include "monitor/machine/machine.h"
-
-#define RAM  (16ull << 20)
-#define CODE 0x200000ull
-
-static uint8_t *ram;
-static struct engine_vm vm;
-static struct machine machine;
-static uint8_t kernel[0x2000];
-static jmp_buf ended;
-static struct gyre_vcpu_page *page;
-
-/* A PVH kernel of one page. */
-static void make_kernel(void)
-{
-	memset(kernel, 0, sizeof(kernel));
-	static const uint8_t ident[7] = {0x7f, 'E', 'L', 'F', 1, 1, 1};
-	memcpy(kernel, ident, 7);
-	kernel[16] = 2, kernel[18] = 3;
-	boot_put32(kernel + 24, CODE), boot_put32(kernel + 28, 52);
-	kernel[42] = 32, kernel[44] = 2;
-	boot_put32(kernel + 52, 1), boot_put32(kernel + 56, 0x1000), boot_put32(kernel + 64, CODE),
-		boot_put32(kernel + 68, 0x1000), boot_put32(kernel + 72, 0x1000);
-	boot_put32(kernel + 84, 4), boot_put32(kernel + 88, 0x100), boot_put32(kernel + 100, 20),
-		boot_put32(kernel + 104, 20);
-	boot_put32(kernel + 0x100, 4), boot_put32(kernel + 0x104, 4), boot_put32(kernel + 0x108, 18);
-	memcpy(kernel + 0x10c, "Xen", 4), boot_put32(kernel + 0x110, CODE);
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	fake_reset();
-	if (!ram)
-		ram = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	memset(ram, 0, RAM);
-	make_kernel();
-	vm = (struct engine_vm){.name = "test",
-		.memory = RAM,
-		.ram = ram,
-		.cpus = 1,
-		.level = GYRE_LEVEL_PORTABLE_1,
-		.append = "",
-		.tsc_khz = fake.khz,
-		.physical_bits = 40,
-		.flags = GYRE_VM_TEST_DEVICE,
-		.kernel = {"kernel", kernel, sizeof(kernel), ""}};
-	fake.at_end = &ended;
-	if (setjmp(ended)) {
-		fail_msg("the VM ended at its start: %s", fake.text);
-		return -1;
-	}
-	machine_start(&machine, &vm);
-	page = machine.vcpu.page;
-	return 0;
-}
+#include "tests/unit/machine_fixture.h"
 
 /* One exit, and the monitor's answer. */
 static int next_exit;
@@ -103,16 +47,6 @@ static void give_io(uint16_t port, uint32_t flags, uint32_t size)
 	page->d2 = page->rip + 2;
 	give(GYRE_EXIT_IO);
 }
-
-/* The exit ends the VM. */
-#define ENDS(action)                                                                                                   \
-	do {                                                                                                           \
-		fake.reason = 99;                                                                                      \
-		if (!setjmp(ended)) {                                                                                  \
-			action;                                                                                        \
-			fail_msg("the VM goes on");                                                                    \
-		}                                                                                                      \
-	} while (0)
 
 static void the_processor_starts_as_the_entry_wants(void **state)
 {
@@ -611,8 +545,7 @@ static void any_exit_is_answered(void **state)
 		page->mode = GYRE_MODE_PE | GYRE_MODE_CS_D;
 		give(exit);
 	}
-	if (!setjmp(ended))
-		give(-1);
+	ENDS(give(-1));
 	assert_int_equal(fake.reason, GYRE_END_MONITOR);
 }
 
@@ -651,31 +584,31 @@ static void acpi_tables_hang_together(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(the_processor_starts_as_the_entry_wants, setup),
-		cmocka_unit_test_setup(ports_reach_their_devices, setup),
-		cmocka_unit_test_setup(memory_reaches_its_devices, setup),
-		cmocka_unit_test_setup(the_local_apic_is_done_on_entry, setup),
-		cmocka_unit_test_setup(the_fast_path_agrees_with_the_decoder, setup),
-		cmocka_unit_test_setup(the_fast_path_sees_what_changed, setup),
-		cmocka_unit_test_setup(an_empty_slot_fits_no_mode, setup),
-		cmocka_unit_test_setup(other_instructions_on_the_local_apic_work_too, setup),
-		cmocka_unit_test_setup(strings_of_ports_go_to_memory, setup),
-		cmocka_unit_test_setup(unknown_msrs_are_faults, setup),
-		cmocka_unit_test_setup(msrs_of_intels_processors, setup),
-		cmocka_unit_test_setup(refused_machine_check_status_changes_nothing, setup),
-		cmocka_unit_test_setup(mtrrs_hold_what_is_valid, setup),
-		cmocka_unit_test_setup(the_paravirtual_clock_tells_the_time, setup),
-		cmocka_unit_test_setup(power_off_and_exits_end_it, setup),
-		cmocka_unit_test_setup(the_last_line_is_not_lost, setup),
-		cmocka_unit_test_setup(a_reset_starts_it_again, setup),
-		cmocka_unit_test_setup(triple_faults_restart_it_and_do_not_fill_the_log, setup),
-		cmocka_unit_test_setup(a_jump_to_nowhere_finds_no_instruction, setup),
-		cmocka_unit_test_setup(an_event_that_cannot_be_delivered_shuts_the_processor_down, setup),
-		cmocka_unit_test_setup(a_missing_page_is_mapped_again, setup),
-		cmocka_unit_test_setup(the_pics_get_their_acknowledge, setup),
-		cmocka_unit_test_setup(timers_run_on_a_kick, setup),
-		cmocka_unit_test_setup(any_exit_is_answered, setup),
-		cmocka_unit_test_setup(acpi_tables_hang_together, setup),
+		cmocka_unit_test_setup(the_processor_starts_as_the_entry_wants, machine_setup),
+		cmocka_unit_test_setup(ports_reach_their_devices, machine_setup),
+		cmocka_unit_test_setup(memory_reaches_its_devices, machine_setup),
+		cmocka_unit_test_setup(the_local_apic_is_done_on_entry, machine_setup),
+		cmocka_unit_test_setup(the_fast_path_agrees_with_the_decoder, machine_setup),
+		cmocka_unit_test_setup(the_fast_path_sees_what_changed, machine_setup),
+		cmocka_unit_test_setup(an_empty_slot_fits_no_mode, machine_setup),
+		cmocka_unit_test_setup(other_instructions_on_the_local_apic_work_too, machine_setup),
+		cmocka_unit_test_setup(strings_of_ports_go_to_memory, machine_setup),
+		cmocka_unit_test_setup(unknown_msrs_are_faults, machine_setup),
+		cmocka_unit_test_setup(msrs_of_intels_processors, machine_setup),
+		cmocka_unit_test_setup(refused_machine_check_status_changes_nothing, machine_setup),
+		cmocka_unit_test_setup(mtrrs_hold_what_is_valid, machine_setup),
+		cmocka_unit_test_setup(the_paravirtual_clock_tells_the_time, machine_setup),
+		cmocka_unit_test_setup(power_off_and_exits_end_it, machine_setup),
+		cmocka_unit_test_setup(the_last_line_is_not_lost, machine_setup),
+		cmocka_unit_test_setup(a_reset_starts_it_again, machine_setup),
+		cmocka_unit_test_setup(triple_faults_restart_it_and_do_not_fill_the_log, machine_setup),
+		cmocka_unit_test_setup(a_jump_to_nowhere_finds_no_instruction, machine_setup),
+		cmocka_unit_test_setup(an_event_that_cannot_be_delivered_shuts_the_processor_down, machine_setup),
+		cmocka_unit_test_setup(a_missing_page_is_mapped_again, machine_setup),
+		cmocka_unit_test_setup(the_pics_get_their_acknowledge, machine_setup),
+		cmocka_unit_test_setup(timers_run_on_a_kick, machine_setup),
+		cmocka_unit_test_setup(any_exit_is_answered, machine_setup),
+		cmocka_unit_test_setup(acpi_tables_hang_together, machine_setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

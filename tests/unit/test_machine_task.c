@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exit of a task switch: what becomes of the event that led to it, of a fault, and of debug registers. */
+/* unit-sources: tests/unit/machine_fixture.c */
 /* unit-sources: monitor/machine/machine.c monitor/machine/memory_exit.c monitor/machine/memory_fast.c monitor/machine/processor.c monitor/machine/msr.c monitor/machine/foreign.c */
 /* unit-sources: monitor/machine/pvclock.c monitor/machine/level.c monitor/machine/level_portable.c monitor/machine/level_host.c */
 /* unit-sources: monitor/machine/failed.c monitor/machine/entry_check.c monitor/machine/entry_check_guest.c monitor/machine/entry_check_state.c */
@@ -19,65 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <cmocka.h>
-#include "monitor/engine/fake.h"
-#include "monitor/machine/machine.h"
-
-#define RAM  (16ull << 20)
-#define CODE 0x200000ull
-
-static uint8_t *ram;
-static struct engine_vm vm;
-static struct machine machine;
-static uint8_t kernel[0x2000];
-static jmp_buf ended;
-static struct gyre_vcpu_page *page;
-
-/* A PVH kernel of one page. */
-static void make_kernel(void)
-{
-	memset(kernel, 0, sizeof(kernel));
-	static const uint8_t ident[7] = {0x7f, 'E', 'L', 'F', 1, 1, 1};
-	memcpy(kernel, ident, 7);
-	kernel[16] = 2, kernel[18] = 3;
-	boot_put32(kernel + 24, CODE), boot_put32(kernel + 28, 52);
-	kernel[42] = 32, kernel[44] = 2;
-	boot_put32(kernel + 52, 1), boot_put32(kernel + 56, 0x1000), boot_put32(kernel + 64, CODE),
-		boot_put32(kernel + 68, 0x1000), boot_put32(kernel + 72, 0x1000);
-	boot_put32(kernel + 84, 4), boot_put32(kernel + 88, 0x100), boot_put32(kernel + 100, 20),
-		boot_put32(kernel + 104, 20);
-	boot_put32(kernel + 0x100, 4), boot_put32(kernel + 0x104, 4), boot_put32(kernel + 0x108, 18);
-	memcpy(kernel + 0x10c, "Xen", 4), boot_put32(kernel + 0x110, CODE);
-}
-
-static int start(void **state)
-{
-	(void)state;
-	fake_reset();
-	if (!ram)
-		ram = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	memset(ram, 0, RAM);
-	make_kernel();
-	vm = (struct engine_vm){.name = "test",
-		.memory = RAM,
-		.ram = ram,
-		.cpus = 1,
-		.level = GYRE_LEVEL_PORTABLE_1,
-		.append = "",
-		.tsc_khz = fake.khz,
-		.physical_bits = 40,
-		.flags = GYRE_VM_TEST_DEVICE,
-		.kernel = {"kernel", kernel, sizeof(kernel), ""}};
-	fake.at_end = &ended;
-	if (setjmp(ended)) {
-		fail_msg("the VM ended at its start: %s", fake.text);
-		return -1;
-	}
-	machine_start(&machine, &vm);
-	page = machine.vcpu.page;
-	return 0;
-}
+#include "tests/unit/machine_fixture.h"
 
 #define GDT	0x301000u
 #define IDT	0x302000u
@@ -102,7 +46,7 @@ static void put_gate(unsigned vector)
 /* A kernel with a task to switch to. */
 static int setup(void **state)
 {
-	if (start(state) < 0)
+	if (machine_setup(state) < 0)
 		return -1;
 	struct gyre_vcpu_state *s = machine.vcpu.state;
 	put_descriptor(8, 0, 0xfffff, 0xc9a);
@@ -333,11 +277,7 @@ static void a_state_in_a_device_is_a_crash(void **state)
 	(void)state;
 	put_descriptor(SEL_NEW, 0xfec00000, 0x67, 0x089);
 	page->instruction_length = 7;
-	fake.reason = 99;
-	if (!setjmp(ended)) {
-		give(GYRE_TASK_CALL, 0, 0);
-		fail_msg("the VM goes on");
-	}
+	ENDS(give(GYRE_TASK_CALL, 0, 0));
 	assert_int_equal(fake.reason, GYRE_END_CRASHED);
 }
 

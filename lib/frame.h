@@ -21,7 +21,7 @@ struct frame_decoder {
 	uint8_t sequence; /* expected next */
 	uint8_t started;  /* a frame has come: sequence means something */
 	uint8_t complete;
-	uint8_t escaped; /* the next byte is changed */
+	uint8_t escaped;  /* the next byte is changed */
 	uint64_t dropped; /* bytes that belonged to no frame */
 	uint64_t gaps;	  /* frames whose sequence was not the expected one */
 };

@@ -11,7 +11,6 @@
 #include "gyre/frame.h"
 
 #define MODULE		 "console"
-#define COM1_ISA_LINE	 4u
 #define PRIORITY	 40u /* between root and the monitors: a guest that computes does not hold up typing ... */
 #define BUDGET_US	 5000u
 #define PERIOD_US	 20000u /* ... and the service can't keep the guests from computing */
@@ -55,13 +54,8 @@ static int memory_take(uint64_t image_pages)
 	if (own < 0)
 		return (int)own;
 	vm->own = (handle_t)own;
-	vm->piece[0].first = pool_take(&root.pool, vm->own_pages, 1);
-	if (vm->piece[0].first == 0)
-		return -GYRE_ENOMEM;
-	vm->piece[0].pages = vm->own_pages;
-	vm->pieces = 1;
-	long error = memory_move_all(vm->own, 0, GYRE_ROOT_RAM, vm->piece[0].first, vm->own_pages);
-	return error < 0 ? (int)error : (int)memory_clear_all(vm->own, 0, vm->own_pages);
+	int error = vm_pages_take(vm, vm->own, 0, vm->own_pages);
+	return error < 0 ? error : (int)memory_clear_all(vm->own, 0, vm->own_pages);
 }
 
 static int memory_map_in(void)
@@ -70,23 +64,11 @@ static int memory_map_in(void)
 	const uint32_t both = GYRE_RIGHT_READ | GYRE_RIGHT_WRITE;
 	long error = memory_map_all(0, vm->own, 0, WINDOW_CONSOLE, IMAGE_OFFSET, both);
 	if (error == 0)
-		error = memory_map_all(vm->process, vm->own, 0, GYRE_START_ADDRESS, GYRE_START_PAGES, GYRE_RIGHT_READ);
-	if (error == 0)
-		error = memory_map_all(
-			vm->process, vm->own, GYRE_START_PAGES, GYRE_CHANNEL_ADDRESS, GYRE_CHANNEL_PAGES, both);
+		error = vm_own_show(vm);
 	if (error == 0)
 		error = memory_map_all(vm->process, vm->own, IMAGE_OFFSET + vm->image_pages,
 			GYRE_CONSOLE_HISTORY_ADDRESS, vm->own_pages - IMAGE_OFFSET - vm->image_pages, both);
 	return (int)error;
-}
-
-static int give(long origin, uint32_t rights, uint32_t *number)
-{
-	long copy = origin < 0 ? origin : handle_copy(console.vm.process, (handle_t)origin, rights, 0);
-	if (copy < 0)
-		return (int)copy;
-	*number = (uint32_t)copy;
-	return 0;
 }
 
 static int handles_give(struct gyre_console_start *start)
@@ -96,36 +78,16 @@ static int handles_give(struct gyre_console_start *start)
 	if (event < 0)
 		return (int)event;
 	vm->event = (handle_t)event;
-	long ports = ioports_create(GYRE_ROOT_MACHINE, UART_COM1, 8);
-	if (ports < 0)
-		return (int)ports;
-	vm->ports = (handle_t)ports;
-	long interrupt = interrupt_create(GYRE_ROOT_MACHINE, COM1_ISA_LINE, GYRE_INTERRUPT_ISA);
-	if (interrupt > 0)
-		vm->interrupt = (handle_t)interrupt;
-	int error = give(interrupt, GYRE_RIGHT_MANAGE | GYRE_RIGHT_WAIT, &start->interrupt);
+	int error = vm_com1_take(vm, &start->interrupt);
 	if (error == 0)
-		error = give(vm->event, GYRE_RIGHT_WAIT | GYRE_RIGHT_SIGNAL | GYRE_RIGHT_MANAGE, &start->event);
+		error = vm_give(vm, vm->event, GYRE_RIGHT_WAIT | GYRE_RIGHT_SIGNAL | GYRE_RIGHT_MANAGE, &start->event);
 	if (error == 0)
-		error = give(root.event, GYRE_RIGHT_SIGNAL, &start->event_root);
-	if (error == 0)
-		error = (int)ioports_grant(vm->process, vm->ports);
+		error = vm_give(vm, root.event, GYRE_RIGHT_SIGNAL, &start->event_root);
 	/* No badge of a VM's: the server refuses what comes with it, so a thread that faults ends. */
 	long endpoint = error < 0 ? error : handle_copy(0, root.endpoint, GYRE_RIGHT_CALL, GYRE_CONFIG_VMS + 1);
 	if (endpoint > 0)
 		vm->endpoint = (handle_t)endpoint;
 	return endpoint < 0 ? (int)endpoint : 0;
-}
-
-static int thread_make(uint64_t address)
-{
-	struct vm *vm = &console.vm;
-	long thread = thread_create(vm->process, address, 0, GYRE_START_ADDRESS, vm->endpoint, 0);
-	if (thread < 0)
-		return (int)thread;
-	vm->thread = (handle_t)thread;
-	long error = thread_schedule(vm->thread, PRIORITY, 0, BUDGET_US, PERIOD_US, 0);
-	return error < 0 ? (int)error : (int)thread_start(vm->thread);
 }
 
 static void rings_init(void)
@@ -159,33 +121,17 @@ static int service_make(struct config_fault *fault)
 	start->vms = root.config.header->vms;
 	for (uint32_t i = 0; i < start->vms; i++)
 		memcpy(start->name[i], root.config.vm[i].name, sizeof(start->name[i]));
-	if ((error = handles_give(start)) < 0 || (error = thread_make(image.entry)) < 0)
+	if ((error = handles_give(start)) < 0 ||
+		(error = vm_thread_make(&console.vm, image.entry, PRIORITY, BUDGET_US, PERIOD_US)) < 0)
 		return VM_FAULT(fault, GYRE_STATUS_FAILED, "it could not be made (error %d)", error);
 	return 0;
 }
 
-static void destroy(handle_t *handle)
-{
-	if (*handle != 0)
-		object_destroy(*handle);
-	*handle = 0;
-}
-
 static void service_destroy(void)
 {
-	struct vm *vm = &console.vm;
 	console.alive = 0;
-	destroy(&vm->interrupt);
-	destroy(&vm->ports);
-	destroy(&vm->process);
-	vm->thread = 0;
-	memory_unmap_all(0, WINDOW_CONSOLE, IMAGE_OFFSET);
 	console.channel = NULL;
-	vm_memory_give(vm);
-	destroy(&vm->event);
-	if (vm->endpoint != 0)
-		handle_close(vm->endpoint);
-	vm->endpoint = 0;
+	vm_destroy(&console.vm, WINDOW_CONSOLE);
 }
 
 static void service_start(void)

@@ -24,8 +24,7 @@ static int com1_give(struct vm *vm)
 {
 	if ((vm->start->flags & GYRE_START_COM1) == 0)
 		return 0;
-	int error = vm_give(vm, vm->interrupt, GYRE_RIGHT_MANAGE | GYRE_RIGHT_WAIT, &vm->start->interrupt);
-	return error < 0 ? error : (int)ioports_grant(vm->process, vm->ports);
+	return vm_com1_give(vm, &vm->start->interrupt);
 }
 
 static int make_again(struct vm *vm, struct config_fault *fault)
@@ -44,7 +43,7 @@ static int make_again(struct vm *vm, struct config_fault *fault)
 		error = com1_give(vm);
 	vm->start->flags |= GYRE_START_SAVED;
 	if (error == 0)
-		error = vm_thread_make(vm, entry);
+		error = vm_thread_make(vm, entry, MONITOR_PRIORITY, 0, 0);
 	return error == 0
 		       ? 0
 		       : VM_FAULT(fault, GYRE_STATUS_FAILED, "no new monitor could be made for it (error %d)", error);

@@ -152,22 +152,34 @@ int vm_give_all(const struct vm *vm)
 	return 0;
 }
 
-/* The first VM's console is COM1 itself, if the machine has one. */
-static int com1_give(struct vm *vm)
+int vm_com1_give(const struct vm *vm, uint32_t *number)
+{
+	int error = vm_give(vm, vm->interrupt, GYRE_RIGHT_MANAGE | GYRE_RIGHT_WAIT, number);
+	return error < 0 ? error : (int)ioports_grant(vm->process, vm->ports);
+}
+
+int vm_com1_take(struct vm *vm, uint32_t *number)
 {
 	long ports = ioports_create(GYRE_ROOT_MACHINE, UART_COM1, 8);
 	if (ports < 0)
 		return (int)ports;
 	vm->ports = (handle_t)ports;
 	long interrupt = interrupt_create(GYRE_ROOT_MACHINE, COM1_ISA_LINE, GYRE_INTERRUPT_ISA);
-	if (interrupt > 0)
-		vm->interrupt = (handle_t)interrupt;
-	int error = vm_give(vm, interrupt, GYRE_RIGHT_MANAGE | GYRE_RIGHT_WAIT, &vm->start->interrupt);
-	if (error == 0)
-		error = (int)ioports_grant(vm->process, vm->ports);
-	if (error == 0)
+	if (interrupt < 0)
+		return (int)interrupt;
+	vm->interrupt = (handle_t)interrupt;
+	return vm_com1_give(vm, number);
+}
+
+/* The first VM's console is COM1 itself, if the machine has one and the console service does not have it. */
+static void com1_add(struct vm *vm)
+{
+	if (vm->number != 0 || console_on())
+		return;
+	if (vm_com1_take(vm, &vm->start->interrupt) == 0)
 		vm->start->flags |= GYRE_START_COM1;
-	return error;
+	else
+		root_log("%s: COM1 is not to be had, its console has no line", vm->entry->name);
 }
 
 static int handles_give(struct vm *vm)
@@ -181,8 +193,8 @@ static int handles_give(struct vm *vm)
 		return (int)endpoint;
 	vm->endpoint = (handle_t)endpoint;
 	int error = vm_give_all(vm);
-	if (error == 0 && vm->number == 0 && !console_on() && com1_give(vm) < 0)
-		root_log("%s: COM1 is not to be had, its console has no line", vm->entry->name);
+	if (error == 0)
+		com1_add(vm);
 	return error;
 }
 
@@ -202,11 +214,16 @@ int vm_own_show(const struct vm *vm)
 }
 
 /* Start block and channel: root's view for good, the monitor's the block read-only. */
+static uint64_t own_window(const struct vm *vm)
+{
+	return WINDOW_VMS + vm->number * WINDOW_VM_BYTES;
+}
+
 static int own_map(struct vm *vm)
 {
-	uint64_t window = WINDOW_VMS + vm->number * WINDOW_VM_BYTES;
+	uint64_t window = own_window(vm);
 	const uint32_t both = GYRE_RIGHT_READ | GYRE_RIGHT_WRITE;
-	long error = memory_map_all(0, vm->own, 0, window, GYRE_START_PAGES + GYRE_CHANNEL_PAGES, both);
+	long error = memory_map_all(0, vm->own, 0, window, IMAGE_OFFSET, both);
 	if (error == 0)
 		error = vm_own_show(vm);
 	if (error < 0)
@@ -223,13 +240,13 @@ static int own_map(struct vm *vm)
 	return 0;
 }
 
-int vm_thread_make(struct vm *vm, uint64_t entry)
+int vm_thread_make(struct vm *vm, uint64_t entry, uint32_t priority, uint32_t budget_us, uint32_t period_us)
 {
 	long thread = thread_create(vm->process, entry, 0, GYRE_START_ADDRESS, vm->endpoint, 0);
 	if (thread < 0)
 		return (int)thread;
 	vm->thread = (handle_t)thread;
-	long error = thread_schedule(vm->thread, MONITOR_PRIORITY, 0, 0, 0, 0);
+	long error = thread_schedule(vm->thread, priority, 0, budget_us, period_us, 0);
 	return error < 0 ? (int)error : (int)thread_start(vm->thread);
 }
 
@@ -264,7 +281,7 @@ static int vm_prepare(struct vm *vm, struct config_fault *fault)
 		return VM_FAULT(fault, GYRE_STATUS_FAILED, "its monitor could not be made (error %d)", error);
 	if ((error = start_fill(vm, fault)) < 0)
 		return error;
-	if ((error = vm_thread_make(vm, image.entry)) < 0)
+	if ((error = vm_thread_make(vm, image.entry, MONITOR_PRIORITY, 0, 0)) < 0)
 		return VM_FAULT(fault, GYRE_STATUS_FAILED, "its monitor could not be started (error %d)", error);
 	return 0;
 }
@@ -313,15 +330,14 @@ static void destroy(handle_t *handle)
 	*handle = 0;
 }
 
-static void vm_destroy(struct vm *vm)
+void vm_destroy(struct vm *vm, uint64_t window)
 {
 	destroy(&vm->interrupt);
 	destroy(&vm->ports);
 	destroy(&vm->process); /* with its threads, vm and vcpus */
 	vm->thread = 0;
 	server_settle();
-	if (vm->channel != NULL)
-		memory_unmap_all(0, WINDOW_VMS + vm->number * WINDOW_VM_BYTES, GYRE_START_PAGES + GYRE_CHANNEL_PAGES);
+	memory_unmap_all(0, window, IMAGE_OFFSET);
 	vm->channel = NULL;
 	vm->start = NULL;
 	vm_memory_give(vm);
@@ -361,7 +377,7 @@ void vm_finish(struct vm *vm)
 {
 	uint64_t begin = tsc(), aside = root.aside;
 	vm->state = VM_ENDED;
-	vm_destroy(vm);
+	vm_destroy(vm, own_window(vm));
 	accounts_compare(vm);
 	console_ended(vm);
 	if (!output_has_frames())

@@ -37,7 +37,7 @@ struct vm_share {
 };
 
 struct vm {
-	/* For good: vms_init() sets them. */
+	/* For good: lives_begin() sets them. */
 	uint32_t number;
 	const struct gyre_config_vm *entry;
 
@@ -85,7 +85,14 @@ void vm_finish(struct vm *vm);
 int vm_own_show(const struct vm *vm);
 int vm_give(const struct vm *vm, long origin, uint32_t rights, uint32_t *number);
 int vm_give_all(const struct vm *vm);
-int vm_thread_make(struct vm *vm, uint64_t entry);
+int vm_com1_give(const struct vm *vm, uint32_t *number);
+int vm_thread_make(struct vm *vm, uint64_t entry, uint32_t priority, uint32_t budget_us, uint32_t period_us);
+
+/* Parts that the console service needs as well: COM1 and its interrupt, whose handle's number it gets; the end of all that it has. */
+int vm_com1_take(struct vm *vm, uint32_t *number);
+void vm_destroy(struct vm *vm, uint64_t window);
+/* Pages from the pool into a memory object, from `offset` on. */
+int vm_pages_take(struct vm *vm, handle_t memory, uint64_t offset, uint64_t pages);
 
 /* recreate.c: GYRE_VM_RECREATE: its monitor has saved its state; a new process takes its place, or the VM ends. */
 void vm_recreate(struct vm *vm);

@@ -50,7 +50,7 @@ static int ram_fill(struct vm *vm, uint64_t pages)
 	return 0;
 }
 
-static int small_fill(struct vm *vm, handle_t memory, uint64_t offset, uint64_t pages)
+int vm_pages_take(struct vm *vm, handle_t memory, uint64_t offset, uint64_t pages)
 {
 	uint64_t first = pool_take(&root.pool, pages, 1);
 	return first == 0 ? -GYRE_ENOMEM : piece_add(vm, memory, offset, first, pages);
@@ -147,9 +147,9 @@ static int take_all(struct vm *vm, uint64_t ram_pages)
 	if (error == 0)
 		error = ram_fill(vm, ram_pages); /* first: the rest fits between */
 	if (error == 0 && vm->extra_pages > 0)
-		error = small_fill(vm, vm->ram, ram_pages, vm->extra_pages);
+		error = vm_pages_take(vm, vm->ram, ram_pages, vm->extra_pages);
 	if (error == 0)
-		error = small_fill(vm, vm->own, 0, vm->own_pages);
+		error = vm_pages_take(vm, vm->own, 0, vm->own_pages);
 	if (error == 0)
 		error = clear_all(vm, vm->ram, ram_pages + vm->extra_pages);
 	if (error == 0)

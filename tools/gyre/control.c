@@ -60,12 +60,8 @@ static int set_json(void *command, const char *value)
 
 static int set_timeout(void *command, const char *value)
 {
-	char *end;
-	double seconds = strtod(value, &end);
-
-	if (strspn(value, "0123456789.") != strlen(value) || end == value || *end || seconds <= 0 || seconds > 86400)
+	if (!seconds_parse(value, 86400, &((struct request *)command)->timeout))
 		return fail(GYRE_STATUS_USAGE, "--timeout %s: write a number of seconds, a day at most", value);
-	((struct request *)command)->timeout = seconds;
 	return 0;
 }
 

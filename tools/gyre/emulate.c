@@ -136,12 +136,8 @@ static int set_firmware(void *command, const char *value)
 
 static int set_timeout(void *command, const char *value)
 {
-	char *end;
-	double seconds = strtod(value, &end);
-
-	if (strspn(value, "0123456789.") != strlen(value) || end == value || *end || seconds <= 0 || seconds > 1e8)
+	if (!seconds_parse(value, 1e8, &((struct emulate *)command)->timeout))
 		return fail(GYRE_STATUS_USAGE, "--timeout %s: write a number of seconds", value);
-	((struct emulate *)command)->timeout = seconds;
 	return 0;
 }
 

@@ -167,6 +167,17 @@ bool number_parse(const char *text, uint64_t low, uint64_t high, uint64_t *numbe
 	return true;
 }
 
+bool seconds_parse(const char *text, double most, double *seconds)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	if (strspn(text, "0123456789.") != strlen(text) || end == text || *end || value <= 0 || value > most)
+		return false;
+	*seconds = value;
+	return true;
+}
+
 double seconds_now(void)
 {
 	struct timespec now;

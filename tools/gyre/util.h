@@ -37,6 +37,9 @@ const char *size_parse(const char *text, uint64_t *bytes);
 /* A whole number in decimal, within bounds. */
 bool number_parse(const char *text, uint64_t low, uint64_t high, uint64_t *number);
 
+/* Seconds, more than none, as in 2.5. */
+bool seconds_parse(const char *text, double most, double *seconds);
+
 /* Seconds since some start, never going back. */
 double seconds_now(void);
 

@@ -62,7 +62,6 @@ struct vm {
 		struct gyre_start *start; /* root's views */
 		struct gyre_channel *channel;
 		struct ring to_root, to_monitor, debug;
-		uint64_t input_lost;
 		uint64_t end_deadline; /* TSC: last words that have not gone out by then are lost */
 		uint64_t end_bytes;    /* that it has said since its end */
 		struct vm_share share;

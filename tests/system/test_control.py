@@ -130,6 +130,17 @@ def test_requests_and_answers(fake, gyre):
         assert listed.returncode == 0 and [line.split()[:2] for line in listed.stdout.splitlines()[1:]] == [["one", "running"], ["two", "ended"]]
 
 
+def test_a_list_without_an_end_is_refused(fake):
+    script = """
+def answer(id, what, number):
+    for _ in range(100):
+        reply(id, 1, more=1, count=1, data=vm('one'))
+"""
+    with machine(fake, script) as (path, _):
+        answer = Client(path).ask('{"command": "list"}')
+        assert answer["code"] == FAILED and "makes no sense" in answer["text"]
+
+
 @pytest.mark.parametrize(
     "words, status, says",
     [

@@ -139,7 +139,8 @@ static char *line_read(int fd, double seconds, int *status)
 		struct pollfd wait = {.fd = fd, .events = POLLIN};
 		double left = end - seconds_now();
 		if (left <= 0 || length == ANSWER_MOST) {
-			*status = fail(GYRE_STATUS_TIMEOUT, "the machine does not answer");
+			*status = left <= 0 ? fail(GYRE_STATUS_TIMEOUT, "the machine does not answer")
+					    : fail(GYRE_STATUS_FAILED, "what answers there is no gyre");
 			free(line);
 			return NULL;
 		}

@@ -228,6 +228,8 @@ static void take_list(struct client *client, const struct gyre_control_reply *re
 {
 	if (!client->vms)
 		client->vms = json_array();
+	if (json_array_size(client->vms) + reply->count > GYRE_CONFIG_VMS)
+		return answer(client, GYRE_STATUS_FAILED, "the machine's list makes no sense", NULL, NULL);
 	for (uint32_t i = 0; i < reply->count; i++) {
 		struct gyre_control_vm vm;
 		memcpy(&vm, data + i * sizeof(vm), sizeof(vm));

@@ -29,12 +29,20 @@ int debug_open(struct debug_port *port, uint16_t number)
 	return 0;
 }
 
-static void say_where(const struct debug_port *port, struct stream *err)
+/* Once: without a listener nobody is waited for. */
+static void open_port(struct debug_port *port, struct stream *err)
 {
-	char *text = text_format("gyre: a debugger may come: target remote :%u\n", port->number);
+	int error = listen(port->listener, 1) < 0 ? errno : 0;
+	char *text = error ? text_format("gyre: no debugger can come to port %u: %s\n", port->number, strerror(error))
+			   : text_format("gyre: a debugger may come: target remote :%u\n", port->number);
 
 	stream_add(err, text, strlen(text));
 	free(text);
+	port->open = true;
+	if (error) {
+		close(port->listener);
+		port->listener = -1;
+	}
 }
 
 static void let_go(struct debug_port *port)
@@ -48,10 +56,8 @@ static void let_go(struct debug_port *port)
 
 void debug_take(struct debug_port *port, const uint8_t *bytes, size_t length, struct stream *err)
 {
-	if (!port->open) {
-		port->open = listen(port->listener, 1) == 0;
-		say_where(port, err);
-	}
+	if (!port->open)
+		open_port(port, err);
 	if (port->client < 0)
 		return;
 	stream_add(&port->out, bytes, length);

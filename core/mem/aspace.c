@@ -200,8 +200,6 @@ int64_t aspace_unmap(struct aspace *aspace, uint64_t page, uint64_t pages)
 
 /* ---- revocation ---- */
 
-#define FRAMES_STEPS 24 /* several looks into a tree */
-
 int mapping_clear(
 	struct memory_locked forest, struct mapping *record, uint64_t page, uint64_t end, unsigned int *budget)
 {

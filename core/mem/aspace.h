@@ -93,6 +93,7 @@ int64_t aspace_dirty_take(struct aspace *aspace, uint64_t page, unsigned int pag
  * Clears what pages `page` to `end`, of the record's range, map of its object, from the record's cursor on; a record that is cleared whole is freed.
  * For revocation; the caller holds the forest. 0 or -GYRE_EAGAIN.
  */
+#define FRAMES_STEPS 24 /* several looks into a tree */
 int mapping_clear(
 	struct memory_locked locked, struct mapping *mapping, uint64_t page, uint64_t end, unsigned int *budget);
 

@@ -66,6 +66,9 @@ static void table_unprotect(struct pagetable *table, struct path *path, uint64_t
 	table_merge(table, path, entries);
 }
 
+#define LEAVES_STEPS 130 /* a table that is changed, or a large page that is split into one */
+_Static_assert(OBJECT_BUDGET >= LEAVES_STEPS, "one in each call");
+
 /* On from the cursor, in pieces: 0 when done, -GYRE_EAGAIN; where large pages are to be split on the way, -GYRE_ENOMEM. */
 static int tables_change(struct aspace *aspace, table_change change, bool split)
 {
@@ -76,7 +79,7 @@ static int tables_change(struct aspace *aspace, table_change change, bool split)
 		struct path path;
 		unsigned int level = path_walk(table, aspace->cursor, 0, &path);
 		bool large = split && level > 0 && entry_present(table->format, *path.at[level]);
-		if (!budget_take(&budget, level == 0 || large ? 130 : 2)) {
+		if (!budget_take(&budget, level == 0 || large ? LEAVES_STEPS : 2)) {
 			error = -GYRE_EAGAIN;
 		} else if (large) {
 			error = pagetable_split(table, &path, level) ? 0 : -GYRE_ENOMEM;

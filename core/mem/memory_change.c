@@ -201,6 +201,7 @@ static int replace_locked(struct memory_locked locked, struct memory *target, ui
 	struct memory_share *share = slab_alloc(target->tree.quota, sizeof(*share));
 	if (share == NULL)
 		return -GYRE_ENOMEM;
+	/* Where a page was, its table stands, or has just gone back to the quota: the second fails for a hole alone, and nothing is lost. */
 	int64_t result = punch_owner(locked, target, offset, 1, &budget);
 	if (result < 0 || tree_prepare(&target->tree, offset, 0) < 0) {
 		slab_free(target->tree.quota, share, sizeof(*share));

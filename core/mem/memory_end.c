@@ -121,6 +121,9 @@ static int nodes_clear(
 	}
 }
 
+/* Each call goes all the way down again, to a node that shows a page, and on from there to what maps it: then something must be left to do it with. */
+#define WALK_STEPS (2 * MEMORY_DEPTH + 4 + FRAMES_STEPS)
+_Static_assert(OBJECT_BUDGET >= OBJECT_STEPS + 2 * WALK_STEPS, "a walk gets on with each call");
 #define SHARE_STEPS 20 /* the walk to where it leads, and its end */
 
 static void walk_begin(struct memory *base, uint64_t first, uint64_t pages)

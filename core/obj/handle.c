@@ -91,13 +91,17 @@ void handle_remove(struct handle *handle)
 	}
 }
 
+#define REMOVE_STEPS 5
+/* It begins at the front with each call: so that it removes one at least, it must get past the free ones of a frame. */
+_Static_assert(OBJECT_BUDGET >= HANDLE_PER_FRAME - 2 + REMOVE_STEPS, "handles end, however they lie");
+
 bool handle_table_end(struct process *process, unsigned int *budget)
 {
 	struct handle **frames = process->handles.frame;
 	for (uint32_t index = 0; index < HANDLE_FRAMES; index++) {
 		for (uint32_t slot = 1; frames[index] != NULL && slot < HANDLE_PER_FRAME; slot++) {
 			struct handle *handle = &frames[index][slot];
-			if (!budget_take(budget, handle->object != NULL ? 5 : 1))
+			if (!budget_take(budget, handle->object != NULL ? REMOVE_STEPS : 1))
 				return false;
 			if (handle->object != NULL)
 				handle_remove(handle);

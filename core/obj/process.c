@@ -75,8 +75,6 @@ static struct process *process_without_children(struct process *process)
 	return process;
 }
 
-#define OBJECT_STEPS 30 /* what the end of an object costs that has nothing in it */
-
 static int objects_end(struct process *process, unsigned int *budget)
 {
 	while (!list_empty(&process->objects)) {
@@ -107,14 +105,9 @@ static int process_take_apart(struct process *process, unsigned int *budget)
 
 int process_end(struct object *object, unsigned int *budget)
 {
-	struct process *base = container_of(object, struct process, object);
-	for (;;) {
-		struct process *process = process_without_children(base);
-		int result = process_take_apart(process, budget);
-		if (result < 0 || process == base)
-			return result;
-		result = object_finish(&process->object, NULL, budget);
-		if (result < 0)
-			return result;
-	}
+	struct process *process = container_of(object, struct process, object), *last;
+	int result = 0;
+	while (result == 0 && (last = process_without_children(process)) != process)
+		result = object_destroy(&last->object, NULL, budget);
+	return result < 0 ? result : process_take_apart(process, budget);
 }

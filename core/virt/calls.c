@@ -173,6 +173,7 @@ int64_t call_vcpu_state_set(struct call *call)
 	if ((groups & GYRE_STATE_FPU) != 0 &&
 		(error = fpu_state_set(vcpu->fpu, vcpu->fpu_page, vcpu->policy.xcr0_allowed | 3)) < 0)
 		return error;
+	vcpu->settled = true;
 	set_common(vcpu, &state, groups);
 	vcpu_ops->state_set(vcpu, &state, groups);
 	return 0;

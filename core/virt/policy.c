@@ -68,7 +68,7 @@ int vcpu_policy_set(
 		return -GYRE_EINVAL;
 	if (policy->tsc_khz != tsc_khz || (policy->xcr0_allowed & ~fpu_xcr0_supported()) != 0)
 		return -GYRE_ENOTSUP;
-	if (vcpu->ran)
+	if (vcpu->settled)
 		return -GYRE_EBUSY;
 	if ((error = vcpu_ops->policy(vcpu, policy)) < 0)
 		return error;

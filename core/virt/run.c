@@ -71,7 +71,7 @@ static __attribute__((noinline)) int64_t run_unusual(struct cpu *cpu, struct vcp
 		vcpu_hazard_set(vcpu, VCPU_HAZARD_EVENTS);
 	}
 	page->entry_flags = 0;
-	vcpu->ran = true;
+	vcpu->settled = true;
 	if (cpu->vcpu != vcpu || cpu->fpu_owner != vcpu->fpu)
 		vcpu_load(cpu, vcpu);
 	vcpu_ops->start_any(cpu, vcpu, (flags & GYRE_ENTRY_COMPLETED) != 0);

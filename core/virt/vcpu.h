@@ -86,7 +86,7 @@ struct vcpu {
 	/* ---- state that no vendor's hardware keeps ---- */
 	uint64_t dr[4];
 	bool dr_loaded; /* the processor holds them */
-	bool ran;	/* its policy can't change any more */
+	bool settled;	/* it has run, or has a state that its policy was asked about: that can't change any more */
 	uint64_t tsc_offset, tsc_adjust, tsc_aux, spec_ctrl, xss;
 	uint64_t tsc_reported; /* by the last vcpu_state_get: given back, it changes nothing */
 	void *fpu;

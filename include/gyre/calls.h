@@ -227,7 +227,7 @@ struct gyre_thread_registers {
  * vcpu_kick_on(vcpu[MANAGE], event[WAIT]) -> 0    any bit of the event kicks, and ends a halt; the monitor reads it with event_wait. 0 unbinds
  * vcpu_state_get(vcpu[READ], groups) -> 0         fills those groups of the state page
  * vcpu_state_set(vcpu[MANAGE], groups) -> 0       -EINVAL: entry would refuse it, nothing has changed. Not while it runs: -EBUSY
- * vcpu_policy(vcpu[MANAGE], const struct gyre_vcpu_policy *, const struct gyre_cpuid_entry *, count) -> 0    before its first run
+ * vcpu_policy(vcpu[MANAGE], const struct gyre_vcpu_policy *, const struct gyre_cpuid_entry *, count) -> 0    before its first run and vcpu_state_set
  * vcpu_trace(vcpu[MANAGE], on) -> 0               records in the trace pages, see trace.h
  */
 #define GYRE_KICK_EXIT 0x1u

@@ -227,6 +227,40 @@ static void what_has_ended_but_for_its_handles_does_not_end_again(void **state)
 	core_destroy(&next->object);
 }
 
+/* What a call removes nothing of, no later one does: they all begin at the front. */
+static void the_last_handle_of_each_frame_is_found(void **state)
+{
+	(void)state;
+	struct process *process = core_process(100);
+	struct event *event = event_create(core.root);
+	while (handle_create(process, &event->object, GYRE_RIGHT_WAIT, 0) > 0)
+		;
+	for (uint32_t number = 0; number < HANDLE_FRAMES * HANDLE_PER_FRAME; number++) {
+		struct handle *handle = handle_entry(&process->handles, number);
+		if (handle != NULL && number % HANDLE_PER_FRAME != HANDLE_PER_FRAME - 1)
+			handle_remove(handle);
+	}
+	assert_int_equal(process->handles.count, HANDLE_FRAMES);
+	assert_true(core_destroy(&process->object) <= 2 * HANDLE_FRAMES);
+	core_destroy(&event->object);
+}
+
+/* So many handles that the child is cleared in pieces, after its end: that does not come again. */
+static void a_child_that_has_ended_but_for_its_handles_does_not_end_again(void **state)
+{
+	(void)state;
+	struct process *parent = core_process(100), *child;
+	assert_ok(process_create(parent, 20, &child));
+	for (unsigned int i = 0; i < 200; i++)
+		assert_true(handle_create(core.root, &child->object, GYRE_RIGHT_MANAGE, 0) > 0);
+	while (!list_empty(&parent->children)) {
+		unsigned int budget = OBJECT_BUDGET;
+		assert_int_equal(object_destroy(&parent->object, NULL, &budget), -GYRE_EAGAIN);
+	}
+	assert_int_equal(child->object.state, OBJECT_ENDED);
+	assert_true(core_destroy(&parent->object) > 1);
+}
+
 static void doorbells_ring_for_their_port_size_and_value(void **state)
 {
 	(void)state;
@@ -413,6 +447,8 @@ int main(void)
 		TEST(timers_set_their_bit),
 		TEST(a_bit_has_one_binding),
 		TEST(what_has_ended_but_for_its_handles_does_not_end_again),
+		TEST(the_last_handle_of_each_frame_is_found),
+		TEST(a_child_that_has_ended_but_for_its_handles_does_not_end_again),
 		TEST(doorbells_ring_for_their_port_size_and_value),
 		TEST(ports_are_granted_and_gone_with_the_object),
 		TEST(quotas_come_from_the_creator_and_return),

@@ -385,6 +385,52 @@ static void a_replaced_page_shows_its_source_until_that_goes(void **state)
 	core_destroy(&process->object);
 }
 
+/* The frame of a page, as who maps it would find it; PAGETABLE_NO_FRAME: a hole. */
+static uint64_t frame_at(struct memory *memory, uint64_t offset)
+{
+	uint64_t frame;
+	uint32_t rights = RW;
+	struct memory_locked locked = memory_lock();
+	memory_frames(locked, memory, offset, 1, &frame, &rights);
+	memory_unlock(&locked);
+	return frame;
+}
+
+/* With any number of frames left, for the target's tables and home's: a page in a run, alone in its table, shown, or none. */
+static void a_replacement_that_fails_loses_no_page(void **state)
+{
+	(void)state;
+	static const uint64_t pages[] = {700, 1100, 2100, 2101, 3000, 4500, 5500};
+	unsigned int failed = 0, done = 0;
+	for (unsigned int left = 0; left < 2 * 8; left++) {
+		struct process *process = core_process(64), *sources = core_process(64);
+		struct memory *source = core_memory(sources, 8, 0x1803 + 1), *target = core_memory(process, 6000, 0);
+		struct quota *quota = left % 2 == 0 ? &process->quota : &home_quota;
+		assert_int_equal(memory_move(target, 512, memory_ram, 0x1400, 1024), 1024);
+		assert_int_equal(memory_move(target, 2100, memory_ram, 0x1801, 1), 1);
+		assert_int_equal(memory_move(target, 3000, memory_ram, 0x1803, 1), 1);
+		if (left % 4 < 2) /* else its share takes a frame, too */
+			assert_ok(memory_replace(target, 4500, source, 0));
+		hpa_t frame[256];
+		unsigned int frames = 0;
+		while (quota->free > left / 2 && frame_alloc(quota, &frame[frames]))
+			frames++;
+		for (unsigned int i = 0; i < 7; i++) {
+			uint64_t before = frame_at(target, pages[i]);
+			int error = memory_replace(target, pages[i], source, i + 1);
+			assert_int_equal(frame_at(target, pages[i]), error < 0 ? before : 0x1805 + i);
+			assert_ok(check_invariants(core.cpu));
+			failed += error < 0;
+			done += error == 0;
+		}
+		while (frames > 0)
+			frame_free(quota, frame[--frames]);
+		core_destroy(&process->object);
+		core_destroy(&sources->object);
+	}
+	assert_true(failed > 5 && done > 30);
+}
+
 /* The table that was prepared for the page went with the entry that the page left: what was written to then was anywhere. */
 static void a_page_moves_within_its_own_object(void **state)
 {
@@ -593,6 +639,7 @@ int main(void)
 		TEST(a_punched_page_goes_home_and_is_mapped_nowhere),
 		TEST(a_revocation_needs_no_frames),
 		TEST(a_replaced_page_shows_its_source_until_that_goes),
+		TEST(a_replacement_that_fails_loses_no_page),
 		TEST(a_page_moves_within_its_own_object),
 		TEST(an_object_shows_no_page_of_its_own),
 		TEST(a_move_that_fails_splits_nothing),

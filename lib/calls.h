@@ -363,10 +363,6 @@ static inline long memory_move_all(
 {
 	CALL_ALL(memory_move, target, target_offset + done, source, source_offset + done, pages - done);
 }
-static inline long memory_punch_all(handle_t memory, uint64_t offset, uint64_t pages)
-{
-	CALL_ALL(memory_punch, memory, offset + done, pages - done);
-}
 static inline long memory_map_all(
 	handle_t process, handle_t memory, uint64_t offset, uint64_t address, uint64_t pages, uint32_t rights)
 {

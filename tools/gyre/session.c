@@ -223,26 +223,29 @@ static void read_input(struct session *session)
 /* ---- frames from the machine ------------------------------------------------------------------------------------------ */
 
 /* Lines of a VM's log: to standard error; aside, into its history. */
-static void log_add(struct session *session, unsigned vm, const void *bytes, size_t length)
+static struct lines *log_of(struct session *session, unsigned vm)
 {
-	struct lines *log = &session->vm[vm].log;
+	session->vm[vm].log.out = is_aside(session, vm) ? &session->aside : &session->err;
+	return &session->vm[vm].log;
+}
 
-	log->out = is_aside(session, vm) ? &session->aside : &session->err;
-	lines_add(log, bytes, length);
+static void put_aside(struct session *session, unsigned vm)
+{
 	if (stream_pending(&session->aside))
 		consoles_output(session->consoles, vm, session->aside.bytes, stream_pending(&session->aside));
 	stream_forget(&session->aside);
 }
 
+static void log_add(struct session *session, unsigned vm, const void *bytes, size_t length)
+{
+	lines_add(log_of(session, vm), bytes, length);
+	put_aside(session, vm);
+}
+
 static void log_flush(struct session *session, unsigned vm, double seconds)
 {
-	struct lines *log = &session->vm[vm].log;
-
-	log->out = is_aside(session, vm) ? &session->aside : &session->err;
-	lines_flush(log, seconds);
-	if (stream_pending(&session->aside))
-		consoles_output(session->consoles, vm, session->aside.bytes, stream_pending(&session->aside));
-	stream_forget(&session->aside);
+	lines_flush(log_of(session, vm), seconds);
+	put_aside(session, vm);
 }
 
 static void take_exit(struct session *session, unsigned vm, const uint8_t *data, size_t length)

@@ -12,6 +12,7 @@
 #include "monitor/machine/entry_check_inside.h"
 #include "tests/core/entry.h"
 #include "tests/entry/cases.h"
+#include "tests/native/words.h"
 
 #define VCPU_ADDRESS 0x20000000ull
 #define RAM_PAGES    16u
@@ -409,17 +410,6 @@ static void try_pair(void)
 
 /* ---- all of it ---- */
 
-static uint64_t number_after(const char *word, uint64_t otherwise)
-{
-	const char *at = strstr(boot->command_line, word);
-	uint64_t value = 0;
-	if (at == NULL)
-		return otherwise;
-	for (at += strlen(word); *at >= '0' && *at <= '9'; at++)
-		value = value * 10 + (uint64_t)(*at - '0');
-	return value;
-}
-
 /* Bochs enters, and gives the host CET without write protection back, which is the end of it. */
 static bool ends_the_host(const struct entry_case *entry)
 {
@@ -467,8 +457,8 @@ void native_main(void *argument)
 	tell_unconfirmed();
 	try_again_after_refusals();
 	try_threads();
-	seed = number_after("seed=", 1) * 2 + 1;
-	const uint64_t pairs = number_after("pairs=", 0);
+	seed = number_in(boot->command_line, "seed=", 1) * 2 + 1;
+	const uint64_t pairs = number_in(boot->command_line, "pairs=", 0);
 	count.tried = count.differ = 0;
 	for (uint64_t i = 0; i < pairs; i++)
 		try_pair();

@@ -15,15 +15,30 @@ static struct {
 	uint8_t *history[VMS];
 	int raw;
 	int painting; /* behind the sequence that clears the screen */
-	uint8_t last[4], sequence;
+	uint8_t last[4], sequence, follow;
 	struct look_screen screen;
 	uint64_t now;
 } fuzz;
+
+/* Whole characters of UTF-8, none of them a control of 8 bits. */
+static void check_character(uint8_t byte)
+{
+	if ((byte & 0xc0) == 0x80) {
+		if (fuzz.follow == 0 || (fuzz.last[3] == 0xc2 && byte < 0xa0))
+			abort();
+		fuzz.follow--;
+		return;
+	}
+	if (fuzz.follow != 0)
+		abort();
+	fuzz.follow = byte < 0xc0 ? 0 : byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+}
 
 /* ESC [ numbers and one of these letters; no other control but those of a line. */
 static void check(uint8_t byte)
 {
 	static const char finals[] = "mKJCDH";
+	check_character(byte);
 	if (fuzz.sequence == 1) {
 		if (byte != '[')
 			abort();
@@ -57,7 +72,7 @@ static void show(void *context, const void *bytes, size_t length)
 static void forget(void *context)
 {
 	(void)context;
-	fuzz.painting = fuzz.sequence = 0;
+	fuzz.painting = fuzz.sequence = fuzz.follow = 0;
 	memset(fuzz.last, 0, sizeof(fuzz.last));
 }
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tests/hostile/main.c: rounds, in each of which two threads and a child process attack for a while and are ended wherever they stand. The VM's command
- * line says what to do: "seed=N rounds=N [ms=N: of each] [all] [exact] [timers] [flood] [end=fault|exit]", or "victim" for a VM that only watches that nobody changes its memory or
- * keeps it waiting.
+ * line says what to do: "seed=N rounds=N [ms=N: of each] [all] [exact] [timers] [flood] [end=fault|exit]", or "victim [beats=N] [gap=MS]" for a VM that
+ * only watches that nobody changes its memory or keeps it waiting, or "worker ms=N" and "storm ms=N", which a test of root's share of the time compares.
  */
 #include "lib/native.h"
 #include "lib/string.h"
 #include "tests/hostile/hostile.h"
+#include "tests/native/words.h"
 
 #define STACK_BYTES   16384u
 #define CHILD_QUOTA   80u
@@ -106,13 +107,7 @@ static handle_t child_begin(uint64_t seed)
 
 static uint64_t number_after(const char *word, uint64_t otherwise)
 {
-	const char *at = strstr(hostile.start->text + hostile.start->append, word);
-	uint64_t value = 0;
-	if (at == NULL)
-		return otherwise;
-	for (at += strlen(word); *at >= '0' && *at <= '9'; at++)
-		value = value * 10 + (uint64_t)(*at - '0');
-	return value;
+	return number_in(hostile.start->text + hostile.start->append, word, otherwise);
 }
 
 static bool asked(const char *word)
@@ -367,7 +362,7 @@ void native_main(void *argument)
 	/* Where a call has not been made yet, or not with success, more rounds than were asked for. */
 	for (uint64_t i = 0; i < rounds || (asked("all") && seen_missing() > 0 && i < 4 * rounds); i++) {
 		round_play(seed + i);
-		if (i % SWEEP_ROUNDS == SWEEP_ROUNDS - 1 || asked("sweep"))
+		if (i % SWEEP_ROUNDS == SWEEP_ROUNDS - 1)
 			sweep();
 	}
 	for (unsigned i = 0; i < WORKERS; i++)

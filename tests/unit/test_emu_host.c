@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/personality.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -513,13 +514,22 @@ static int run_mode(enum emu_mode mode)
 /* A child for each mode, all at once: a child has its own FS, GS and memory, and its death is a failed test. */
 static pid_t children[EMU_MODE_LONG + 1];
 
+/* By what it has computed: how long it waits for a processor says nothing. The rest is for one that sleeps. */
+static void ends_if_it_hangs(void)
+{
+	const struct itimerval busy = {.it_value.tv_sec = 60 * (time_t)scale()};
+
+	setitimer(ITIMER_PROF, &busy, NULL);
+	alarm(900 * scale());
+}
+
 static int children_start(void **state)
 {
 	(void)state;
 	for (enum emu_mode mode = EMU_MODE_PROT16; mode <= EMU_MODE_LONG; mode++) {
 		children[mode] = fork();
 		if (children[mode] == 0) {
-			alarm(40 * scale()); /* ends a child that hangs */
+			ends_if_it_hangs();
 			_exit(run_mode(mode));
 		}
 	}

@@ -8,6 +8,7 @@ mark qemu_only(reason) takes a test of a marked module out of that, and bochs_on
 import fcntl
 import os
 import pathlib
+import shlex
 import signal
 import subprocess
 
@@ -79,6 +80,13 @@ def checked_core(build):
         words = ["make", "-C", ROOT, f"B={folder}", "DEPS=no", "TEST_CORE=1", "core"]
         subprocess.run(words, env=environment, check=True, capture_output=True)
     return folder / "gyre-core.elf"
+
+
+def ended(child, status=0):
+    """Waits for the end of a command that has a terminal, and for its exit status."""
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == status, (child.exitstatus, child.signalstatus)
 
 
 def signals_as_in_a_terminal():
@@ -178,6 +186,14 @@ def fake(gyre, tmp_path, monkeypatch):
         def spawn(self, script, *words):
             monkeypatch.setenv("FAKE_SCRIPT", script)
             child = pexpect.spawn(gyre.program, [*self.words, *words, *self.vms], timeout=20, encoding="utf-8")
+            gyre.children.append(child)
+            return child
+
+        def shell(self, script, line, *words):
+            """The line in a shell, whose terminal outlives the command; GYRE in it is the command."""
+            monkeypatch.setenv("FAKE_SCRIPT", script)
+            command = shlex.join(map(str, [gyre.program, *self.words, *words, *self.vms]))
+            child = pexpect.spawn("/bin/sh", ["-c", line.replace("GYRE", command)], timeout=20, encoding="utf-8")
             gyre.children.append(child)
             return child
 

@@ -63,8 +63,8 @@ def judge_victim(text, counted=True):
     return [f"a: the victim's heart was {late:.0f} us late"] if counted and late > GAP_US else []
 
 
-def judge_core(text):
-    """(b), (d), (e), (f), by what the core says of itself."""
+def judge_core(text, timed=True):
+    """(b), (d), (e), (f), by what the core says of itself. TIMED: it was told off-limit=N."""
     found = []
     for line in re.findall(r"core: error: check: (.*)", text):
         kind = "d" if "code or constants" in line else "e" if line.startswith("interrupts were off") else "b"
@@ -73,7 +73,7 @@ def judge_core(text):
         found.append("b: the core's invariants do not hold")
     if not re.search(r"test core: looked at its books \d+ times", text):
         found.append("b: the core has not looked at its books: it is none for tests, or accounts=on is missing")
-    if not re.search(r"test core: interrupts were off for \d+ ticks", text):
+    if timed and not re.search(r"test core: interrupts were off for \d+ ticks", text):
         found.append("e: it was not measured how long interrupts are off")
     if re.search(r"core: panic|the core stopped", text, re.I):
         found.append("f: the core stopped")

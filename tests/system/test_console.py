@@ -7,7 +7,7 @@ import shutil
 
 import pexpect
 import pytest
-from conftest import PROMPT, ROOT
+from conftest import PROMPT, ROOT, ended
 from test_root import file_offset
 
 NAME = "test kernel: "
@@ -62,9 +62,7 @@ def test_switching_among_small_guests(gyre):
     child.expect_exact("second: exit code 9")
     show(child, 1, "first")
     child.send("exit 6\r")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 13
+    ended(child, 13)
 
 
 @pytest.mark.qemu_only(VENDOR_FREE)
@@ -82,14 +80,13 @@ def test_switching_among_debian_guests_beside_a_hostile_one(gyre):
         child.expect_exact("Gyre guest: Debian kernel")
         child.expect_exact(PROMPT)
         assert name in shell(child, f"echo this-is-$((1000+{number}))-{name}")
-    # Words that ask a terminal for answers, from a guest that is not shown: they wait until it is asked what it said.
-    child.send("(sleep 2; printf '\\033[6n\\033[c\\033]11;?\\007hid''den') &\r")
-    child.expect_exact("den") and child.expect_exact(PROMPT)
     for number, name in enumerate(names, 1):
         show(child, number, name)
         # What was said before is there again.
         child.expect_exact(f"this-is-{1000 + number}-{name}")
         child.expect_exact(PROMPT)
+    # Words that ask a terminal for answers, from a guest that is not shown: they wait until it is asked what it said.
+    assert shell(child, "(sleep 2; printf '\\033[6n\\033[c\\033]11;?\\007hid''den') &") == ""
     show(child, 1, "red")
     child.expect_exact(PROMPT)
     assert "5" in shell(child, "sleep 4; echo $((2+3))")
@@ -165,9 +162,7 @@ def test_the_console_service_on_com1_alone(gyre, tmp_path):
     show(child, 1, "first")
     child.send("exit 6\r")
     child.expect_exact("first has ended with 13")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    ended(child)
 
 
 def test_much_output_on_com1_loses_nothing(gyre, tmp_path):
@@ -191,9 +186,7 @@ def test_much_output_on_com1_loses_nothing(gyre, tmp_path):
     child.expect_exact("gyre: this is debian")
     child.expect_exact(PROMPT)
     child.send("poweroff\r")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    ended(child)
 
 
 def test_a_console_service_that_crashes_is_replaced_and_no_vm_suffers(gyre, tmp_path):
@@ -218,6 +211,4 @@ def test_a_console_service_that_crashes_is_replaced_and_no_vm_suffers(gyre, tmp_
     child.send("\x1d1exit 4\r")
     child.expect(r"accounts after: ([^\r]*)")
     assert "accounts differ" not in child.before
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    ended(child)

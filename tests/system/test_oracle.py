@@ -18,6 +18,7 @@ PLANTS = {
     "owner": r"b: some of \d+ frames from \w+ on have two owners",
     "interrupts": r"e: interrupts were off for \d+ ticks",
     "constant": r"d: the core's code or constants are not what they were",
+    "code": r"d: the core's code or constants are not what they were",
     "stop": r"f: the core stopped",
 }
 REPLIES = {

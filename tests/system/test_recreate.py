@@ -7,12 +7,11 @@ import os
 import random
 import re
 
-import pexpect
 import pytest
 
 from test_debian import BAD, command
 
-from conftest import PROMPT, is_bochs
+from conftest import PROMPT, ended, is_bochs
 
 pytestmark = pytest.mark.both_vendors
 FIRST = os.environ.get("GYRE_RECREATE_FIRST")
@@ -100,9 +99,7 @@ def test_a_person_at_the_shell_beside_another_vm(gyre, build):
     child.expect(r"recreated (\d+) times in (\d+) exits")
     assert int(child.match.group(1)) > 500
     child.expect(r"accounts after")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    ended(child)
 
 
 def verdicts(text):

@@ -14,6 +14,7 @@ import time
 
 import pexpect
 import pytest
+from conftest import ended
 
 
 def test_consoles_and_logs_go_where_they_belong(fake):
@@ -181,29 +182,35 @@ def test_a_reader_that_goes_away_ends_the_machine(fake):
 
 def test_closed_streams_are_no_files(fake):
     script = "m.say('x'); m.log('x\\n'); m.end_vm(0, 5); m.end()"
-    words = " ".join([f"{word!r}" for word in fake.words + fake.vms])
-    os.environ["FAKE_SCRIPT"] = script
-    program = pathlib.Path(os.environ.get("GYRE_BUILD", "build")).resolve() / "gyre"
-    assert subprocess.run(f"exec {program} {words} <&- >&- 2>&-", shell=True, timeout=30, check=False).returncode == 5
+    fake.shell(script, "GYRE <&- >&- 2>&-; echo code $?").expect_exact("code 5\r\n")
+
+
+def telling_its_pid(fake, script):
+    return f"open('{fake.folder}/pid', 'w').write(str(os.getpid())); {script}"
+
+
+def process_of(fake):
+    """The machine's folder in /proc."""
+    return pathlib.Path("/proc") / (fake.folder / "pid").read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_end_the_machine_and_then_the_command(fake, number):
-    script = f"open('{fake.folder}/pid', 'w').write(str(os.getpid())); m.ready(); m.say('up'); time.sleep(60)"
+    script = telling_its_pid(fake, "m.ready(); m.say('up'); time.sleep(60)")
     with fake.popen(script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         assert process.stdout.read(2) == b"up"
         process.send_signal(number)
         assert process.wait(10) == -number
-    assert not pathlib.Path(f"/proc/{(fake.folder / 'pid').read_text()}").exists()
+    assert not process_of(fake).exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_the_command_that_waits_for_its_reader(fake, number):
     """The machine has ended, and nobody takes the rest of its output."""
-    script = f"open('{fake.folder}/pid', 'w').write(str(os.getpid())); m.ready(); m.say('x' * 200000); m.end_vm(0, 0); m.end()"
+    script = telling_its_pid(fake, "m.ready(); m.say('x' * 200000); m.end_vm(0, 0); m.end()")
     with fake.popen(script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         assert process.stdout.read(1) == b"x"
-        machine = pathlib.Path(f"/proc/{(fake.folder / 'pid').read_text()}")
+        machine = process_of(fake)
         deadline = time.monotonic() + 10
         while machine.exists() and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -216,35 +223,34 @@ def test_signals_end_the_command_that_waits_for_its_reader(fake, number):
 
 
 def test_a_command_that_is_killed_takes_its_machine_along(fake):
-    script = f"open('{fake.folder}/pid', 'w').write(str(os.getpid())); m.ready(); m.say('up'); time.sleep(60)"
+    script = telling_its_pid(fake, "m.ready(); m.say('up'); time.sleep(60)")
     with fake.popen(script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         assert process.stdout.read(2) == b"up"
         process.kill()
         process.wait(10)
-    machine = pathlib.Path(f"/proc/{(fake.folder / 'pid').read_text()}/stat")
+    machine = process_of(fake) / "stat"
     deadline = time.monotonic() + 10
     while machine.exists() and " Z " not in machine.read_text() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not machine.exists() or " Z " in machine.read_text()
 
 
-def test_trace_and_counters(fake):
+def test_trace_and_counters(fake, gyre):
     trace, counters = fake.folder / "trace", fake.folder / "counters.json"
     record = struct.pack("<QQHHIQQQ", 1000, 0x1234, 1, 0, 0x7B, 0x3F8, 0x41, 0x5000)
     figures = struct.pack("<64Q", *range(64)) + struct.pack("<8Q", *range(100, 108)) + bytes(256) + struct.pack("<8Q", *range(8))
     script = f"m.frame(TRACE, 1, bytes.fromhex('{record.hex()}') * 3); m.frame(COUNTERS, 0, bytes.fromhex('{figures.hex()}')); m.end_vm(0, 0); m.end()"
     assert fake.run(script, "--trace", trace, "--counters", counters).returncode == 0
-    program = pathlib.Path(os.environ.get("GYRE_BUILD", "build")).resolve() / "gyre"
-    text = subprocess.run([program, "trace", trace], capture_output=True, text=True, check=True).stdout.splitlines()
+    text = gyre.run("trace", trace).stdout.splitlines()
     assert len(text) == 3 and re.search(r"1000 two/0 IO\s.*1234 detail 3f8 value 41", text[0])
-    line = subprocess.run([program, "trace", "--json", trace], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    line = gyre.run("trace", "--json", trace).stdout.splitlines()[0]
     assert json.loads(line)["kind"] == "IO" and json.loads(line)["detail"] == 0x3F8
     read = json.loads(counters.read_text())
     vcpu = read["vcpus"][0]
     assert vcpu["vm"] == "one" and vcpu["exits"]["IO"] == 1 and vcpu["exits"]["CORE_CPUID"] == 34 and vcpu["injected"] == 101
     assert read["core"]["gyre_bytes"] == 1
     trace.write_bytes(trace.read_bytes()[:-10])
-    cut = subprocess.run([program, "trace", trace], capture_output=True, text=True, check=False)
+    cut = gyre.run("trace", trace)
     assert cut.returncode == 4 and "in the middle of a record" in cut.stderr
 
 
@@ -262,9 +268,7 @@ def test_the_terminal_is_raw_and_then_as_before(fake):
     child.send("\x03\x1a\x1d\x1d typed\r")
     child.expect_exact("\x03\x1a\x1d typed\r")
     child.expect_exact("core: log\r\n")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    ended(child)
 
 
 @pytest.mark.parametrize(
@@ -280,10 +284,8 @@ def test_the_terminal_is_raw_and_then_as_before(fake):
 )
 def test_the_terminal_is_restored_whatever_happens(fake, how, script):
     """Under a shell, whose terminal outlives the command."""
-    os.environ["FAKE_SCRIPT"] = "m.say('ready'); " + ("" if how == "quit early" else "m.ready(); ") + script
-    words = " ".join([f"'{word}'" for word in fake.words + fake.vms] + (["--timeout", "1"] if how == "time-out" else []))
-    program = pathlib.Path(os.environ.get("GYRE_BUILD", "build")).resolve() / "gyre"
-    child = pexpect.spawn("/bin/sh", ["-c", f"stty -a; {program} {words}; echo code $?; stty -a; echo end"], timeout=20, encoding="utf-8")
+    script = "m.say('ready'); " + ("" if how == "quit early" else "m.ready(); ") + script
+    child = fake.shell(script, "stty -a; GYRE; echo code $?; stty -a; echo end", *(["--timeout", "1"] if how == "time-out" else []))
     child.expect(r"speed.*?\r\n(.*?)\r\n?ready")
     before = child.match.group(1)
     if how.startswith("quit"):
@@ -311,9 +313,7 @@ m.end(8)
     child.expect_exact("up")
     child.send("\x1dq")
     child.expect_exact("core: asked True\r\n")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    ended(child)
 
 
 def test_a_digit_shows_another_vm(fake):
@@ -355,7 +355,7 @@ m.end()
     child.expect_exact("two behind\r")
     child.expect_exact("two: words about two\r")
     child.send("\x1dp\r")
-    child.expect(pexpect.EOF)
+    ended(child)
 
 
 def test_one_can_look_back_in_a_console(fake):
@@ -382,9 +382,11 @@ m.end()
     child.send("\r")
     child.expect_exact("typed")
     child.send("\r")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    ended(child)
+
+
+def peak_kib(pid):
+    return int(re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text()).group(1))
 
 
 HOSTILE = r"\x1b[6n\x1b[c\x1bP$qm\x1b\\\x1b]11;?\x07\x05\x1b[21t\x1b[?1003h\x1b[8;1;1t hostile"
@@ -415,8 +417,7 @@ m.end()
     child.send("\r")
     child.expect_exact("one heard\r\n")
     assert child.before == ""
-    peak = re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path(f"/proc/{child.pid}/status").read_text())
-    assert int(peak.group(1)) < 16_000
+    assert peak_kib(child.pid) < 16_000
     child.send("\x1d2")
     child.expect_exact("gyre: this is two")
     child.expect_exact("\r\n")
@@ -426,9 +427,7 @@ m.end()
     child.send("\x1b[1;1R\x1b[?1;2c\x1d1")
     child.expect_exact("gyre: this is one")
     child.send("\r")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    ended(child)
 
 
 def test_a_vm_that_is_shown_and_writes_without_an_end_can_be_left(fake):
@@ -450,20 +449,17 @@ m.end()
     child.expect_exact("flood " * 50)
     # Nobody reads the terminal for a while: the machine waits, and nothing piles up.
     time.sleep(2)
-    peak = re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path(f"/proc/{child.pid}/status").read_text())
-    assert int(peak.group(1)) < 16_000
+    assert peak_kib(child.pid) < 16_000
     child.send("\x1d1")
     child.expect_exact("gyre: this is one")
     child.expect_exact("one is up")
     child.send("\x1dq")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    ended(child)
 
 
 def test_a_switch_key_inside_an_answer_is_none_where_only_input_is_a_terminal(fake):
     """The viewed VM's bytes go to standard error, which is a terminal: what it says there on the VM's word must not switch."""
-    os.environ["FAKE_SCRIPT"] = r"""
+    script = r"""
 m.ready()
 m.frame(CONSOLE, 1, b"two\r\n")
 m.log(repr(m.receive_frame()) + "\n")
@@ -471,9 +467,7 @@ m.log(repr(m.receive_frame()) + "\n")
 m.end_vm(0, 0)
 m.end()
 """
-    words = " ".join(f"'{word}'" for word in fake.words + fake.vms)
-    program = pathlib.Path(os.environ.get("GYRE_BUILD", "build")).resolve() / "gyre"
-    child = pexpect.spawn("/bin/sh", ["-c", f"{program} {words} >{fake.folder}/out; echo code $?"], timeout=20, encoding="utf-8")
+    child = fake.shell(script, f"GYRE >{fake.folder}/out; echo code $?")
     child.expect_exact("two: two")
     child.send("\x1d2")
     child.expect_exact("this is two")
@@ -488,18 +482,16 @@ m.end()
 @pytest.mark.parametrize("which", ["input", "output"])
 def test_without_a_terminal_on_both_sides_nothing_is_repainted(fake, which):
     """Scripts see the first VM's bytes on standard output and lines with names on standard error, as without any terminal."""
-    os.environ["FAKE_SCRIPT"] = r"""
+    script = r"""
 m.ready()
 m.say("one \x1b[6n\r\n")
 m.frame(CONSOLE, 1, b"two\r\n")
 m.end_vm(0, 0)
 m.end()
 """
-    words = " ".join(f"'{word}'" for word in fake.words + fake.vms)
-    program = pathlib.Path(os.environ.get("GYRE_BUILD", "build")).resolve() / "gyre"
     folder = fake.folder
     rest = f">{folder}/out 2>{folder}/err" if which == "input" else f"</dev/null 2>{folder}/err"
-    child = pexpect.spawn("/bin/sh", ["-c", f"{program} {words} {rest}; echo code $?"], timeout=20, encoding="utf-8")
+    child = fake.shell(script, f"GYRE {rest}; echo code $?")
     child.expect_exact("code 0")
     output = (folder / "out").read_bytes().decode() if which == "input" else child.before
     assert "one \x1b[6n\r" in output and "two" not in output and "gyre: this is" not in output

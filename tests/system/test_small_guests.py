@@ -7,8 +7,8 @@ import re
 import subprocess
 import time
 
-import pexpect
 import pytest
+from conftest import ended
 
 NAME = "test kernel: "
 pytestmark = pytest.mark.both_vendors
@@ -56,9 +56,7 @@ def test_a_reset_starts_the_vm_again(gyre, kernel, what):
     for _ in range(5):
         child.expect_exact(NAME)
     child.send("\x1dq")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    ended(child)
 
 
 @pytest.mark.parametrize("what", ["reset-kbd", "reset-cf9"])

@@ -69,14 +69,27 @@ static void timer_expired(struct cpu *cpu, struct deadline *deadline)
 /* Behind what the monitor maps (GYRE_VCPU_PAGE_). */
 enum { CORE_PAGE_CPUID = GYRE_VCPU_PAGES, CORE_PAGE_LAPIC, CORE_PAGE_FPU, CORE_PAGES };
 
+#define FRAMES_MOST (CORE_PAGES + 15) /* its pages, tables for them, and what stands in slabs */
+
+/* What is found missing only when nearly all is done: undoing that would take too long with interrupts off. */
+static int room_check(struct process *creator, uint64_t address)
+{
+	uint64_t frame;
+	bool writable;
+	if (creator->quota.free < FRAMES_MOST || creator->aspace.record_count + 2 > ASPACE_RECORDS)
+		return -GYRE_ENOMEM;
+	for (uint64_t page = 0; page < GYRE_VCPU_PAGES; page++)
+		if (aspace_lookup(&creator->aspace, address / PAGE_SIZE + page, &frame, &writable))
+			return -GYRE_EEXIST;
+	return 0;
+}
+
 static int map_pages(struct process *creator, struct vcpu *vcpu, uint64_t address)
 {
 	/* The monitor writes the run, state and FPU pages, and reads the others. */
 	struct map_request request = {
 		vcpu->pages, 0, address / PAGE_SIZE, GYRE_VCPU_PAGE_COUNTERS, GYRE_RIGHT_READ | GYRE_RIGHT_WRITE};
 	int64_t done = aspace_map(&creator->aspace, &request);
-	if (done < 0)
-		return (int)done;
 	if (done == GYRE_VCPU_PAGE_COUNTERS) {
 		request.offset = GYRE_VCPU_PAGE_COUNTERS;
 		request.page += GYRE_VCPU_PAGE_COUNTERS;
@@ -86,7 +99,7 @@ static int map_pages(struct process *creator, struct vcpu *vcpu, uint64_t addres
 		if (done == (int64_t)request.pages)
 			return 0;
 	}
-	aspace_unmap(&creator->aspace, address / PAGE_SIZE, GYRE_VCPU_PAGES);
+	/* What has been mapped goes with the pages. */
 	return done < 0 ? (int)done : -GYRE_ENOMEM;
 }
 
@@ -107,7 +120,10 @@ static int allocate(struct process *creator, struct vcpu *vcpu)
 	vcpu->fpu_page = core_page(vcpu, GYRE_VCPU_PAGE_FPU);
 	vcpu->counters = core_page(vcpu, GYRE_VCPU_PAGE_COUNTERS);
 	vcpu->trace_pages = core_page(vcpu, GYRE_VCPU_PAGE_TRACE);
-	return vcpu_ops->create(vcpu);
+	fpu_state_reset(vcpu->fpu);
+	vcpu->page->abi = GYRE_VCPU_ABI;
+	vcpu->page->rflags = 2;
+	return 0;
 }
 
 static int join_vm(struct vm *vm, struct vcpu *vcpu)
@@ -148,6 +164,8 @@ int vcpu_create(struct process *creator, struct vm *vm, uint32_t apic_id, uint64
 	int error;
 	if (vcpu_ops == NULL)
 		return -GYRE_ENODEV;
+	if ((error = room_check(creator, address)) < 0)
+		return error;
 	if ((vcpu = object_create_at(creator, GYRE_OBJECT_VCPU, vcpu_ops->vcpu_bytes, 0)) == NULL)
 		return -GYRE_ENOMEM;
 	vcpu->vm = vm;
@@ -158,19 +176,11 @@ int vcpu_create(struct process *creator, struct vm *vm, uint32_t apic_id, uint64
 	list_init(&vcpu->in_vm);
 	list_init(&vcpu->events);
 	fetch_forget(&vcpu->fetch);
-	error = allocate(creator, vcpu);
-	if (error == 0) {
-		fpu_state_reset(vcpu->fpu);
-		vcpu->page->abi = GYRE_VCPU_ABI;
-		vcpu->page->rflags = 2;
-		error = join_vm(vm, vcpu);
-	}
-	if (error == 0 && (error = map_pages(creator, vcpu, address)) < 0)
-		leave_vm(vcpu);
-	if (error < 0) {
+	if ((error = allocate(creator, vcpu)) < 0 || (error = join_vm(vm, vcpu)) < 0 ||
+		(error = map_pages(creator, vcpu, address)) < 0 || (error = vcpu_ops->create(vcpu)) < 0) {
 		unsigned int budget = MEMORY_CORE_MAX;
 		vcpu_ops->end(vcpu);
-		/* Pages that no address space maps: one step. */
+		leave_vm(vcpu);
 		if (vcpu->pages != NULL)
 			object_destroy(&vcpu->pages->object, NULL, &budget);
 		object_discard(&vcpu->object);

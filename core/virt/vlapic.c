@@ -18,7 +18,7 @@ void vlapic_identity(struct vlapic *lapic)
 void vlapic_reset(struct vlapic *lapic)
 {
 	vlapic_timer_stop(lapic);
-	memset(lapic->page, 0, 4096);
+	memset(lapic->page, 0, 64 * 16); /* registers; nothing is ever written behind them */
 	memset(lapic->posted, 0, sizeof(lapic->posted));
 	lapic->posted_words = 0;
 	lapic->rvi = 0;

@@ -334,6 +334,36 @@ static void process_calls(void)
 	books_close(__LINE__);
 }
 
+/* ---- virtual processors ---- */
+
+#define VCPU_AT 0x72000000ul
+
+static void vcpu_calls(void)
+{
+	struct gyre_machine_info machine;
+	struct gyre_vcpu_policy policy = {.abi = GYRE_VCPU_ABI, .cr0_allowed = 0xe005003f, .apic_timer_khz = 1000000};
+	books_open();
+	EQUAL(machine_info(&machine), 0);
+	policy.physical_bits = machine.physical_bits;
+	policy.tsc_khz = (uint32_t)machine.tsc_khz;
+	handle_t vm = MADE(vm_create(0)), vcpu = MADE(vcpu_create(vm, 0, (void *)VCPU_AT));
+	/* Its number, its first page, its last page is another's: all is as before, and that does not take long. */
+	EQUAL(vcpu_create(vm, 0, (void *)(VCPU_AT + 0x10000)), -GYRE_EEXIST);
+	EQUAL(vcpu_create(vm, 1, (void *)VCPU_AT), -GYRE_EEXIST);
+	EQUAL(vcpu_create(vm, 1, (void *)(VCPU_AT - (GYRE_VCPU_PAGES - 1) * 4096)), -GYRE_EEXIST);
+	EQUAL(((const struct gyre_vcpu_page *)VCPU_AT)->abi, GYRE_VCPU_ABI);
+	/* What has been asked of a policy holds: no other comes after it. */
+	EQUAL(vcpu_state_get(vcpu, GYRE_STATE_APIC), 0);
+	EQUAL(vcpu_state_set(vcpu, GYRE_STATE_APIC), -GYRE_EINVAL);
+	EQUAL(vcpu_policy(vcpu, &policy, NULL, 0), 0);
+	EQUAL(vcpu_policy(vcpu, &policy, NULL, 0), 0);
+	EQUAL(vcpu_state_set(vcpu, GYRE_STATE_APIC), 0);
+	EQUAL(vcpu_policy(vcpu, &policy, NULL, 0), -GYRE_EBUSY);
+	EQUAL(object_destroy(vcpu), 0);
+	EQUAL(object_destroy(vm), 0);
+	books_close(__LINE__);
+}
+
 /* ---- an attacker, in a process of its own ---- */
 
 static uint64_t seed = 88172645463325252ull;
@@ -442,6 +472,7 @@ void native_main(void *argument)
 	find_ram();
 	memory_calls();
 	thread_calls();
+	vcpu_calls();
 	/* What follows has threads that crash, and their registers go to a slow console. */
 	native_log("interrupts were off for at most %lu ticks", longest_off());
 	endpoint_calls();

@@ -19,7 +19,6 @@
 #include "gyre/channel.h"
 #include "gyre/config.h"
 #include "gyre/vcpu.h"
-#include "monitor/save/stream.h"
 
 /* A file as it came, read-only, kept for the life of the VM: a reset loads it again. bytes 0 and data NULL: there is none. */
 struct engine_file {
@@ -153,8 +152,15 @@ void engine_mark(void);
 size_t engine_random(void *data, size_t bytes);
 /* The files are in memory from here on, as struct engine_vm has them: called before a kernel is loaded, which a restored machine may never do. */
 int engine_files(void);
-/* What the engine itself holds of the VM: bytes of the console that are on their way out. The section "console" of a saved state. */
-void engine_fields(struct save *save);
+/* What the engine itself holds of the VM: bytes of the console that are on their way out. */
+#define ENGINE_WAITING_BYTES 2048u
+struct engine_console {
+	uint8_t refused; /* 1: the guest offered more than was taken, and waits for ENGINE_EVENT_OUTPUT */
+	uint32_t count;	 /* at most ENGINE_WAITING_BYTES */
+	uint8_t waiting[ENGINE_WAITING_BYTES];
+};
+void engine_console_get(struct engine_console *console);
+void engine_console_set(const struct engine_console *console);
 /* Only with engine_vm.recreation, which has the state: this process ends, and a new one goes on from there. */
 void engine_recreate(void) __attribute__((noreturn));
 /* The VM has ended. reason: enum gyre_end_reason; code: of a debug exit the guest's value, of GYRE_END_REFUSED the command's exit code

@@ -266,11 +266,14 @@ int engine_files(void)
 	return 0;
 }
 
-void engine_fields(struct save *save)
+void engine_console_get(struct engine_console *console)
 {
-	uint32_t value = fake.saved;
-	save_u32(save, &value);
-	fake.saved = value;
+	*console = fake.console;
+}
+
+void engine_console_set(const struct engine_console *console)
+{
+	fake.console = *console;
 }
 
 void engine_recreate(void)

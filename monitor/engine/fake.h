@@ -49,7 +49,7 @@ struct fake {
 	unsigned maps, unmaps;
 	uint64_t last_map, last_unmap;
 	uint32_t kicks;
-	uint32_t saved; /* what engine_fields() saves and restores */
+	struct engine_console console; /* what a saved state has of the engine */
 };
 extern struct fake fake;
 

@@ -8,7 +8,7 @@
 #include "lib/uart.h"
 #include "gyre/frame.h"
 
-#define WAITING_BYTES 2048u /* a power of two */
+#define WAITING_BYTES ENGINE_WAITING_BYTES /* a power of two */
 #define FLUSH_MS      4u
 #define END_SECONDS   5u
 
@@ -138,24 +138,23 @@ uint64_t console_events(uint64_t bits)
 	return events;
 }
 
-void engine_fields(struct save *save)
+void engine_console_get(struct engine_console *saved)
 {
-	uint32_t count = waiting();
-	uint8_t refused = console.refused != 0;
-	save_u8(save, &refused);
-	save_u32(save, &count);
-	if (count > WAITING_BYTES)
-		count = 0, save->failed = 1;
-	if (save_loading(save)) {
-		console.refused = refused;
-		console.sent = 0;
-		console.written = count;
-		/* They go out with the first look at the events. */
-		if (count > 0 && !console.com1)
-			event_signal(native.start->event, 1ull << NATIVE_BIT_FLUSH);
-	}
-	for (uint32_t i = 0; i < count; i++)
-		save_u8(save, &console.waiting[(console.sent + i) % WAITING_BYTES]);
+	saved->refused = console.refused != 0;
+	saved->count = waiting();
+	for (uint32_t i = 0; i < saved->count; i++)
+		saved->waiting[i] = console.waiting[(console.sent + i) % WAITING_BYTES];
+}
+
+void engine_console_set(const struct engine_console *saved)
+{
+	console.refused = saved->refused;
+	console.sent = 0;
+	console.written = saved->count;
+	memcpy(console.waiting, saved->waiting, saved->count);
+	/* They go out with the first look at the events. */
+	if (saved->count > 0 && !console.com1)
+		event_signal(native.start->event, 1ull << NATIVE_BIT_FLUSH);
 }
 
 void console_flush(void)

@@ -38,6 +38,7 @@ static struct saved {
 	struct saved_machine machine;
 	struct saved_processor processor;
 	struct msr_state msr;
+	struct engine_console console;
 	uint8_t device[DEVICE_BYTES];
 } saved;
 
@@ -77,8 +78,12 @@ static void machine_fields(struct save *save, void *data)
 
 static void console_fields(struct save *save, void *data)
 {
-	(void)data;
-	engine_fields(save);
+	struct engine_console *console = data;
+	save_u8(save, &console->refused);
+	save_u32(save, &console->count);
+	if (console->count > ENGINE_WAITING_BYTES)
+		console->count = 0, save->failed = 1;
+	save_bytes(save, console->waiting, console->count);
 }
 
 /* ---- sections ---- */
@@ -164,9 +169,10 @@ static int save_all(struct machine *machine, struct save *save)
 		machine->halt_told != 0};
 	saved.msr = machine->msr;
 	first_sections(save);
+	engine_console_get(&saved.console);
 	if ((error = device_sections(save, machine)) < 0)
 		return error;
-	return section(save, "console", CONSOLE_VERSION, console_fields, NULL);
+	return section(save, "console", CONSOLE_VERSION, console_fields, &saved.console);
 }
 
 size_t machine_save(struct machine *machine, void *buffer, size_t bytes)
@@ -235,13 +241,17 @@ static int check(struct machine *machine, const char **why)
 		if ((error = machine->device[i].ops->check(device_copy(machine, i))) < 0)
 			gyre_snprintf(saved.stream.why, sizeof(saved.stream.why),
 				"section %s of the saved state says what cannot be", machine->device[i].ops->name);
-	if (error == 0 && (error = section(NULL, "console", CONSOLE_VERSION, console_fields, NULL)) == 0)
+	if (error == 0)
+		error = section(NULL, "console", CONSOLE_VERSION, console_fields, &saved.console);
+	if (error == 0)
 		error = save_all_taken(&saved.stream);
 	if (error < 0)
 		return error;
 	if (saved.machine.request > MACHINE_DEBUG_EXIT || saved.machine.lines >> IOAPIC_PINS != 0 ||
 		saved.machine.halt_told > 1)
 		return wrong(why, "section machine of the saved state says what cannot be");
+	if (saved.console.refused > 1)
+		return wrong(why, "section console of the saved state says what cannot be");
 	if (!msr_valid(machine, &saved.msr))
 		return wrong(why, "section msr of the saved state says what cannot be");
 	return 0;
@@ -264,6 +274,7 @@ int machine_restore(struct machine *machine, const char **why)
 	machine->lines.level = saved.machine.lines;
 	for (unsigned i = 0; i < machine->devices; i++)
 		memcpy(machine->device[i].state, device_copy(machine, i), machine->device[i].ops->state_bytes);
+	engine_console_set(&saved.console);
 	return 0;
 }
 

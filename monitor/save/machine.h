@@ -4,8 +4,8 @@
  *
  * Saving     After any exit (engine_run has returned), answered or not: the instruction of one that was not is made again. Exits that are trap-like
  *            (gyre/vcpu.h) are answered first.
- * Restoring  Into a machine that is built and has not run. All of the stream is read and checked before anything is changed; what the core alone can
- *            check comes first. An error leaves a machine that must not run, and says why.
+ * Restoring  Into a machine that is built and has not run, by a clock that the stream has set. All of the stream is read and checked before anything else
+ *            changes; what the core alone can check comes first then. An error leaves a machine that must not run, and says why.
  * Times      The clock of the machine goes on: with host_offset, of the same TSC of the same host, as if nothing had happened; without it from where it stood.
  */
 #ifndef MONITOR_SAVE_MACHINE_H

@@ -248,15 +248,11 @@ int save_open_own(struct save_stream *stream, const void *data, size_t bytes)
 	return error < 0 ? error : sections_find(stream);
 }
 
+/* The checksum is looked at last: until then nothing has been used. */
 int save_open(struct save_stream *stream, const void *data, size_t bytes)
 {
-	memset(stream, 0, sizeof(*stream));
-	stream->data = data;
-	stream->bytes = bytes;
-	int error = header_check(stream);
-	if (error == 0)
-		error = crc_check(stream);
-	return error < 0 ? error : sections_find(stream);
+	int error = save_open_own(stream, data, bytes);
+	return error < 0 ? error : crc_check(stream);
 }
 
 int save_take(struct save_stream *stream, const char *name, uint32_t version, struct save *save)

@@ -89,7 +89,9 @@ static void disturb(void)
 	machine.cpu = (struct machine_cpu){next(), next()};
 	machine.quick_resets = 3;
 	fake.policy.tsc_offset = (int64_t)machine.clock.offset + 777; /* it wrote its TSC */
-	fake.saved = next();
+	fake.console = (struct engine_console){1, 700, {0}};
+	for (unsigned i = 0; i < fake.console.count; i++)
+		fake.console.waiting[i] = (uint8_t)next();
 	for (unsigned i = 0; i < 3000; i++)
 		bus_port_write(&machine.bus, (uint16_t)(i % 3 == 0 ? 0x3f8 + next() % 8 : 0x20 + next() % 0x90), 1,
 			next() & 0xff);
@@ -147,12 +149,13 @@ static void a_machine_goes_through_a_stream(void **state)
 	before = machine;
 	page = *machine.vcpu.page;
 	registers = *machine.vcpu.state;
-	uint32_t saved = fake.saved;
+	static struct engine_console console;
+	console = fake.console;
 	const char *why = start_from(stream, bytes);
 	if (why)
 		fail_msg("%s", why);
 	assert_int_equal(fake.groups_set, GYRE_STATE_ALL);
-	assert_int_equal(fake.saved, saved);
+	assert_memory_equal(&fake.console, &console, sizeof(console));
 	for (unsigned i = 0; i < machine.devices; i++) {
 		size_t offset = (size_t)((uint8_t *)before.device[i].state - (uint8_t *)&machine);
 		const char *name = before.device[i].ops->name;
@@ -266,6 +269,8 @@ static void what_cannot_be_is_refused_in_words(void **state)
 		{"testdev", 4, 200, "section testdev"},
 		{"pci", 4, 17, "section pci"},
 		{"fpu0", 523, 1, "section fpu0"},
+		{"console", 0, 2, "section console"},
+		{"console", 2, 9, "section console"},
 		{"console", -24, 'k', "no section console"},
 		{"pic8259", -24, 'q', "no section pic8259"},
 		{"pci", -8, 2, "version 2"},
@@ -280,6 +285,7 @@ static void what_cannot_be_is_refused_in_words(void **state)
 			fail_msg("%s at %d: %s, not %s", wrong[i].section, wrong[i].at, why ? why : "taken",
 				wrong[i].why);
 		assert_int_equal(fake.groups_set, 0);
+		assert_int_equal(fake.console.count, 0);
 		assert_int_equal(fake.code, GYRE_STATUS_FAILED);
 	}
 }
@@ -298,6 +304,7 @@ static void a_section_that_nobody_knows_is_refused(void **state)
 	assert_non_null(why);
 	assert_non_null(strstr(why, "section virtio-disk of the saved state is unknown"));
 	assert_int_equal(fake.groups_set, 0);
+	assert_int_equal(fake.console.count, 0);
 }
 
 /* The comparison that the test mode makes each time is one that can fail. */

@@ -42,7 +42,7 @@ static void stop(struct debug *debug)
 		return;
 	debug_settle(debug);
 	breaks_lift(debug);
-	debug->stopped = true;
+	debug->stopped = debug->broken = true;
 	debug->stepping = false;
 }
 
@@ -56,7 +56,7 @@ static void attach(struct debug *debug)
 	debug->attached = true;
 }
 
-/* What the debugger has sent: until there is nothing more, or the guest is to go on. A byte at a time: the rest is for later. */
+/* What the debugger has sent: until there is nothing more, or a guest that was stopped is to go on. A byte at a time: the rest is for later. */
 static void take_input(struct debug *debug)
 {
 	uint8_t byte;
@@ -80,7 +80,7 @@ static void take_input(struct debug *debug)
 			break;
 		case RSP_NOTHING: break;
 		}
-		if (stopped && !debug->stopped)
+		if ((stopped || debug->broken) && !debug->stopped)
 			return;
 	}
 }
@@ -94,22 +94,21 @@ static void wait(struct debug *debug)
 	}
 }
 
-bool debug_run(struct debug *debug)
+void debug_run(struct debug *debug)
 {
 	struct machine *machine = debug->machine;
 	debug->trapped = false;
-	while (!debug->stopped && !debug->trapped) {
+	while (!debug->broken && !debug->trapped) {
 		machine_step(machine);
 		/* The guest was reset, and its kernel loaded anew. */
 		if (machine->started != debug->started) {
 			breaks_forget(debug);
 			breaks_plant(debug, false);
 		}
-		if (!debug->trapped)
+		if (!debug->trapped && !debug->broken)
 			take_input(debug);
 	}
 	breaks_lift(debug);
-	return debug->trapped;
 }
 
 /* The machine tells: from inside of machine_step(). */
@@ -128,7 +127,7 @@ static void hook(struct machine *machine, enum machine_debug what, uint32_t code
 		if (!debug->attached || debug->stopped)
 			return;
 		breaks_lift(debug);
-		debug->stopped = true;
+		debug->stopped = debug->broken = true;
 		rsp_stopped(&debug->rsp, RSP_SIGSEGV, false);
 		wait(debug);
 		return;
@@ -141,18 +140,17 @@ static void hook(struct machine *machine, enum machine_debug what, uint32_t code
 
 static void go(struct debug *debug)
 {
-	bool trapped;
-	if (debug->stepping) {
+	bool step = debug->stepping;
+	debug->broken = false;
+	if (step) {
 		debug_step(debug);
 		breaks_lift(debug);
-		trapped = true;
 	} else {
 		breaks_plant(debug, false);
-		trapped = debug_run(debug);
+		debug_run(debug);
 	}
-	if (debug->stopped || !trapped)
+	if (debug->broken)
 		return; /* said already */
-	bool step = debug->stepping;
 	stop(debug);
 	rsp_stopped(&debug->rsp, RSP_SIGTRAP, !step);
 }
@@ -162,8 +160,7 @@ void debug_main(const struct engine_vm *vm)
 	static struct machine machine;
 	struct debug *debug = &debug_state;
 	machine_start(&machine, vm);
-	debug->machine = &machine;
-	debug->started = machine.started;
+	*debug = (struct debug){.machine = &machine, .started = machine.started};
 	machine.debug = hook;
 	rsp_init(&debug->rsp, &debug_ops, debug);
 	debug_settle(debug);

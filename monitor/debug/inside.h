@@ -20,6 +20,7 @@ struct debug {
 	struct rsp rsp;
 	bool stopped, attached, stepping;
 	bool trapped; /* the guest is at an INT3 of ours */
+	bool broken;  /* the debugger stopped it in its run, and may have let it go since: no breakpoint is in */
 	bool wide;    /* registers are told as those of 64-bit mode */
 	bool width_chosen, next_wide;
 	uint64_t started; /* of the machine, when breakpoints were put in */
@@ -58,8 +59,8 @@ void debug_step(struct debug *debug);
 void debug_own_trap(struct debug *debug);
 
 /* ---- debug.c ---- */
-/* Runs until an INT3 of ours is reached (true) or the debugger stops it. */
-bool debug_run(struct debug *debug);
+/* Runs until an INT3 of ours is reached (trapped), or the debugger stops it (broken): not at all if it has. */
+void debug_run(struct debug *debug);
 /* Nothing of an exit is under way any more, and the page says all that it can. The guest does not run. */
 void debug_settle(struct debug *debug);
 void debug_go_on(struct debug *debug, bool step);

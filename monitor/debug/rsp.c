@@ -89,6 +89,12 @@ static void put_byte(struct rsp *rsp, uint8_t byte)
 	put(rsp, "0123456789abcdef"[byte & 15]);
 }
 
+static void put_bytes(struct rsp *rsp, const uint8_t *bytes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		put_byte(rsp, bytes[i]);
+}
+
 static void finish(struct rsp *rsp)
 {
 	uint8_t sum = 0;
@@ -105,6 +111,13 @@ static void answer(struct rsp *rsp, const char *text)
 {
 	begin(rsp);
 	put_text(rsp, text);
+	finish(rsp);
+}
+
+static void answer_bytes(struct rsp *rsp, const uint8_t *bytes, size_t count)
+{
+	begin(rsp);
+	put_bytes(rsp, bytes, count);
 	finish(rsp);
 }
 
@@ -227,8 +240,7 @@ static void registers_read(struct rsp *rsp)
 	unsigned bytes;
 	begin(rsp);
 	for (unsigned number = 0; (bytes = rsp->ops->register_read(rsp->context, number, value)) != 0; number++)
-		for (unsigned i = 0; i < bytes; i++)
-			put_byte(rsp, value[i]);
+		put_bytes(rsp, value, bytes);
 	finish(rsp);
 }
 
@@ -246,30 +258,33 @@ static void registers_write(struct rsp *rsp, const char *text)
 	answer(rsp, "OK");
 }
 
+#define REGISTERS_MOST 0x1000u
+
+/* The register that *text names, which moves behind its number, and its value: its bytes; 0: there is none. */
+static unsigned register_named(struct rsp *rsp, const char **text, unsigned *number, uint8_t *value)
+{
+	uint64_t given;
+	if (!rsp_number(text, &given) || given >= REGISTERS_MOST)
+		return 0;
+	*number = (unsigned)given;
+	return rsp->ops->register_read(rsp->context, *number, value);
+}
+
 static void register_read(struct rsp *rsp, const char *text)
 {
 	uint8_t value[RSP_REGISTER_BYTES];
-	uint64_t number;
-	unsigned bytes = rsp_number(&text, &number) && number < 0x1000
-				 ? rsp->ops->register_read(rsp->context, (unsigned)number, value)
-				 : 0;
-	if (bytes == 0)
+	unsigned number, bytes = register_named(rsp, &text, &number, value);
+	if (bytes == 0 || *text != 0)
 		return answer(rsp, "E16");
-	begin(rsp);
-	for (unsigned i = 0; i < bytes; i++)
-		put_byte(rsp, value[i]);
-	finish(rsp);
+	answer_bytes(rsp, value, bytes);
 }
 
 static void register_write(struct rsp *rsp, const char *text)
 {
 	uint8_t value[RSP_REGISTER_BYTES];
-	uint64_t number;
-	unsigned bytes = rsp_number(&text, &number) && number < 0x1000 && next_is(&text, '=')
-				 ? rsp->ops->register_read(rsp->context, (unsigned)number, value)
-				 : 0;
-	if (bytes == 0 || !bytes_of(&text, value, bytes) || *text != 0 ||
-		rsp->ops->register_write(rsp->context, (unsigned)number, value, bytes) < 0)
+	unsigned number, bytes = register_named(rsp, &text, &number, value);
+	if (bytes == 0 || !next_is(&text, '=') || !bytes_of(&text, value, bytes) || *text != 0 ||
+		rsp->ops->register_write(rsp->context, number, value, bytes) < 0)
 		return answer(rsp, "E16");
 	answer(rsp, "OK");
 }
@@ -288,10 +303,7 @@ static void memory_read(struct rsp *rsp, const char *text)
 	size_t got = rsp->ops->memory_read(rsp->context, address, data, bytes < sizeof(data) ? bytes : sizeof(data));
 	if (got == 0 && bytes != 0)
 		return answer(rsp, "E0e");
-	begin(rsp);
-	for (size_t i = 0; i < got; i++)
-		put_byte(rsp, data[i]);
-	finish(rsp);
+	answer_bytes(rsp, data, got);
 }
 
 static void memory_write(struct rsp *rsp, const char *text)

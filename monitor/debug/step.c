@@ -28,6 +28,7 @@ static bool decode(struct debug *debug, struct emu_insn *insn)
 
 static void by_trap_flag(struct debug *debug)
 {
+	debug->trapped = false;
 	debug->machine->vcpu.page->entry_flags |= GYRE_ENTRY_SINGLE;
 	machine_step(debug->machine);
 }

@@ -35,7 +35,9 @@ def test_each_case_holds(oracle, build, machine):
 
 def loop(oracle, build, kind):
     result = oracle.run(*cases(build, f"loop={kind}"), beats=20)
-    assert "case A14: begins" in result.stdout + result.stderr, result.stderr
+    # Nothing else is said of it, that it crashed, say: it goes on until the victim has ended.
+    expected = {"case A14: begins"} | ({"the guest halted with interrupts off"} if kind == "h" else set())
+    assert set(re.findall(r"^cases: (.*)", result.stderr, re.M)) == expected, result.stderr
     oracle.check(result)
 
 

@@ -3,11 +3,11 @@
 go through root."""
 
 import re
-import shutil
 import struct
 import subprocess
 
 import pytest
+from oracle import folder_with
 
 NAME = "test kernel: "
 pytestmark = pytest.mark.both_vendors
@@ -45,13 +45,12 @@ def accounts(stderr):
 @pytest.fixture
 def crashing(build, tmp_path):
     """A folder with Gyre, whose monitor runs into an undefined instruction when its guest ends the VM."""
-    for name in ("gyre-core.elf", "root.elf", "monitor.elf"):
-        shutil.copy(build / name, tmp_path / name)
-    monitor = tmp_path / "monitor.elf"
+    folder = folder_with(build, build / "gyre-core.elf", tmp_path / "lib")
+    monitor = folder / "monitor.elf"
     data, offset = bytearray(monitor.read_bytes()), file_offset(monitor, "engine_end")
     data[offset : offset + 2] = b"\x0f\x0b"
     monitor.write_bytes(bytes(data))
-    return tmp_path
+    return folder
 
 
 def test_a_monitor_that_crashes_is_reported_and_nothing_is_left(gyre, kernel, crashing):
@@ -107,12 +106,11 @@ def test_a_call_between_processes_is_measured(gyre, kernel, tmp_path):
 @pytest.mark.qemu_only("shares of time are exact where instructions are counted")
 def test_a_monitor_that_storms_root_takes_no_others_time(gyre, build, kernel, tmp_path):
     """A51: it wakes root without end and has always something for it to carry (tests/hostile); another monitor counts how far it comes, as beside a peaceful one."""
-    for name, file in (("gyre-core.elf", "gyre-core.elf"), ("root.elf", "root.elf"), ("monitor.elf", "hostile.elf")):
-        shutil.copy(build / file, tmp_path / name)
+    folder = folder_with(build, build / "gyre-core.elf", tmp_path / "lib", monitor="hostile.elf")
     rounds = []
     for other in ("worker", "storm"):
         words = [*vm("one", kernel, "worker ms=200"), *vm("two", kernel, f"{other} ms=200")]
-        result = gyre.emulate("--icount", "--lib-dir", tmp_path, *words, seconds=60)
+        result = gyre.emulate("--icount", "--lib-dir", folder, *words, seconds=60)
         assert result.returncode == 7, result.stderr
         rounds.append(int(re.search(r"\[1\] worker: (\d+) rounds", result.stderr).group(1)))
     print(rounds)
@@ -122,10 +120,9 @@ def test_a_monitor_that_storms_root_takes_no_others_time(gyre, build, kernel, tm
 @pytest.mark.qemu_only("the machine's clock counts instructions")
 def test_a_large_vm_that_starts_keeps_nobody_waiting(gyre, build, kernel, tmp_path):
     """Its 1 GiB are cleared while another VM runs (tests/hostile: victim), whose timer is never late by 50 ms."""
-    for name, file in (("gyre-core.elf", "gyre-core.elf"), ("root.elf", "root.elf"), ("monitor.elf", "hostile.elf")):
-        shutil.copy(build / file, tmp_path / name)
+    folder = folder_with(build, build / "gyre-core.elf", tmp_path / "lib", monitor="hostile.elf")
     large = ["--vm", "large", "--kernel", str(kernel), "--append", "worker ms=1", "--memory", "1G", "--restart", "always", "--restart-limit", "1"]
-    words = ["--icount", "--core-option", "accounts=on", "--lib-dir", tmp_path]
+    words = ["--icount", "--core-option", "accounts=on", "--lib-dir", folder]
     result = gyre.emulate(*words, *vm("small", kernel, "victim beats=130 gap=50"), *large, seconds=90)
     assert result.returncode == 7, result.stderr
     assert "small: all is well" in result.stderr and "large is started again" in result.stderr, result.stderr

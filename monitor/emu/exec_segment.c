@@ -627,42 +627,23 @@ static bool is_visible(const struct emu *emu, unsigned selector, const struct em
 #define LSL_TYPES      0x0a0eu
 #define LSL_TYPES_LONG 0x0a04u
 
-static enum emu_result ask_descriptor(struct emu *emu, const struct emu_insn *insn, unsigned types, unsigned types_long,
-	uint64_t *descriptor, struct emu_segment *s, bool *good)
-{
-	uint64_t selector;
-
-	TRY(e_read(emu, insn, 2, &selector));
-	TRY(look_up(emu, (unsigned)selector, descriptor, s, good));
-	if (*good && !(s->attributes & EMU_SEG_S))
-		*good = (emu->cpu.efer & EFER_LMA ? types_long : types) >> (s->attributes & EMU_SEG_TYPE) & 1;
-	*good = *good && is_visible(emu, (unsigned)selector, s);
-	return EMU_DONE;
-}
-
+/* LAR, LSL: the attributes, or the limit, of a descriptor that a program may see. */
 enum emu_result exec_lar(struct emu *emu, const struct emu_insn *insn)
 {
-	uint64_t descriptor;
+	bool limit = insn->op == OP_LSL, good;
+	uint64_t selector, descriptor;
 	struct emu_segment s;
-	bool good;
 
-	TRY(ask_descriptor(emu, insn, LAR_TYPES, LAR_TYPES_LONG, &descriptor, &s, &good));
+	TRY(e_read(emu, insn, 2, &selector));
+	TRY(look_up(emu, (unsigned)selector, &descriptor, &s, &good));
+	bool long_mode = emu->cpu.efer & EFER_LMA;
+	unsigned types = limit ? (long_mode ? LSL_TYPES_LONG : LSL_TYPES) : (long_mode ? LAR_TYPES_LONG : LAR_TYPES);
+	if (good && !(s.attributes & EMU_SEG_S))
+		good = types >> (s.attributes & EMU_SEG_TYPE) & 1;
+	good = good && is_visible(emu, (unsigned)selector, &s);
 	flags_set(emu, FLAG_ZF, good ? FLAG_ZF : 0);
 	if (good)
-		reg_write(emu, insn, insn->reg, insn->size, descriptor >> 32 & 0x00ffff00);
-	return EMU_DONE;
-}
-
-enum emu_result exec_lsl(struct emu *emu, const struct emu_insn *insn)
-{
-	uint64_t descriptor;
-	struct emu_segment s;
-	bool good;
-
-	TRY(ask_descriptor(emu, insn, LSL_TYPES, LSL_TYPES_LONG, &descriptor, &s, &good));
-	flags_set(emu, FLAG_ZF, good ? FLAG_ZF : 0);
-	if (good)
-		reg_write(emu, insn, insn->reg, insn->size, s.limit);
+		reg_write(emu, insn, insn->reg, insn->size, limit ? s.limit : descriptor >> 32 & 0x00ffff00);
 	return EMU_DONE;
 }
 

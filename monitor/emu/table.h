@@ -37,7 +37,7 @@
 	/* Segments, far transfers and the system's instructions. */                                                            \
 	X(MOVFROMSEG, movfromseg) X(MOVTOSEG, movtoseg) X(PUSHSEG, pushseg) X(POPSEG, popseg) X(LOADFAR, loadfar)               \
 	X(JMPFAR, jmpfar) X(CALLFAR, callfar) X(RETFAR, retfar) X(IRET, iret) X(INT, int) X(INT3, int) X(INT1, int)             \
-	X(INTO, int) X(BOUND, bound) X(UD, ud) X(ARPL, arpl) X(LAR, lar) X(LSL, lsl) X(VERR, verr) X(VERW, verr)              \
+	X(INTO, int) X(BOUND, bound) X(UD, ud) X(ARPL, arpl) X(LAR, lar) X(LSL, lar) X(VERR, verr) X(VERW, verr)              \
 	X(SLDT, storesel) X(STR, storesel) X(LLDT, lldt) X(LTR, ltr) X(SGDT, storetable) X(SIDT, storetable)                   \
 	X(LGDT, loadtable) X(LIDT, loadtable) X(SMSW, smsw) X(LMSW, lmsw) X(CLTS, clts) X(INVLPG, invlpg) X(MOVFROMCR, movfromcr) \
 	X(MOVTOCR, movtocr) X(MOVDR, none) X(RDMSR, rdmsr) X(WRMSR, wrmsr) X(CPUID, cpuid) X(RDTSC, rdtsc) X(WBINVD, nop)       \

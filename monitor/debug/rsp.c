@@ -338,7 +338,8 @@ static void go_on(struct rsp *rsp, bool step, bool has_signal, const char *text)
 	bool given = *text != 0;
 	if (given && (!rsp_number(&text, &address) || *text != 0))
 		return answer(rsp, "E16");
-	rsp->ops->resume(rsp->context, step, given ? &address : NULL);
+	if (rsp->ops->resume(rsp->context, step, given ? &address : NULL) < 0)
+		answer(rsp, "E16");
 }
 
 /* vCont;s:1;c: the first action counts for the one thread that there is. */

@@ -38,8 +38,8 @@ struct rsp_ops {
 	size_t (*description)(void *context, size_t offset, char *text, size_t room, bool *more);
 	/* A line of `monitor`: words go back by rsp_say(). */
 	void (*command)(void *context, char *line);
-	/* The guest goes on, for one instruction or until it is stopped. The answer is rsp_stopped(). */
-	void (*resume)(void *context, bool step, const uint64_t *address);
+	/* The guest goes on, for one instruction or until it is stopped: 0, and the answer is rsp_stopped(). Negative: not from that address. */
+	int (*resume)(void *context, bool step, const uint64_t *address);
 	void (*detach)(void *context);
 	void (*kill)(void *context);
 };

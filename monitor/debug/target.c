@@ -57,15 +57,25 @@ static bool walk_32(struct debug *debug, uint32_t cr3, bool large, uint32_t line
 	return true;
 }
 
+static unsigned levels_of(uint32_t mode)
+{
+	return mode & GYRE_MODE_LA57 ? 5 : 4;
+}
+
+static bool is_canonical(uint32_t mode, uint64_t linear)
+{
+	unsigned unused = 64 - (12 + 9 * levels_of(mode));
+	return (uint64_t)((int64_t)(linear << unused) >> unused) == linear;
+}
+
 bool debug_translate(struct debug *debug, uint64_t linear, uint64_t *gpa)
 {
 	const struct gyre_vcpu_page *page = debug->machine->vcpu.page;
 	uint32_t mode = page->mode;
 	if (mode & GYRE_MODE_LMA) {
-		unsigned levels = mode & GYRE_MODE_LA57 ? 5 : 4, unused = 64 - (12 + 9 * levels);
-		if ((uint64_t)((int64_t)(linear << unused) >> unused) != linear)
+		if (!is_canonical(mode, linear))
 			return false;
-		return walk_64(debug, page->cr3 & FRAME_64, levels, linear, gpa);
+		return walk_64(debug, page->cr3 & FRAME_64, levels_of(mode), linear, gpa);
 	}
 	linear = (uint32_t)linear;
 	if (!(mode & GYRE_MODE_PG)) {
@@ -298,6 +308,14 @@ static int group_write(struct debug *debug, const struct reg *reg, const uint8_t
 #define FLAGS_SETTABLE 0x00257fd5ull /* all that there are, but VM: APM vol. 2, "RFLAGS Register" */
 #define FLAGS_KEPT     (~FLAGS_SETTABLE & 0xffffffffull)
 
+/* What lies beyond is refused on entry: APM vol. 2, "Canonical Address Form". */
+static bool rip_possible(const struct gyre_vcpu_page *page, uint64_t rip)
+{
+	if ((page->mode & (GYRE_MODE_LMA | GYRE_MODE_CS_L)) != (GYRE_MODE_LMA | GYRE_MODE_CS_L))
+		return rip >> 32 == 0;
+	return is_canonical(page->mode, rip);
+}
+
 static int register_write(void *context, unsigned number, const uint8_t *value, unsigned bytes)
 {
 	struct debug *debug = context;
@@ -309,6 +327,12 @@ static int register_write(void *context, unsigned number, const uint8_t *value, 
 	uint32_t groups = groups_of(reg);
 	if (groups != 0)
 		return group_write(debug, reg, value, groups);
+	if (reg->kind == RIP) {
+		uint64_t rip = 0;
+		memcpy(&rip, value, bytes);
+		if (!rip_possible(page, rip))
+			return -GYRE_EINVAL;
+	}
 	memcpy(place_of(debug, reg), value, bytes);
 	if (reg->kind == FLAGS)
 		page->rflags = (page->rflags & FLAGS_SETTABLE) | (old & FLAGS_KEPT);
@@ -462,12 +486,16 @@ static int breakpoint(void *context, bool set, unsigned kind, uint64_t address)
 	return set ? breaks_set(context, address, false) : breaks_clear(context, address);
 }
 
-static void resume(void *context, bool step, const uint64_t *address)
+static int resume(void *context, bool step, const uint64_t *address)
 {
 	struct debug *debug = context;
+	struct gyre_vcpu_page *page = debug->machine->vcpu.page;
+	if (address != NULL && !rip_possible(page, *address))
+		return -GYRE_EINVAL;
 	if (address != NULL)
-		debug->machine->vcpu.page->rip = *address;
+		page->rip = *address;
 	debug_go_on(debug, step);
+	return 0;
 }
 
 static void detach(void *context)

@@ -163,6 +163,24 @@ static void what_is_no_register_or_no_value_is_refused(void **state)
 	assert_string_equal(ask("P12=00000000"), "OK");
 }
 
+/* An entry with it would fail, and that is no way to end a guest. */
+static void an_instruction_pointer_that_cannot_be_is_refused(void **state)
+{
+	(void)state;
+	fixture.page.rip = 0x1000;
+	assert_string_equal(ask("P10=0000000000800000"), "E16");
+	assert_string_equal(ask("c800000000000"), "E16");
+	assert_string_equal(ask("S05;ffff7fffffffffff"), "E16");
+	assert_int_equal(fixture.page.rip, 0x1000);
+	assert_int_equal(fixture.continues + fixture.steps, 0);
+	assert_string_equal(ask("P10=000000000080ffff"), "OK");
+	assert_int_equal(fixture.page.rip, FIXTURE_WIDE);
+	fixture.page.mode &= ~GYRE_MODE_CS_L;
+	assert_string_equal(ask("P10=0000000001000000"), "E16");
+	assert_string_equal(ask("P10=ffffffff00000000"), "OK");
+	assert_int_equal(fixture.page.rip, 0xffffffff);
+}
+
 static void flags_that_do_not_exist_stay_as_they_are(void **state)
 {
 	(void)state;
@@ -406,6 +424,7 @@ int main(void)
 		cmocka_unit_test_setup(registers_have_their_places, setup),
 		cmocka_unit_test_setup(all_registers_can_be_written_back, setup),
 		cmocka_unit_test_setup(what_is_no_register_or_no_value_is_refused, setup),
+		cmocka_unit_test_setup(an_instruction_pointer_that_cannot_be_is_refused, setup),
 		cmocka_unit_test_setup(flags_that_do_not_exist_stay_as_they_are, setup),
 		cmocka_unit_test_setup(the_tag_word_is_made_from_what_is_in_use, setup),
 		cmocka_unit_test_setup(the_description_fits_the_kernel, setup),

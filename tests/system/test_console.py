@@ -12,7 +12,7 @@ from test_root import file_offset
 
 NAME = "test kernel: "
 # It goes on for as long as the test does; what it leaves out ends QEMU itself.
-HOSTILE = "seed=3 steps=1000000000 without=breakpoints,cr,ltr,sysenter,tf"
+HOSTILE = "seed=3 steps=1000000000 without=breakpoints,cr,ltr,sysenter"
 VENDOR_FREE = "on Bochs, test_switching_among_small_guests does it: three boots of Debian take minutes there"
 
 

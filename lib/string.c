@@ -16,17 +16,6 @@ void *LIB_STRING(memcpy)(void *target, const void *source, size_t bytes)
 	return target;
 }
 
-void *LIB_STRING(memmove)(void *target, const void *source, size_t bytes)
-{
-	if ((size_t)((char *)target - (const char *)source) >= bytes)
-		return LIB_STRING(memcpy)(target, source, bytes);
-	/* The target begins inside the source: from the end backwards. */
-	char *at = (char *)target + bytes - 1;
-	const char *from = (const char *)source + bytes - 1;
-	__asm__ volatile("std; rep movsb; cld" : "+D"(at), "+S"(from), "+c"(bytes) : : "memory", "cc");
-	return target;
-}
-
 void *LIB_STRING(memset)(void *target, int value, size_t bytes)
 {
 	void *at = target;

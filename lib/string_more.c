@@ -2,6 +2,17 @@
 /* lib/string_more.c: the functions of lib/string.h that processes and tools use, but not the core. */
 #include "lib/string.h"
 
+void *LIB_STRING(memmove)(void *target, const void *source, size_t bytes)
+{
+	if ((size_t)((char *)target - (const char *)source) >= bytes)
+		return LIB_STRING(memcpy)(target, source, bytes);
+	/* The target begins inside the source: from the end backwards. */
+	char *at = (char *)target + bytes - 1;
+	const char *from = (const char *)source + bytes - 1;
+	__asm__ volatile("std; rep movsb; cld" : "+D"(at), "+S"(from), "+c"(bytes) : : "memory", "cc");
+	return target;
+}
+
 void *LIB_STRING(memchr)(const void *memory, int value, size_t bytes)
 {
 	const unsigned char *at = memory;

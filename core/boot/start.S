@@ -53,7 +53,7 @@ boot_start:
 	test $(1 << 29 | 1 << 20), %edx
 	jnz boot_refuse
 
-	mov $CR4_PAE, %eax
+	mov $0x20, %eax /* CR4.PAE */
 	mov %eax, %cr4
 	mov $PHYSICAL(boot_pml4), %eax
 	mov %eax, %cr3

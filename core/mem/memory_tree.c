@@ -8,12 +8,11 @@
 #define TABLE	   1ul
 #define RUN	   2ul
 #define SHOWN	   4ul
-#define ADDRESS	   0x000ffffffffff000ul
 #define LEVELS_MAX 5
 
 static uint64_t *table_of(uint64_t entry)
 {
-	return frame_virtual(hpa(entry & ADDRESS));
+	return frame_virtual(hpa(entry & FRAME_BITS));
 }
 
 void tree_init(struct memory_tree *tree, uint64_t pages, struct quota *quota)
@@ -49,7 +48,7 @@ void tree_find(const struct memory_tree *tree, uint64_t offset, struct tree_run 
 	run->kind = TREE_EMPTY;
 	if ((entry & RUN) != 0) {
 		run->kind = TREE_RUN;
-		run->frame = ((entry & ADDRESS) >> PAGE_SHIFT) + into;
+		run->frame = ((entry & FRAME_BITS) >> PAGE_SHIFT) + into;
 	} else if ((entry & SHOWN) != 0) {
 		run->kind = TREE_SHOWN;
 		run->share = frame_virtual(hpa(entry & ~(SHOWN | 0xful)));
@@ -64,7 +63,7 @@ static void release(struct memory_tree *tree, uint64_t *at[static LEVELS_MAX], u
 		*parent -= COUNT_ONE;
 		if (entry_count(*parent) != 0)
 			return;
-		frame_free(tree->quota, hpa(*parent & ADDRESS));
+		frame_free(tree->quota, hpa(*parent & FRAME_BITS));
 		*parent = 0;
 	}
 }
@@ -103,7 +102,7 @@ static void merge(struct memory_tree *tree, uint64_t *at[static LEVELS_MAX], uns
 			if (entries[i] != first + i * part)
 				return;
 		}
-		frame_free(tree->quota, hpa(*parent & ADDRESS));
+		frame_free(tree->quota, hpa(*parent & FRAME_BITS));
 		*parent = first;
 	}
 }

@@ -23,7 +23,7 @@ static uint64_t process_leaf(unsigned int level, unsigned int rights, enum memor
 
 SEALED struct pagetable_format pagetable_process = {
 	.max_leaf = 1,
-	.address = PTE_ADDRESS,
+	.address = FRAME_BITS,
 	.present = PTE_PRESENT,
 	.large = PTE_LARGE,
 	.write = PTE_WRITE,

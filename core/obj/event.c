@@ -54,7 +54,7 @@ void event_signal(struct cpu *cpu, struct event *event, uint64_t bits)
 			event->bits = 0;
 		}
 		if (event->kicks != NULL)
-			vcpu_kick(cpu, event->kicks);
+			vcpu_kick(event->kicks);
 	}
 	spin_unlock(&event->object.lock);
 	if (woken != NULL) {

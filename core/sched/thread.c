@@ -76,7 +76,7 @@ int thread_start(struct cpu *cpu, struct thread *thread)
 int thread_stop(struct cpu *cpu, struct thread *thread)
 {
 	if (thread->vcpu != NULL)
-		vcpu_abandon(cpu, thread->vcpu, thread);
+		vcpu_abandon(thread->vcpu, thread);
 	switch (thread->state) {
 	case THREAD_ENDED: return -GYRE_EDEAD;
 	case THREAD_STOPPED: return 0;
@@ -115,7 +115,7 @@ void thread_kill(struct cpu *cpu, struct thread *thread)
 	if (thread->state == THREAD_ENDED)
 		return;
 	if (thread->vcpu != NULL)
-		vcpu_abandon(cpu, thread->vcpu, thread);
+		vcpu_abandon(thread->vcpu, thread);
 	event_wait_cancel(thread);
 	endpoint_thread_gone(cpu, thread);
 	thread->state = THREAD_ENDED;

@@ -35,8 +35,7 @@ enum vcpu_next answer_undefined(struct vcpu *vcpu)
 		return vcpu_to_monitor(vcpu, GYRE_EXIT_DEBUG, 0, TRAP_INVALID_OPCODE, 0, 0);
 	if ((vcpu->policy.flags & GYRE_POLICY_UNDEFINED_EXIT) != 0)
 		return vcpu_to_monitor(vcpu, GYRE_EXIT_UNDEFINED, 0, 0, 0, 0);
-	vcpu_exception(vcpu, TRAP_INVALID_OPCODE);
-	return VCPU_AGAIN;
+	return vcpu_exception(vcpu, TRAP_INVALID_OPCODE);
 }
 
 void answer_debug_load(struct vcpu *vcpu)
@@ -74,13 +73,13 @@ uint64_t control_cr4_of_machine(void)
 		seven_ebx = seven.ebx;
 		seven_ecx = seven.ecx;
 	}
-	cr4 |= (seven_ecx & 1u << 2) != 0 ? GUEST_CR4_UMIP : 0;
-	cr4 |= (seven_ecx & 1u << 16) != 0 ? GUEST_CR4_LA57_BIT : 0;
+	cr4 |= (seven_ecx & 1u << 2) != 0 ? CR4_UMIP : 0;
+	cr4 |= (seven_ecx & 1u << 16) != 0 ? CR4_LA57 : 0;
 	cr4 |= (seven_ebx & 1u << 0) != 0 ? 0x10000 : 0; /* FSGSBASE */
-	cr4 |= (one_ecx & 1u << 17) != 0 ? GUEST_CR4_PCIDE : 0;
-	cr4 |= cpu_features.xsave ? GUEST_CR4_OSXSAVE : 0;
-	cr4 |= (seven_ebx & 1u << 7) != 0 ? GUEST_CR4_SMEP : 0;
-	cr4 |= (seven_ebx & 1u << 20) != 0 ? GUEST_CR4_SMAP : 0;
-	cr4 |= (seven_ecx & 1u << 3) != 0 ? GUEST_CR4_PKE : 0;
+	cr4 |= (one_ecx & 1u << 17) != 0 ? CR4_PCIDE : 0;
+	cr4 |= cpu_features.xsave ? CR4_OSXSAVE : 0;
+	cr4 |= (seven_ebx & 1u << 7) != 0 ? CR4_SMEP : 0;
+	cr4 |= (seven_ebx & 1u << 20) != 0 ? CR4_SMAP : 0;
+	cr4 |= (seven_ecx & 1u << 3) != 0 ? CR4_PKE : 0;
 	return cr4;
 }

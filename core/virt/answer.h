@@ -12,6 +12,13 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
+/*
+ * #MC is the machine's. #AC and #DB can come again on the stack of their own handler, without end, and an interrupt gets in only between instructions
+ * (CVE-2015-5307, CVE-2015-8104): as exits they let it in. #UD hides the other vendor's hypercall.
+ */
+#define ANSWER_EXCEPTIONS                                                                                              \
+	(1u << TRAP_MACHINE_CHECK | 1u << TRAP_ALIGNMENT | 1u << TRAP_DEBUG | 1u << TRAP_INVALID_OPCODE)
+
 /* From cpuid_table_index(). */
 ALWAYS_INLINE void answer_cpuid(struct vcpu *vcpu, uint64_t *rax, const struct cpuid_slot *slot)
 {
@@ -31,12 +38,11 @@ ALWAYS_INLINE enum msr_answer answer_msr_write(struct vcpu *vcpu, uint32_t index
 {
 	enum msr_answer answer;
 	COUNT(vcpu, CORE_MSR_WRITE);
-	if ((index & ~0xffu) == GUEST_MSR_X2APIC)
+	if ((index & ~0xffu) == MSR_X2APIC)
 		return vlapic_msr_write(&vcpu->lapic, index, value) == 0 ? ANSWER_DONE : ANSWER_FAULT;
 	answer = msr_guest_write(vcpu, index, value);
 	/* Those that the processor itself holds while the guest runs. */
-	if (answer == ANSWER_DONE &&
-		(index == GUEST_MSR_TSC_AUX || index == GUEST_MSR_SPEC_CTRL || index == GUEST_MSR_PRED_CMD))
+	if (answer == ANSWER_DONE && (index == MSR_TSC_AUX || index == MSR_SPEC_CTRL || index == MSR_PRED_CMD))
 		msr_write_safe(index, value);
 	return answer;
 }

@@ -8,7 +8,6 @@
 #include "core/x86/regs.h"
 #include "lib/string.h"
 
-#define MSR_PRED_CMD   0x49
 #define MSR_FLUSH_CMD  0x10b
 /* Written in their place, where a barrier is only to be counted: what they hold, as far as the core uses it. */
 #define MSR_STAND_IN   MSR_PAT

@@ -35,7 +35,7 @@ int64_t call_vcpu_kick(struct call *call)
 	if ((ARG2(call) & GYRE_KICK_NMI) != 0)
 		vlapic_signal(&vcpu->lapic, VLAPIC_SIGNAL_NMI);
 	if ((ARG2(call) & GYRE_KICK_EXIT) != 0)
-		vcpu_kick(call->cpu, vcpu);
+		vcpu_kick(vcpu);
 	return 0;
 }
 
@@ -116,7 +116,7 @@ static int check_common(struct vcpu *vcpu, const struct gyre_vcpu_state *state, 
 		return -GYRE_EINVAL;
 	if (!state_valid(&vcpu->policy, state, groups))
 		return -GYRE_EINVAL;
-	if ((groups & GYRE_STATE_CONTROL) != 0 && (state->cr0 & GUEST_CR0_PE) == 0 &&
+	if ((groups & GYRE_STATE_CONTROL) != 0 && (state->cr0 & CR0_PE) == 0 &&
 		(virt_features & GYRE_FEATURE_UNRESTRICTED) == 0)
 		return -GYRE_ENOTSUP;
 	if ((groups & GYRE_STATE_ACTIVITY) != 0 &&

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* core/virt/cpuid_table.c: making the table of CPUID answers, and finding what its index does not have. */
 #include "core/virt/cpuid_table.h"
+#include "core/x86/regs.h"
 #include "gyre/errors.h"
 #include "lib/string.h"
 
 #define CPUID_1_APIC	(1u << 9)
 #define CPUID_1_OSXSAVE (1u << 27)
 #define CPUID_7_OSPKE	(1u << 4)
-#define CR4_OSXSAVE_BIT (1u << 18)
-#define CR4_PKE_BIT	(1u << 22)
 
 static bool comes_after(const struct gyre_cpuid_entry *a, const struct gyre_cpuid_entry *b)
 {
@@ -71,11 +70,11 @@ void cpuid_table_cr4(struct cpuid_table *table, uint64_t cr4)
 {
 	if (table->leaf_1 != 0) {
 		uint32_t *ecx = &table->slot[table->leaf_1].ecx;
-		*ecx = (cr4 & CR4_OSXSAVE_BIT) != 0 ? *ecx | CPUID_1_OSXSAVE : *ecx & ~CPUID_1_OSXSAVE;
+		*ecx = (cr4 & CR4_OSXSAVE) != 0 ? *ecx | CPUID_1_OSXSAVE : *ecx & ~CPUID_1_OSXSAVE;
 	}
 	if (table->leaf_7 != 0) {
 		uint32_t *ecx = &table->slot[table->leaf_7].ecx;
-		*ecx = (cr4 & CR4_PKE_BIT) != 0 ? *ecx | CPUID_7_OSPKE : *ecx & ~CPUID_7_OSPKE;
+		*ecx = (cr4 & CR4_PKE) != 0 ? *ecx | CPUID_7_OSPKE : *ecx & ~CPUID_7_OSPKE;
 	}
 }
 

@@ -10,7 +10,6 @@
 
 #define ENTRY_PRESENT 0x1ull
 #define ENTRY_LARGE   0x80ull
-#define ENTRY_ADDRESS 0x000ffffffffff000ull
 
 #define OPCODE(name, bytes, length)                                                                                    \
 	const struct fetch_opcode FETCH_##name = {bytes, (uint32_t)((1ull << (length)*8) - 1), length}
@@ -84,10 +83,10 @@ static bool walk_512(struct walk *walk, uint64_t table, uint64_t linear, int lev
 			return false;
 		if (level == 0 || (level <= 2 && (value & ENTRY_LARGE) != 0)) {
 			uint64_t page = (1ull << shift) - 1;
-			*gpa = (value & ENTRY_ADDRESS & ~page) | (linear & page);
+			*gpa = (value & FRAME_BITS & ~page) | (linear & page);
 			return true;
 		}
-		table = value & ENTRY_ADDRESS;
+		table = value & FRAME_BITS;
 	}
 	return false;
 }
@@ -98,7 +97,7 @@ static bool walk_1024(struct walk *walk, const struct fetch_where *where, uint64
 	uint64_t value;
 	if (!read_entry(walk, (where->cr3 & 0xfffff000) + (linear >> 22 & 1023) * 4, 4, &value))
 		return false;
-	if ((value & ENTRY_LARGE) != 0 && (where->cr4 & GUEST_CR4_PSE_BIT) != 0) {
+	if ((value & ENTRY_LARGE) != 0 && (where->cr4 & CR4_PSE) != 0) {
 		*gpa = (value & 0xffc00000) | (value >> 13 & 0xff) << 32 | (linear & 0x3fffff);
 		return true;
 	}
@@ -111,18 +110,17 @@ static bool walk_1024(struct walk *walk, const struct fetch_where *where, uint64
 static bool translate(struct walk *walk, const struct fetch_where *where, uint64_t linear, uint64_t *gpa)
 {
 	uint64_t value;
-	if ((where->cr0 & GUEST_CR0_PAGING) == 0) {
+	if ((where->cr0 & CR0_PG) == 0) {
 		*gpa = linear;
 		return true;
 	}
-	if ((where->efer & GUEST_EFER_LMA_BIT) != 0)
-		return walk_512(
-			walk, where->cr3 & ENTRY_ADDRESS, linear, (where->cr4 & GUEST_CR4_LA57_BIT) != 0 ? 5 : 4, gpa);
-	if ((where->cr4 & GUEST_CR4_PAE_BIT) == 0)
+	if ((where->efer & EFER_LMA) != 0)
+		return walk_512(walk, where->cr3 & FRAME_BITS, linear, (where->cr4 & CR4_LA57) != 0 ? 5 : 4, gpa);
+	if ((where->cr4 & CR4_PAE) == 0)
 		return walk_1024(walk, where, linear, gpa);
 	if (!read_entry(walk, (where->cr3 & 0xffffffe0) + (linear >> 30 & 3) * 8, 8, &value))
 		return false;
-	return walk_512(walk, value & ENTRY_ADDRESS, linear, 2, gpa);
+	return walk_512(walk, value & FRAME_BITS, linear, 2, gpa);
 }
 
 static uint64_t linear_of(const struct fetch_where *where, uint64_t offset)

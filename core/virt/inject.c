@@ -4,7 +4,7 @@
  * vol. 2, "Priorities" and SDM vol. 3, "Priority Among Simultaneous Exceptions and Interrupts". Plain code.
  */
 #include "core/virt/vcpu.h"
-#include "core/virt/vm.h"
+#include "gyre/errors.h"
 
 #define EXCEPTIONS_WITH_ERROR 0x60227d00u /* 8, 10 to 14, 17, 21, 29, 30 */
 

@@ -19,18 +19,16 @@ static enum msr_answer fault_unless(bool offered)
 
 enum msr_answer msr_guest_read(struct vcpu *vcpu, uint32_t index, uint64_t *value)
 {
-	if ((index & ~0xffu) == GUEST_MSR_X2APIC)
+	if ((index & ~0xffu) == MSR_X2APIC)
 		return fault_unless(vlapic_msr_read(&vcpu->lapic, index, value) == 0);
 	switch (index) {
-	case GUEST_MSR_TSC: *value = vlapic_host_tsc() + vcpu->tsc_offset; return ANSWER_DONE;
-	case GUEST_MSR_APIC_BASE: *value = vcpu->lapic.base; return ANSWER_DONE;
-	case GUEST_MSR_TSC_ADJUST: *value = vcpu->tsc_adjust; return fault_unless(vcpu->offers.tsc_adjust);
-	case GUEST_MSR_TSC_DEADLINE:
-		*value = vcpu->lapic.timer_deadline;
-		return fault_unless(vcpu->offers.tsc_deadline);
-	case GUEST_MSR_TSC_AUX: *value = vcpu->tsc_aux; return fault_unless(vcpu->offers.rdtscp);
-	case GUEST_MSR_SPEC_CTRL: *value = vcpu->spec_ctrl; return fault_unless(vcpu->offers.spec_ctrl);
-	case GUEST_MSR_PRED_CMD: return ANSWER_FAULT; /* write-only */
+	case MSR_TSC: *value = vlapic_host_tsc() + vcpu->tsc_offset; return ANSWER_DONE;
+	case MSR_APIC_BASE: *value = vcpu->lapic.base; return ANSWER_DONE;
+	case MSR_TSC_ADJUST: *value = vcpu->tsc_adjust; return fault_unless(vcpu->offers.tsc_adjust);
+	case MSR_TSC_DEADLINE: *value = vcpu->lapic.timer_deadline; return fault_unless(vcpu->offers.tsc_deadline);
+	case MSR_TSC_AUX: *value = vcpu->tsc_aux; return fault_unless(vcpu->offers.rdtscp);
+	case MSR_SPEC_CTRL: *value = vcpu->spec_ctrl; return fault_unless(vcpu->offers.spec_ctrl);
+	case MSR_PRED_CMD: return ANSWER_FAULT; /* write-only */
 	}
 	return ANSWER_MONITOR;
 }
@@ -49,35 +47,35 @@ static enum msr_answer write_tsc_adjust(struct vcpu *vcpu, uint64_t value)
 enum msr_answer msr_guest_write(struct vcpu *vcpu, uint32_t index, uint64_t value)
 {
 	switch (index) {
-	case GUEST_MSR_TSC_DEADLINE:
+	case MSR_TSC_DEADLINE:
 		if (!vcpu->offers.tsc_deadline)
 			return ANSWER_FAULT;
 		vlapic_deadline_write(&vcpu->lapic, value);
 		return ANSWER_DONE;
-	case GUEST_MSR_TSC: {
+	case MSR_TSC: {
 		/* SDM vol. 3, "Time-Stamp Counter Adjustment": a write of the one shows in the other. */
 		uint64_t old = vcpu->tsc_offset;
 		msr_tsc_set(vcpu, value);
 		vcpu->tsc_adjust += vcpu->tsc_offset - old;
 		return ANSWER_TSC;
 	}
-	case GUEST_MSR_TSC_ADJUST: return write_tsc_adjust(vcpu, value);
-	case GUEST_MSR_APIC_BASE:
+	case MSR_TSC_ADJUST: return write_tsc_adjust(vcpu, value);
+	case MSR_APIC_BASE:
 		if (vlapic_base_write(&vcpu->lapic, value, vcpu->policy.physical_bits, vcpu->offers.x2apic) < 0)
 			return ANSWER_FAULT;
 		cpuid_table_apic(vcpu->cpuid, (value & APIC_BASE_ENABLE) != 0);
 		return ANSWER_DONE;
-	case GUEST_MSR_TSC_AUX:
+	case MSR_TSC_AUX:
 		if (!vcpu->offers.rdtscp || value >> 32 != 0)
 			return ANSWER_FAULT;
 		vcpu->tsc_aux = value;
 		return ANSWER_DONE; /* the vendor's loop writes the hardware's, which is live */
-	case GUEST_MSR_SPEC_CTRL:
+	case MSR_SPEC_CTRL:
 		if (!vcpu->offers.spec_ctrl || (value & ~SPEC_CTRL_DEFINED) != 0)
 			return ANSWER_FAULT;
 		vcpu->spec_ctrl = value;
 		return ANSWER_DONE;
-	case GUEST_MSR_PRED_CMD:
+	case MSR_PRED_CMD:
 		if (!vcpu->offers.ibpb || (value & ~PRED_CMD_IBPB) != 0)
 			return ANSWER_FAULT;
 		return ANSWER_DONE; /* and so for the barrier */
@@ -87,29 +85,28 @@ enum msr_answer msr_guest_write(struct vcpu *vcpu, uint32_t index, uint64_t valu
 
 uint32_t control_mode(uint64_t cr0, uint64_t cr4, uint64_t efer)
 {
-	uint32_t mode = (cr0 & GUEST_CR0_PE ? GYRE_MODE_PE : 0) | (cr0 & GUEST_CR0_PAGING ? GYRE_MODE_PG : 0) |
-			(cr0 & GUEST_CR0_WP ? GYRE_MODE_WP : 0);
-	mode |= (cr4 & GUEST_CR4_PAE_BIT ? GYRE_MODE_PAE : 0) | (cr4 & GUEST_CR4_PSE_BIT ? GYRE_MODE_PSE : 0) |
-		(cr4 & GUEST_CR4_SMEP ? GYRE_MODE_SMEP : 0) | (cr4 & GUEST_CR4_SMAP ? GYRE_MODE_SMAP : 0) |
-		(cr4 & GUEST_CR4_LA57_BIT ? GYRE_MODE_LA57 : 0) | (cr4 & GUEST_CR4_UMIP ? GYRE_MODE_UMIP : 0) |
-		(cr4 & GUEST_CR4_PKE ? GYRE_MODE_PKE : 0);
-	return mode | (efer & GUEST_EFER_LMA_BIT ? GYRE_MODE_LMA : 0) | (efer & GUEST_EFER_NXE ? GYRE_MODE_NXE : 0);
+	uint32_t mode = (cr0 & CR0_PE ? GYRE_MODE_PE : 0) | (cr0 & CR0_PG ? GYRE_MODE_PG : 0) |
+			(cr0 & CR0_WP ? GYRE_MODE_WP : 0);
+	mode |= (cr4 & CR4_PAE ? GYRE_MODE_PAE : 0) | (cr4 & CR4_PSE ? GYRE_MODE_PSE : 0) |
+		(cr4 & CR4_SMEP ? GYRE_MODE_SMEP : 0) | (cr4 & CR4_SMAP ? GYRE_MODE_SMAP : 0) |
+		(cr4 & CR4_LA57 ? GYRE_MODE_LA57 : 0) | (cr4 & CR4_UMIP ? GYRE_MODE_UMIP : 0) |
+		(cr4 & CR4_PKE ? GYRE_MODE_PKE : 0);
+	return mode | (efer & EFER_LMA ? GYRE_MODE_LMA : 0) | (efer & EFER_NXE ? GYRE_MODE_NXE : 0);
 }
 
 static bool control_valid(const struct gyre_vcpu_policy *policy, const struct gyre_vcpu_state *state)
 {
-	bool paging = (state->cr0 & GUEST_CR0_PAGING) != 0, lme = (state->efer & GUEST_EFER_LME) != 0;
-	bool pae = (state->cr4 & GUEST_CR4_PAE_BIT) != 0;
-	if (state->cr0 >> 32 != 0 || (paging && (state->cr0 & GUEST_CR0_PE) == 0) || state->cr8 > 15)
+	bool paging = (state->cr0 & CR0_PG) != 0, lme = (state->efer & EFER_LME) != 0;
+	bool pae = (state->cr4 & CR4_PAE) != 0;
+	if (state->cr0 >> 32 != 0 || (paging && (state->cr0 & CR0_PE) == 0) || state->cr8 > 15)
 		return false;
-	if ((state->cr0 & GUEST_CR0_NW) != 0 && (state->cr0 & GUEST_CR0_CD) == 0)
+	if ((state->cr0 & CR0_NW) != 0 && (state->cr0 & CR0_CD) == 0)
 		return false;
-	if ((state->cr4 & ~policy->cr4_allowed) != 0 ||
-		(state->efer & ~(policy->efer_allowed | GUEST_EFER_LMA_BIT)) != 0)
+	if ((state->cr4 & ~policy->cr4_allowed) != 0 || (state->efer & ~(policy->efer_allowed | EFER_LMA)) != 0)
 		return false;
-	if ((paging && lme && !pae) || ((state->efer & GUEST_EFER_LMA_BIT) != 0) != (paging && lme))
+	if ((paging && lme && !pae) || ((state->efer & EFER_LMA) != 0) != (paging && lme))
 		return false;
-	if ((state->cr4 & GUEST_CR4_PCIDE) != 0 && !(paging && lme))
+	if ((state->cr4 & CR4_PCIDE) != 0 && !(paging && lme))
 		return false;
 	/* Beyond its low bits, CR3 is an address of the level's width; bit 63 is no part of the register. */
 	return state->cr3 >> policy->physical_bits == 0;

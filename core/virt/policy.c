@@ -37,7 +37,7 @@ static bool numbers_valid(const struct gyre_vcpu_policy *policy)
 		return false;
 	if (policy->apic_timer_khz == 0 || policy->apic_timer_khz > APIC_TIMER_KHZ_MAX)
 		return false;
-	if ((policy->cr0_allowed & (GUEST_CR0_PE | GUEST_CR0_PAGING)) != (GUEST_CR0_PE | GUEST_CR0_PAGING))
+	if ((policy->cr0_allowed & (CR0_PE | CR0_PG)) != (CR0_PE | CR0_PG))
 		return false;
 	if ((policy->identity_table & 4095) != 0 || policy->identity_table >> 32 != 0)
 		return false;

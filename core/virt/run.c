@@ -212,9 +212,8 @@ void vcpu_left(struct cpu *cpu, struct vcpu *vcpu, enum vcpu_next next)
 	core_enter(cpu);
 }
 
-void vcpu_abandon(struct cpu *cpu, struct vcpu *vcpu, struct thread *thread)
+void vcpu_abandon(struct vcpu *vcpu, struct thread *thread)
 {
-	(void)cpu;
 	vcpu_to_monitor(vcpu, GYRE_EXIT_KICK, 0, 0, 0, 0);
 	vcpu_ops->fill(vcpu);
 	let_go(vcpu, thread);

@@ -28,7 +28,8 @@ void trace_exit(struct vcpu *vcpu, uint32_t vendor_code, uint64_t rip, uint64_t 
 	};
 }
 
-bool trace_kind(struct vcpu *vcpu, uint32_t kind)
+/* The kind of the exit that was recorded last. False: that was the last free record. */
+static bool trace_kind(struct vcpu *vcpu, uint32_t kind)
 {
 	struct gyre_trace_header *ring = vcpu->trace;
 	record_at(ring, ring->head)->kind = (uint16_t)kind;

@@ -15,7 +15,6 @@
 #include "core/x86/lapic.h"
 #include "core/x86/msr.h"
 #include "core/x86/timer.h"
-#include "lib/string.h"
 
 struct vcpu *vcpu_of_lapic(struct vlapic *lapic)
 {
@@ -31,9 +30,8 @@ void vcpu_wake(struct vcpu *vcpu)
 		lapic_ipi(vcpu->cpu->apic_id, VECTOR_WAKE);
 }
 
-void vcpu_kick(struct cpu *cpu, struct vcpu *vcpu)
+void vcpu_kick(struct vcpu *vcpu)
 {
-	(void)cpu;
 	vcpu_hazard_set(vcpu, VCPU_HAZARD_KICK);
 	vcpu_wake(vcpu);
 }
@@ -202,7 +200,7 @@ int vcpu_end(struct object *object, unsigned int *budget)
 	deadline_cancel(&vcpu->timer);
 	struct thread *thread = vcpu->thread;
 	if (thread != NULL) {
-		vcpu_abandon(cpu, vcpu, thread);
+		vcpu_abandon(vcpu, thread);
 		thread_wake(cpu, thread); /* nothing else ends its halt now */
 	}
 	while (!list_empty(&vcpu->events)) {
@@ -237,7 +235,7 @@ static void load(struct cpu *cpu, struct vcpu *vcpu)
 		msr_write(MSR_TSC_AUX, vcpu->tsc_aux);
 	/* Its mitigations are its own, and end with it. */
 	if (vcpu->spec_ctrl != 0)
-		msr_write_safe(GUEST_MSR_SPEC_CTRL, vcpu->spec_ctrl);
+		msr_write_safe(MSR_SPEC_CTRL, vcpu->spec_ctrl);
 }
 
 void vcpu_load(struct cpu *cpu, struct vcpu *vcpu)
@@ -258,7 +256,7 @@ void vcpu_unload(struct cpu *cpu)
 	if (vcpu->offers.rdtscp)
 		msr_write(MSR_TSC_AUX, 0);
 	if (vcpu->spec_ctrl != 0)
-		msr_write_safe(GUEST_MSR_SPEC_CTRL, 0);
+		msr_write_safe(MSR_SPEC_CTRL, 0);
 	if (cpu->fpu_owner == vcpu->fpu)
 		fpu_leave_slow(cpu);
 	cpu->vcpu = NULL;

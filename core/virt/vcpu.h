@@ -136,14 +136,17 @@ static inline void vcpu_event_set(struct vcpu *vcpu, uint32_t event, uint32_t er
 	vcpu_hazard_set(vcpu, VCPU_HAZARD_EVENTS);
 }
 
-static inline void vcpu_exception(struct vcpu *vcpu, uint32_t vector)
+/* What an exit ends with whose answer is an exception: the guest goes on with that. */
+static inline enum vcpu_next vcpu_exception(struct vcpu *vcpu, uint32_t vector)
 {
 	vcpu_event_set(vcpu, GYRE_EVENT_VALID | GYRE_EVENT_EXCEPTION | vector, 0);
+	return VCPU_AGAIN;
 }
 
-static inline void vcpu_exception_error(struct vcpu *vcpu, uint32_t vector, uint32_t error)
+static inline enum vcpu_next vcpu_exception_error(struct vcpu *vcpu, uint32_t vector, uint32_t error)
 {
 	vcpu_event_set(vcpu, GYRE_EVENT_VALID | GYRE_EVENT_EXCEPTION | GYRE_EVENT_ERROR | vector, error);
+	return VCPU_AGAIN;
 }
 
 /* The exit is the monitor's: what it is, straight into the page. The vendor fills in the rest when it leaves. */
@@ -212,9 +215,10 @@ static inline bool hypercall_does_nothing(const struct vcpu *vcpu, uint64_t rax,
 
 /* ---- core/virt/trace.c ---- */
 void trace_exit(struct vcpu *vcpu, uint32_t vendor_code, uint64_t rip, uint64_t cr3, uint64_t detail, uint64_t value);
-/* The kind of the exit that trace_exit() recorded last. False: that was the last free record. */
-bool trace_kind(struct vcpu *vcpu, uint32_t kind);
-/* The same, for an exit whose answer was `next`: `port` of the vendor's is one to the monitor; of one that the core answered, the counters know the kind. */
+/*
+ * The kind of the exit that trace_exit() recorded last, and whose answer was `next`: `port` of the vendor's is one to the monitor; of one that the core
+ * answered, the counters know the kind. False: that was the last free record.
+ */
 bool trace_done(struct vcpu *vcpu, uint32_t next, uint32_t port);
 void trace_set(struct vcpu *vcpu, bool on);
 

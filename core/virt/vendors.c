@@ -9,7 +9,6 @@
 #include "core/virt/vcpu_ops.h"
 #include "core/virt/virt.h"
 #include "core/virt/vm.h"
-#include "core/x86/cpu_features.h"
 #include "core/x86/log.h"
 
 extern const struct vcpu_ops svm_vcpu_ops, vmx_vcpu_ops;

@@ -5,7 +5,6 @@
 #include "core/virt/vlapic.h"
 #include "gyre/errors.h"
 #include "gyre/vcpu.h"
-#include "lib/string.h"
 
 void vlapic_state_get(struct vlapic *lapic, struct gyre_vcpu_state *state)
 {

@@ -55,14 +55,14 @@ extern const struct aspace_ops virt_aspace_ops;
 /* Before the dirty log is taken: what the processors have listed of writes. */
 void virt_vm_gather(struct vm *vm);
 /* An event that is bound to a vcpu was signalled, or its thread is to be stopped: its run returns GYRE_EXIT_KICK, a halt ends. */
-void vcpu_kick(struct cpu *cpu, struct vcpu *vcpu);
+void vcpu_kick(struct vcpu *vcpu);
 /*
  * Does not return: it goes on with core_leave() on an empty stack. Runs the guest of the current thread until its monitor is needed (the thread's rax holds the answer and thread->vcpu is NULL then) or something is due
  * on this processor (cpu->hazard), or the guest halts (thread_block(THREAD_HALTED) was called).
  */
 _Noreturn void vcpu_enter(struct cpu *cpu, struct vcpu *vcpu);
 /* The thread leaves vcpu_run from outside: it was stopped, killed, or its vcpu is destroyed. thread->vcpu is NULL afterwards; rax is -GYRE_EDEAD or KICK. */
-void vcpu_abandon(struct cpu *cpu, struct vcpu *vcpu, struct thread *thread);
+void vcpu_abandon(struct vcpu *vcpu, struct thread *thread);
 /* The call vcpu_run, from its own way in: of the current thread's regs only RIP, RFLAGS, RSP and RBP are its own. Returns only if it is refused. */
 void vcpu_run_call(struct cpu *cpu, uint64_t handle);
 int vcpu_end(struct object *object, unsigned int *budget);

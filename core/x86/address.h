@@ -11,6 +11,7 @@
 #define PAGE_SHIFT 12
 #define PAGE_SIZE  4096
 #define LARGE_SIZE 0x200000
+#define FRAME_BITS 0x000ffffffffff000 /* the address in an entry of any table of pages */
 
 /* The image: virtual = IMAGE_BASE + physical. The pool: virtual = DIRECT_MAP_BASE + physical, and only the pool is mapped there. */
 #define IMAGE_BASE	0xffffffff80000000

@@ -4,7 +4,6 @@
  */
 #include "core/x86/cpu.h"
 #include "core/x86/cpu_features.h"
-#include "core/x86/entry.h"
 #include "core/x86/log.h"
 #include "core/x86/msr.h"
 #include "core/x86/paging.h"
@@ -101,7 +100,7 @@ static void control_registers(void)
 	msr_write(MSR_PAT, CORE_PAT);
 	cr4_write(cr4);
 	/* Nobody has the FPU yet: its first use faults. Caches on, writes to read-only pages fault in ring 0, too. */
-	cr0_write((uint64_t)CR0_PG | CR0_WP | CR0_NE | CR0_MP | CR0_PE | CR0_TS);
+	cr0_write(CR0_PG | CR0_WP | CR0_NE | CR0_MP | CR0_PE | CR0_TS);
 	if (f->xsave)
 		xcr_write(0, XCR0_X87_SSE);
 }

@@ -18,24 +18,6 @@
 #define CPU_USER_RSP  16
 #define CPU_LENT      24
 
-/* Control registers: APM vol. 2, "System-Control Registers". While CR0.TS is set, an FPU or vector instruction is a #NM. */
-#define CR0_PE 0x1
-#define CR0_MP 0x2
-#define CR0_TS 0x8
-#define CR0_NE 0x20
-#define CR0_WP 0x10000
-#define CR0_PG 0x80000000
-
-#define CR4_PAE	       0x20
-#define CR4_MCE	       0x40
-#define CR4_PGE	       0x80
-#define CR4_OSFXSR     0x200
-#define CR4_OSXMMEXCPT 0x400
-#define CR4_UMIP       0x800
-#define CR4_OSXSAVE    0x40000
-#define CR4_SMEP       0x100000
-#define CR4_SMAP       0x200000
-
 #ifndef __ASSEMBLER__
 #include "core/sched/percpu.h"
 #include "core/x86/address.h"
@@ -125,7 +107,6 @@ struct cpu_lent {
 void cpu_lend(struct cpu *cpu, struct cpu_lent *lent);
 bool cpu_take_back(struct cpu *cpu); /* false: they were not lent */
 
-/* GDTR's and TR's limits (for the I/O bitmap) as they are to be in ring 3, after an exit that made them larger. */
 #define CPU_CONTROL_ACCESSORS(name)                                                                                    \
 	static inline uint64_t name##_read(void)                                                                       \
 	{                                                                                                              \

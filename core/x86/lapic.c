@@ -60,8 +60,8 @@ void lapic_init(struct cpu *cpu)
 	x2apic = (base & APIC_BASE_X2APIC) || cpu_features.x2apic;
 	if (x2apic)
 		msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
-	else if (page == NULL && (page = mmio_map(hpa(base & PTE_ADDRESS), PAGE_SIZE, MEMORY_UNCACHED)) == NULL)
-		panic("the local APIC at 0x%lx cannot be mapped", base & PTE_ADDRESS);
+	else if (page == NULL && (page = mmio_map(hpa(base & FRAME_BITS), PAGE_SIZE, MEMORY_UNCACHED)) == NULL)
+		panic("the local APIC at 0x%lx cannot be mapped", base & FRAME_BITS);
 	cpu->apic_id = x2apic ? lapic_read(APIC_ID) : lapic_read(APIC_ID) >> 24;
 	lapic_write(APIC_TPR, 0);
 	lapic_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/x86/msr.h: model-specific registers of the host that the core itself uses. SDM vol. 4; APM vol. 2, appendix "MSR Cross-Reference".
+ * core/x86/msr.h: model-specific registers, of the host that the core itself uses, and of guests that it knows. SDM vol. 4; APM vol. 2, appendix "MSR Cross-Reference".
  */
 #ifndef CORE_X86_MSR_H
 #define CORE_X86_MSR_H
@@ -8,7 +8,14 @@
 #include <stdint.h>
 
 enum msr {
+	MSR_TSC = 0x10,
 	MSR_APIC_BASE = 0x1b,
+	MSR_TSC_ADJUST = 0x3b,
+	MSR_SPEC_CTRL = 0x48,
+	MSR_PRED_CMD = 0x49,
+	MSR_SYSENTER_CS = 0x174,
+	MSR_SYSENTER_ESP = 0x175,
+	MSR_SYSENTER_EIP = 0x176,
 	MSR_MCG_CAP = 0x179,
 	MSR_MCG_STATUS = 0x17a,
 	MSR_MCG_CTL = 0x17b,

@@ -20,7 +20,6 @@
 #define PTE_LARGE    0x80ul /* of a directory entry */
 #define PTE_GLOBAL   0x100ul
 #define PTE_NX	     0x8000000000000000ul
-#define PTE_ADDRESS  0x000ffffffffff000ul
 
 /* The top-level table that boot made: entries 256 to 511 are to be copied into each process's table. In the pool. */
 extern uint64_t *core_pml4;

@@ -57,6 +57,31 @@
 #else
 #include <stdint.h>
 
+/* Control registers: APM vol. 2, "System-Control Registers". While CR0.TS is set, an FPU or vector instruction is a #NM. */
+#define CR0_PE 0x1ull
+#define CR0_MP 0x2ull
+#define CR0_TS 0x8ull
+#define CR0_ET 0x10ull
+#define CR0_NE 0x20ull
+#define CR0_WP 0x10000ull
+#define CR0_NW 0x20000000ull
+#define CR0_CD 0x40000000ull
+#define CR0_PG 0x80000000ull
+
+#define CR4_PSE	       0x10ull
+#define CR4_PAE	       0x20ull
+#define CR4_MCE	       0x40ull
+#define CR4_PGE	       0x80ull
+#define CR4_OSFXSR     0x200ull
+#define CR4_OSXMMEXCPT 0x400ull
+#define CR4_UMIP       0x800ull
+#define CR4_LA57       0x1000ull
+#define CR4_PCIDE      0x20000ull
+#define CR4_OSXSAVE    0x40000ull
+#define CR4_SMEP       0x100000ull
+#define CR4_SMAP       0x200000ull
+#define CR4_PKE	       0x400000ull
+
 struct regs {
 	uint64_t REGS_ALL;
 } __attribute__((aligned(16)));

@@ -63,7 +63,7 @@ static bool tables_good(const uint64_t *root)
 		}
 		allowed[level] = below(allowed[level + 1], entry);
 		if (level > 0 && (entry & PTE_LARGE) == 0) {
-			table[level - 1] = frame_virtual(hpa(entry & PTE_ADDRESS));
+			table[level - 1] = frame_virtual(hpa(entry & FRAME_BITS));
 			at[--level] = 0;
 			continue;
 		}

@@ -173,7 +173,7 @@ static __attribute__((noreturn)) void guest_run(struct cpu *cpu, struct vcpu *vc
 		guest_fill(vcpu);
 	/* A guest that nobody leaves any more would go on for ever. */
 	if (program_ended() && next != VCPU_HALT)
-		vcpu_kick(cpu, vcpu);
+		vcpu_kick(vcpu);
 	vcpu_left(cpu, vcpu, next);
 }
 

@@ -120,15 +120,13 @@ int vlapic_bus_message(struct vlapic_bus *bus, uint64_t address, uint32_t data)
 	core.messages++;
 	return 0;
 }
-void vcpu_kick(struct cpu *cpu, struct vcpu *vcpu)
+void vcpu_kick(struct vcpu *vcpu)
 {
-	(void)cpu;
 	(void)vcpu;
 	core.kicks++;
 }
-void vcpu_abandon(struct cpu *cpu, struct vcpu *vcpu, struct thread *thread)
+void vcpu_abandon(struct vcpu *vcpu, struct thread *thread)
 {
-	(void)cpu;
 	(void)vcpu;
 	thread->vcpu = NULL;
 }

@@ -171,7 +171,7 @@ static void cpuid_finds_leaves_and_subleaves(void **state)
 	/* What follows control registers. */
 	cpuid_table_cr4(table, 0);
 	assert_int_equal(cpuid_table_find(table, 1, 0)->ecx, 1);
-	cpuid_table_cr4(table, GUEST_CR4_OSXSAVE);
+	cpuid_table_cr4(table, CR4_OSXSAVE);
 	assert_int_equal(cpuid_table_find(table, 1, 0)->ecx, 1u << 27 | 1);
 	cpuid_table_xcr0(table, 832);
 	assert_int_equal(cpuid_table_find(table, 0xd, 0)->ebx, 832);

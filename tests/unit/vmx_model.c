@@ -44,8 +44,8 @@ void vmx_write(uint32_t field, uint64_t value)
 /* ---- other instructions ---- */
 void model_msr_write(uint32_t index, uint64_t value)
 {
-	uint64_t *msr = index == GUEST_MSR_STAR ? &model.star : index == GUEST_MSR_LSTAR ? &model.lstar : &model.sfmask;
-	assert_true(index == GUEST_MSR_STAR || index == GUEST_MSR_LSTAR || index == GUEST_MSR_SFMASK);
+	uint64_t *msr = index == MSR_STAR ? &model.star : index == MSR_LSTAR ? &model.lstar : &model.sfmask;
+	assert_true(index == MSR_STAR || index == MSR_LSTAR || index == MSR_SFMASK);
 	*msr = value;
 }
 
@@ -114,24 +114,23 @@ static const char *control_refusal(void)
 {
 	const struct vmx_features *f = &vmx_features;
 	uint64_t cr0 = F(CR0), cr4 = F(CR4), efer = F(EFER);
-	uint64_t free_bits = f->unrestricted ? GUEST_CR0_PE | GUEST_CR0_PAGING : 0;
-	bool paging = (cr0 & GUEST_CR0_PAGING) != 0, long_mode = (F(ENTRY_CONTROLS) & ENTRY_LONG_MODE) != 0;
+	uint64_t free_bits = f->unrestricted ? CR0_PE | CR0_PG : 0;
+	bool paging = (cr0 & CR0_PG) != 0, long_mode = (F(ENTRY_CONTROLS) & ENTRY_LONG_MODE) != 0;
 	if ((f->cr0_fixed0 & ~free_bits & ~cr0) != 0 || (cr0 & ~f->cr0_fixed1) != 0)
 		return "fixed bits of CR0";
 	if ((f->cr4_fixed0 & ~cr4) != 0 || (cr4 & ~f->cr4_fixed1) != 0)
 		return "fixed bits of CR4";
-	if (paging && (cr0 & GUEST_CR0_PE) == 0)
+	if (paging && (cr0 & CR0_PE) == 0)
 		return "PG without PE";
-	if (long_mode && (!paging || (cr4 & GUEST_CR4_PAE_BIT) == 0))
+	if (long_mode && (!paging || (cr4 & CR4_PAE) == 0))
 		return "long mode without paging";
-	if (!long_mode && (cr4 & GUEST_CR4_PCIDE) != 0)
+	if (!long_mode && (cr4 & CR4_PCIDE) != 0)
 		return "PCIDE outside long mode";
-	if (((efer & GUEST_EFER_LMA_BIT) != 0) != long_mode ||
-		(paging && ((efer & GUEST_EFER_LMA_BIT) != 0) != ((efer & GUEST_EFER_LME) != 0)))
+	if (((efer & EFER_LMA) != 0) != long_mode || (paging && ((efer & EFER_LMA) != 0) != ((efer & EFER_LME) != 0)))
 		return "LMA";
 	if ((f->controls_must & ~F(CONTROLS)) != 0)
 		return "controls that must be 1";
-	for (unsigned i = 0; paging && !long_mode && (cr4 & GUEST_CR4_PAE_BIT) != 0 && i < 4; i++)
+	for (unsigned i = 0; paging && !long_mode && (cr4 & CR4_PAE) != 0 && i < 4; i++)
 		if ((model.field[VMCS_PDPTE + 2 * i] & 1) != 0 && (model.field[VMCS_PDPTE + 2 * i] & 0x1e6) != 0)
 			return "reserved bits of a PDPTE";
 	return NULL;

@@ -28,7 +28,7 @@ static void put_soft(struct svm_vcpu *v, const struct inject *inject)
  * real mode. */
 static void put_event(struct svm_vcpu *v, const struct inject *inject)
 {
-	uint32_t event = inject->event & ((v->vmcb->cr0_ & GUEST_CR0_PE) != 0 ? ~0u : ~GYRE_EVENT_ERROR);
+	uint32_t event = inject->event & ((v->vmcb->cr0_ & CR0_PE) != 0 ? ~0u : ~GYRE_EVENT_ERROR);
 	v->soft_event = 0;
 	/* A fault pushes RF set. */
 	if ((event & 0x700) == GYRE_EVENT_EXCEPTION && GYRE_EVENT_VECTOR(event) != TRAP_DEBUG)

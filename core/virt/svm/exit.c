@@ -6,7 +6,6 @@
 #include "core/virt/barriers.h"
 #include "core/virt/svm/svm.h"
 #include "core/virt/vm.h"
-#include "core/x86/cpu_features.h"
 #include "core/x86/msr.h"
 #include "core/x86/trap.h"
 
@@ -25,7 +24,7 @@ uint32_t svm_length_by_bytes(struct svm_vcpu *v, const struct fetch_opcode *opco
 		.cr3 = vmcb->cr3_,
 		.cr4 = vmcb->cr4_,
 		.efer = vmcb->efer_,
-		.cs_long = (vmcb->cs_.attributes & CS_LONG) != 0 && (vmcb->efer_ & GUEST_EFER_LMA_BIT) != 0,
+		.cs_long = (vmcb->cs_.attributes & CS_LONG) != 0 && (vmcb->efer_ & EFER_LMA) != 0,
 	};
 	return fetch_length_slow(&v->vcpu.fetch, v->vcpu.policy.ram, &where, opcode);
 }

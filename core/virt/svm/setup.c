@@ -7,7 +7,6 @@
 #include "core/mem/frame.h"
 #include "core/mem/pagetable.h"
 #include "core/virt/barriers.h"
-#include "core/virt/fpu.h"
 #include "core/virt/msr.h"
 #include "core/virt/svm/svm.h"
 #include "core/virt/vm.h"
@@ -53,9 +52,8 @@ static void msr_open(uint32_t msr)
 
 static void maps_init(void)
 {
-	static const uint32_t open[] = {GUEST_MSR_FS_BASE, GUEST_MSR_GS_BASE, GUEST_MSR_KERNEL_GS_BASE, GUEST_MSR_STAR,
-		GUEST_MSR_LSTAR, GUEST_MSR_CSTAR, GUEST_MSR_SFMASK, GUEST_MSR_SYSENTER_CS, GUEST_MSR_SYSENTER_ESP,
-		GUEST_MSR_SYSENTER_EIP};
+	static const uint32_t open[] = {MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_STAR, MSR_LSTAR, MSR_CSTAR,
+		MSR_SFMASK, MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP};
 	memset(iopm, 0xff, sizeof(iopm));
 	memset(msrpm, 0xff, sizeof(msrpm));
 	for (unsigned i = 0; i < sizeof(open) / sizeof(open[0]); i++)

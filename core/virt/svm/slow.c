@@ -9,12 +9,6 @@
 
 #define DR6_BS (1ull << 14)
 
-static enum vcpu_next inject(struct svm_vcpu *v, uint32_t vector)
-{
-	vcpu_exception(&v->vcpu, vector);
-	return VCPU_AGAIN;
-}
-
 /* Returns true when the step was ours alone. */
 static bool step_ends(struct svm_vcpu *v)
 {
@@ -50,7 +44,7 @@ static enum vcpu_next debug(struct svm_vcpu *v)
 		return VCPU_AGAIN;
 	if (answer_monitor_wants(&v->vcpu, TRAP_DEBUG))
 		return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_DEBUG, 0, TRAP_DEBUG, v->vmcb->dr6_, 0);
-	return inject(v, TRAP_DEBUG);
+	return vcpu_exception(&v->vcpu, TRAP_DEBUG);
 }
 
 /* The other vendor's hypercall arrives here; everything else is what the guest's own handler is for. */
@@ -100,8 +94,7 @@ static enum vcpu_next exception(struct svm_vcpu *v, uint32_t vector)
 		return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_DEBUG, 0, vector, vmcb->exit_info_1, vmcb->exit_info_2);
 	}
 	/* #AC alone is left. */
-	vcpu_exception_error(&v->vcpu, vector, (uint32_t)vmcb->exit_info_1);
-	return VCPU_AGAIN;
+	return vcpu_exception_error(&v->vcpu, vector, (uint32_t)vmcb->exit_info_1);
 }
 
 static enum vcpu_next task_switch(struct svm_vcpu *v)
@@ -176,7 +169,7 @@ enum vcpu_next svm_exit_slow(struct svm_vcpu *v)
 		return VCPU_YIELD;
 	case SVM_EXIT_INVD: /* its memory is coherent: no device of its own */
 	case SVM_EXIT_WBINVD: return instruction(v, GYRE_EXIT_INSTRUCTION, GYRE_INSTRUCTION_SKIP);
-	case SVM_EXIT_RDPMC: vcpu_exception_error(&v->vcpu, TRAP_GENERAL_PROTECTION, 0); return VCPU_AGAIN;
+	case SVM_EXIT_RDPMC: return vcpu_exception_error(&v->vcpu, TRAP_GENERAL_PROTECTION, 0);
 	case SVM_EXIT_RDTSC: return instruction(v, GYRE_EXIT_INSTRUCTION, GYRE_INSTRUCTION_RDTSC);
 	case SVM_EXIT_RDTSCP: return instruction(v, GYRE_EXIT_INSTRUCTION, GYRE_INSTRUCTION_RDTSCP);
 	case SVM_EXIT_FERR_FREEZE: return instruction(v, GYRE_EXIT_INSTRUCTION, GYRE_INSTRUCTION_FERR);
@@ -190,7 +183,8 @@ enum vcpu_next svm_exit_slow(struct svm_vcpu *v)
 	case SVM_EXIT_MONITOR ... SVM_EXIT_MWAIT:
 	case SVM_EXIT_RDPRU:
 	case SVM_EXIT_INVLPGB ... SVM_EXIT_INVLPGB_WRONG:
-	case SVM_EXIT_MCOMMIT ... SVM_EXIT_TLBSYNC: return inject(v, TRAP_INVALID_OPCODE); /* no level has them */
+	case SVM_EXIT_MCOMMIT ... SVM_EXIT_TLBSYNC:
+		return vcpu_exception(&v->vcpu, TRAP_INVALID_OPCODE); /* no level has them */
 	}
 	log_warn("vcpu %u: unknown exit 0x%lx", v->vcpu.number, code);
 	return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_FAILED, 0, code, GYRE_FAILED_CORE, 0);

@@ -124,7 +124,7 @@ void svm_state_set(struct vcpu *vcpu, const struct gyre_vcpu_state *state, uint3
 	if ((groups & GYRE_STATE_SEGMENTS) != 0)
 		set_segments(vmcb, state);
 	if ((groups & GYRE_STATE_CONTROL) != 0) {
-		vmcb_set_cr0(vmcb, (state->cr0 & GUEST_CR0_DEFINED & ~(GUEST_CR0_CD | GUEST_CR0_NW)) | GUEST_CR0_ET);
+		vmcb_set_cr0(vmcb, (state->cr0 & GUEST_CR0_DEFINED & ~(CR0_CD | CR0_NW)) | CR0_ET);
 		vmcb_set_cr2(vmcb, state->cr2);
 		vmcb_set_cr3(vmcb, state->cr3);
 		vmcb_set_cr4(vmcb, state->cr4);

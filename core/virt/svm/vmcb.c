@@ -10,14 +10,6 @@
 
 #define EXCEPTION(vector) (1u << (vector))
 
-/*
- * #MC is the machine's. #AC and #DB can come again on the stack of their own handler, without end, and an interrupt gets in only between instructions
- * (CVE-2015-5307, CVE-2015-8104): as exits they let it in. #UD hides the other vendor's hypercall.
- */
-#define EXCEPTIONS                                                                                                     \
-	(EXCEPTION(TRAP_MACHINE_CHECK) | EXCEPTION(TRAP_ALIGNMENT) | EXCEPTION(TRAP_DEBUG) |                           \
-		EXCEPTION(TRAP_INVALID_OPCODE))
-
 /* SMIs are the firmware's and pass through: it may have locked them. RDTSC runs freely: TSC_OFFSET makes it the guest's. */
 #define INTERCEPTS_1                                                                                                   \
 	(VMCB_I1_INTR | VMCB_I1_NMI | VMCB_I1_INIT | VMCB_I1_CR0_SELECTIVE | VMCB_I1_RDPMC | VMCB_I1_CPUID |           \
@@ -57,7 +49,7 @@ void vmcb_init(struct vmcb *vmcb, uint64_t nested_root)
 {
 	vmcb_set_intercept_cr_write(vmcb, CR_WRITES);
 	vmcb_intercept_debug(vmcb, true);
-	vmcb_set_intercept_exceptions(vmcb, EXCEPTIONS);
+	vmcb_set_intercept_exceptions(vmcb, ANSWER_EXCEPTIONS);
 	vmcb_set_intercept_misc1(vmcb, INTERCEPTS_1);
 	vmcb_set_intercept_misc2(vmcb, INTERCEPTS_2);
 	vmcb_set_intercept_misc3(vmcb, INTERCEPTS_3);
@@ -75,13 +67,13 @@ void vmcb_init(struct vmcb *vmcb, uint64_t nested_root)
 	vmcb_set_pat(vmcb, GUEST_PAT_RESET);
 	vmcb_set_dr6(vmcb, DR6_RESET);
 	vmcb_set_dr7(vmcb, 0x400);
-	vmcb_set_cr0(vmcb, GUEST_CR0_ET);
+	vmcb_set_cr0(vmcb, CR0_ET);
 	vmcb->clean = 0;
 }
 
 void vmcb_policy(struct vmcb *vmcb, const struct gyre_vcpu_policy *policy)
 {
-	uint32_t exceptions = EXCEPTIONS;
+	uint32_t exceptions = ANSWER_EXCEPTIONS;
 	bool rdtsc = (policy->flags & GYRE_POLICY_RDTSC_EXIT) != 0;
 	if ((policy->flags & GYRE_POLICY_EXCEPTION_EXIT) != 0)
 		exceptions |= policy->exception_bitmap & ~EXCEPTION(TRAP_NMI);

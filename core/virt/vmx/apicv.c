@@ -13,7 +13,7 @@
 /* A set bit is an exit. The current count is computed; a write of anything else has effects that the processor leaves to software. */
 void vmx_apic_bitmap(uint8_t *bitmap)
 {
-	uint64_t *read = (uint64_t *)(bitmap + GUEST_MSR_X2APIC / 8), *write = read + 0x800 / 8;
+	uint64_t *read = (uint64_t *)(bitmap + MSR_X2APIC / 8), *write = read + 0x800 / 8;
 	*read = ~(VLAPIC_READABLE & ~(1ull << APIC_TIMER_CURRENT / 16));
 	*write = ~(1ull << APIC_TPR / 16 | 1ull << APIC_EOI / 16 | 1ull << APIC_SELF_IPI / 16);
 }

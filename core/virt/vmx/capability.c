@@ -4,7 +4,6 @@
  * SDM vol. 3, appendix "VMX Capability Reporting Facility".
  */
 #include "core/virt/barriers.h"
-#include "core/virt/msr.h"
 #include "core/virt/vmx/vmx.h"
 
 /* Controls that are 1 where the processor says nothing better (the "default1" classes), and the others whose exits Gyre knows. */

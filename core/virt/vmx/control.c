@@ -30,17 +30,16 @@ struct control vmx_control(const struct vmx_vcpu *v)
 void vmx_control_set(struct vmx_vcpu *v, const struct control *now)
 {
 	const struct vmx_features *f = &vmx_features;
-	bool long_mode = (now->efer & GUEST_EFER_LMA_BIT) != 0;
-	uint64_t cr0 = now->cr0 | (f->cr0_fixed0 & ~(GUEST_CR0_PE | GUEST_CR0_PAGING)), cr3 = now->cr3;
+	bool long_mode = (now->efer & EFER_LMA) != 0;
+	uint64_t cr0 = now->cr0 | (f->cr0_fixed0 & ~(CR0_PE | CR0_PG)), cr3 = now->cr3;
 	uint64_t cr4 = now->cr4 | f->cr4_fixed0, efer = now->efer;
-	v->unpaged = !f->unrestricted && (now->cr0 & GUEST_CR0_PAGING) == 0;
+	v->unpaged = !f->unrestricted && (now->cr0 & CR0_PG) == 0;
 	if (v->unpaged) {
 		v->cr3_unpaged = now->cr3;
-		cr0 |= GUEST_CR0_PE | GUEST_CR0_PAGING;
+		cr0 |= CR0_PE | CR0_PG;
 		cr3 = v->identity_table;
-		cr4 = (cr4 | GUEST_CR4_PSE_BIT) &
-		      ~(GUEST_CR4_PAE_BIT | GUEST_CR4_PCIDE | GUEST_CR4_SMEP | GUEST_CR4_SMAP);
-		efer &= ~GUEST_EFER_LME;
+		cr4 = (cr4 | CR4_PSE) & ~(CR4_PAE | CR4_PCIDE | CR4_SMEP | CR4_SMAP);
+		efer &= ~EFER_LME;
 	}
 	v->cr0 = now->cr0;
 	v->cr4 = now->cr4;

@@ -23,7 +23,7 @@ void vmx_event_back(struct vmx_vcpu *v)
 static void put_event(struct vmx_vcpu *v, const struct inject *inject)
 {
 	uint32_t event = inject->event, type = event & 0x700;
-	if ((v->cr0 & GUEST_CR0_PE) == 0)
+	if ((v->cr0 & CR0_PE) == 0)
 		event &= ~GYRE_EVENT_ERROR;
 	if ((event & GYRE_EVENT_ERROR) != 0)
 		vmx_write(VMCS_ENTRY_ERROR, inject->error);

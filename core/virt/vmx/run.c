@@ -4,7 +4,6 @@
  */
 #include "core/virt/barriers.h"
 #include "core/virt/left.h"
-#include "core/virt/vm.h"
 #include "core/virt/vmx/vmx.h"
 
 #ifdef GYRE_TEST_CORE

@@ -49,9 +49,9 @@ static void bitmap_open(uint32_t msr, bool write)
 /* Those that the processor switches with the guest, or holds while it runs: struct vmx_vcpu has copies of those that can only be read. */
 static void bitmap_init(void)
 {
-	static const uint32_t both[] = {GUEST_MSR_FS_BASE, GUEST_MSR_GS_BASE, GUEST_MSR_KERNEL_GS_BASE,
-		GUEST_MSR_SYSENTER_CS, GUEST_MSR_SYSENTER_ESP, GUEST_MSR_SYSENTER_EIP};
-	static const uint32_t read[] = {GUEST_MSR_STAR, GUEST_MSR_LSTAR, GUEST_MSR_SFMASK};
+	static const uint32_t both[] = {
+		MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP};
+	static const uint32_t read[] = {MSR_STAR, MSR_LSTAR, MSR_SFMASK};
 	memset(msr_bitmap[0], 0xff, PAGE_SIZE);
 	for (unsigned i = 0; i < sizeof(both) / sizeof(both[0]); i++) {
 		bitmap_open(both[i], false);
@@ -240,7 +240,7 @@ static void first_controls(struct vmx_vcpu *v)
 	vmx_write(VMCS_CONTROLS, v->controls);
 	vmx_write(VMCS_CONTROLS2, v->controls2);
 	vmx_write(VMCS_EXIT_CONTROLS, f->exit_controls);
-	vmx_write(VMCS_EXCEPTIONS, VMX_EXCEPTIONS);
+	vmx_write(VMCS_EXCEPTIONS, ANSWER_EXCEPTIONS);
 	vmx_write(VMCS_MSR_BITMAP, vmx_msr_bitmap(false));
 	vmx_write(VMCS_VIRTUAL_APIC, frame_physical(v->vcpu.lapic.page).value);
 	vmx_write(VMCS_EPTP, v->eptp);
@@ -284,7 +284,7 @@ static void first_state(struct vmx_vcpu *v)
 static int create(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *v = vmx_of(vcpu), *before;
-	struct control reset = {GUEST_CR0_ET, 0, 0, 0};
+	struct control reset = {CR0_ET, 0, 0, 0};
 	hpa_t frame;
 	if (!frame_alloc(&vcpu->process->quota, &frame))
 		return -GYRE_ENOMEM;
@@ -323,7 +323,7 @@ static int policy(struct vcpu *vcpu, const struct gyre_vcpu_policy *policy)
 {
 	struct vmx_vcpu *v = vmx_of(vcpu), *before;
 	struct control now;
-	uint32_t exceptions = VMX_EXCEPTIONS;
+	uint32_t exceptions = ANSWER_EXCEPTIONS;
 	if ((policy->cr4_allowed & ~vmx_features.cr4) != 0 || (policy->efer_allowed & ~vmx_features.efer) != 0)
 		return -GYRE_ENOTSUP;
 	before = vmx_reach(v);

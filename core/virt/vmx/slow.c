@@ -9,12 +9,6 @@
 #define EVENT_VECTOR_TYPE 0x7ffu
 #define NMI_OF_HOST	  (GYRE_EVENT_NMI | TRAP_NMI)
 
-static enum vcpu_next inject(struct vmx_vcpu *v, uint32_t vector)
-{
-	vcpu_exception(&v->vcpu, vector);
-	return VCPU_AGAIN;
-}
-
 /* #DB has not changed DR6 yet. SDM vol. 3, "Exit Qualification for Debug Exceptions": its bits, as DR6 would have them. */
 static enum vcpu_next debug(struct vmx_vcpu *v)
 {
@@ -33,7 +27,7 @@ static enum vcpu_next debug(struct vmx_vcpu *v)
 	if (answer_monitor_wants(&v->vcpu, TRAP_DEBUG))
 		return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_DEBUG, 0, TRAP_DEBUG, bits, 0);
 	vmx_dr6_set(v, (vmx_dr6(v) & ~0xfull) | bits);
-	return inject(v, TRAP_DEBUG);
+	return vcpu_exception(&v->vcpu, TRAP_DEBUG);
 }
 
 /* The other vendor's hypercall arrives here; everything else is what the guest's own handler is for. */
@@ -95,8 +89,7 @@ static enum vcpu_next exception(struct vmx_vcpu *v)
 		return vcpu_to_monitor(&v->vcpu, GYRE_EXIT_DEBUG, 0, vector, error, address);
 	}
 	/* #AC alone is left. */
-	vcpu_exception_error(&v->vcpu, vector, (uint32_t)error);
-	return VCPU_AGAIN;
+	return vcpu_exception_error(&v->vcpu, vector, (uint32_t)error);
 }
 
 /* SDM vol. 3, "Exit Qualification for Task Switches": selector, and the source in the order of GYRE_TASK_. */
@@ -169,7 +162,7 @@ enum vcpu_next vmx_exit_slow(struct vmx_vcpu *v)
 	uint32_t reason = (uint32_t)vmx_read(VMCS_EXIT_REASON);
 	v->cr2 = cr2_read(); /* a fault on the way, in the guest's memory, changes it */
 	if (reason >= REASON_VMCLEAR && reason <= REASON_VMXON)
-		return inject(v, TRAP_INVALID_OPCODE); /* no level has them */
+		return vcpu_exception(&v->vcpu, TRAP_INVALID_OPCODE); /* no level has them */
 	switch (reason) {
 	case REASON_EXCEPTION: return exception(v);
 	case REASON_CR: return control(v);
@@ -189,7 +182,7 @@ enum vcpu_next vmx_exit_slow(struct vmx_vcpu *v)
 	case REASON_APIC_WRITE: return vmx_apic_exit(v, reason);
 	case REASON_INVD:
 	case REASON_WBINVD: return ignore(v); /* its memory is coherent: no device of its own */
-	case REASON_RDPMC: vcpu_exception_error(&v->vcpu, TRAP_GENERAL_PROTECTION, 0); return VCPU_AGAIN;
+	case REASON_RDPMC: return vcpu_exception_error(&v->vcpu, TRAP_GENERAL_PROTECTION, 0);
 	case REASON_RDTSC: return instruction(v, GYRE_INSTRUCTION_RDTSC);
 	case REASON_RDTSCP: return instruction(v, GYRE_INSTRUCTION_RDTSCP);
 	case REASON_INIT:
@@ -202,7 +195,7 @@ enum vcpu_next vmx_exit_slow(struct vmx_vcpu *v)
 	case REASON_MONITOR:
 	case REASON_INVEPT:
 	case REASON_INVVPID:
-	case REASON_VMFUNC: return inject(v, TRAP_INVALID_OPCODE);
+	case REASON_VMFUNC: return vcpu_exception(&v->vcpu, TRAP_INVALID_OPCODE);
 	case REASON_ENTRY_FAILED | REASON_ENTRY_MACHINE_CHECK: {
 		const struct regs none = {0};
 		machine_check(&none);

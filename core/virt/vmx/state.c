@@ -123,8 +123,8 @@ void vmx_state_get(struct vcpu *vcpu, uint32_t groups)
 
 static void control_set(struct vmx_vcpu *v, const struct gyre_vcpu_state *state)
 {
-	struct control now = {(state->cr0 & GUEST_CR0_DEFINED & ~(GUEST_CR0_CD | GUEST_CR0_NW)) | GUEST_CR0_ET,
-		state->cr3, state->cr4, state->efer};
+	struct control now = {
+		(state->cr0 & GUEST_CR0_DEFINED & ~(CR0_CD | CR0_NW)) | CR0_ET, state->cr3, state->cr4, state->efer};
 	vmx_control_set(v, &now);
 	v->cr2 = state->cr2;
 	cpuid_table_cr4(v->vcpu.cpuid, state->cr4);

@@ -16,7 +16,6 @@
 #define EPT_LARGE      0x80ull
 #define EPT_ACCESSED   0x100ull
 #define EPT_DIRTY      0x200ull
-#define EPT_ADDRESS    0x000ffffffffff000ull
 #define PML_ENTRIES    512
 
 /*
@@ -36,7 +35,7 @@ static uint64_t ept_leaf(unsigned int level, unsigned int rights, enum memory_ca
 const struct pagetable_format *vmx_nested_format(void)
 {
 	SEALED static struct pagetable_format ept = {
-		.address = EPT_ADDRESS,
+		.address = FRAME_BITS,
 		.present = EPT_READ | EPT_WRITE | EPT_EXECUTE,
 		.large = EPT_LARGE,
 		.write = EPT_WRITE,

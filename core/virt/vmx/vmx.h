@@ -31,14 +31,9 @@
 #define VMX_PORT   17 /* an access to a port that is the monitor's */
 #define VMX_FAILED 18 /* the entry was refused: VMfail */
 
-/*
- * #MC is the machine's. #AC and #DB can come again on the stack of their own handler, without end, and an interrupt gets in only between instructions
- * (CVE-2015-5307, CVE-2015-8104): as exits they let it in. #UD hides the other vendor's hypercall.
- */
-#define VMX_EXCEPTIONS (1u << TRAP_MACHINE_CHECK | 1u << TRAP_ALIGNMENT | 1u << TRAP_DEBUG | 1u << TRAP_INVALID_OPCODE)
 /* What a guest changes without an exit, if its level has it: MP, EM, TS, AM; TSD, DE, PGE, OSFXSR, OSXMMEXCPT. All else is followed. */
-#define VMX_CR0_OWN    0x4000eull
-#define VMX_CR4_OWN    0x68cull
+#define VMX_CR0_OWN 0x4000eull
+#define VMX_CR4_OWN 0x68cull
 #define VMX_BARRIERS_HEAVIEST                                                                                          \
 	(BARRIER_EXIT_RSB | BARRIER_ENTRY_VERW | BARRIER_ENTRY_L1D | BARRIER_CALL_IBPB | BARRIER_USER_IBPB |           \
 		BARRIER_SWITCH_IBPB)
@@ -152,8 +147,7 @@ void vmx_control_set(struct vmx_vcpu *v, const struct control *now);
 void vmx_pdptes_put(const uint64_t pdpte[4]);
 static inline bool vmx_pae_paging(const struct control *now)
 {
-	return (now->cr0 & GUEST_CR0_PAGING) != 0 && (now->cr4 & GUEST_CR4_PAE_BIT) != 0 &&
-	       (now->efer & GUEST_EFER_LMA_BIT) == 0;
+	return (now->cr0 & CR0_PG) != 0 && (now->cr4 & CR4_PAE) != 0 && (now->efer & EFER_LMA) == 0;
 }
 void vmx_debug_load(struct vmx_vcpu *v);
 void vmx_debug_unload(struct vmx_vcpu *v);
@@ -190,7 +184,7 @@ void vmx_dump(struct vcpu *vcpu);
 
 static inline bool vmx_long_mode(const struct vmx_vcpu *v)
 {
-	return (v->efer & GUEST_EFER_LMA_BIT) != 0;
+	return (v->efer & EFER_LMA) != 0;
 }
 
 /* As the guest sees them. */

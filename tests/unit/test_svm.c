@@ -353,7 +353,7 @@ static void reset_state_is_a_processors(void **state)
 {
 	(void)state;
 	vmcb_init(VMCB, 0x8000);
-	assert_null(refusal(VMCB));
+	assert_null(vmrun_refusal(VMCB));
 	/* Isolation: what must exit, exits. */
 	assert_int_equal(VMCB->intercept_misc1_ & (VMCB_I1_INTR | VMCB_I1_NMI | VMCB_I1_IO | VMCB_I1_MSR |
 							  VMCB_I1_SHUTDOWN | VMCB_I1_CPUID | VMCB_I1_INIT |
@@ -369,9 +369,6 @@ static void reset_state_is_a_processors(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, svm_model_set_up, virt_tear_down)
-	{
-#name " offered", name, set_up_offered, virt_tear_down, NULL
-	}
 	const struct CMUnitTest tests[] = {
 		TEST(the_model_finds_what_it_is_for),
 		TEST(each_setter_marks_its_field),

@@ -194,7 +194,8 @@ void machine_start(struct machine *machine, const struct engine_vm *vm)
 	clock_init(&machine->clock, vm->tsc_khz);
 	int64_t tsc_ahead = restore_begin(machine);
 	choose_level(machine);
-	machine->level.policy.tsc_offset += tsc_ahead;
+	/* Modulo 2^64, as the TSC is. */
+	machine->level.policy.tsc_offset = (int64_t)(machine->clock.offset + (uint64_t)tsc_ahead);
 	if (memory_layout(&machine->memory, vm->ram, vm->memory, machine->level.policy.physical_bits) < 0)
 		refuse(GYRE_STATUS_LACKS,
 			"the VM's memory is no multiple of 2 MiB, or more than its address width: see --memory");

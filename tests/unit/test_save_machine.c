@@ -290,6 +290,30 @@ static void what_cannot_be_is_refused_in_words(void **state)
 	}
 }
 
+/* A guest may set its TSC to anything, and all of that is possible. */
+static void a_tsc_may_be_ahead_by_anything(void **state)
+{
+	(void)state;
+	static const int64_t ahead[] = {INT64_MAX, INT64_MIN, -1};
+	const size_t at = 8 * (GYRE_GPRS + 2) + 16 + 8 + 24 + GYRE_SEGMENTS * 16 + 2 * 12 + 7 * 8 + 4 * 8 + 14 * 8;
+	for (unsigned i = 0; i < sizeof(ahead) / sizeof(ahead[0]); i++) {
+		memcpy(again, stream, bytes);
+		uint8_t *place = fields_of(again, "processor0") + at;
+		int64_t was;
+		memcpy(&was, place, 8);
+		assert_int_equal(was, 777); /* as disturb() has it */
+		memcpy(place, &ahead[i], 8);
+		crc_make(again, bytes);
+		for (int sign = -1; sign <= 1; sign += 2) {
+			const char *why = start_at(5000000000, (uint64_t)(sign * 1000), again, bytes);
+			if (why)
+				fail_msg("%s", why);
+			assert_int_equal(
+				(uint64_t)fake.policy.tsc_offset, (uint64_t)ahead[i] + (uint64_t)(sign * 1000));
+		}
+	}
+}
+
 static void a_section_that_nobody_knows_is_refused(void **state)
 {
 	(void)state;
@@ -364,6 +388,7 @@ int main(void)
 		cmocka_unit_test_setup(every_field_of_the_state_groups_is_saved, setup),
 		cmocka_unit_test_setup(every_damage_is_refused, setup),
 		cmocka_unit_test_setup(what_cannot_be_is_refused_in_words, setup),
+		cmocka_unit_test_setup(a_tsc_may_be_ahead_by_anything, setup),
 		cmocka_unit_test_setup(a_section_that_nobody_knows_is_refused, setup),
 		cmocka_unit_test_setup(streams_that_differ_are_found, setup),
 		cmocka_unit_test_setup(a_timer_may_run_out_between, setup),

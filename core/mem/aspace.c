@@ -30,6 +30,7 @@ static void record_free(struct aspace *aspace, struct mapping *record)
 static struct mapping *record_for(
 	struct memory_locked forest, struct aspace_locked locked, const struct map_request *request)
 {
+	(void)forest;
 	struct aspace *aspace = locked.aspace;
 	LIST_EACH (struct mapping, record, &aspace->records, in_aspace) {
 		if (record->memory == request->memory &&
@@ -51,7 +52,8 @@ static struct mapping *record_for(
 	record->offset = request->offset;
 	list_push_front(&aspace->records, &record->in_aspace);
 	aspace->record_count++;
-	mapping_link(forest, record, request->memory);
+	record->memory = request->memory;
+	list_push_front(&request->memory->mappings, &record->in_memory);
 	return record;
 }
 

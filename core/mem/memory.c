@@ -143,13 +143,6 @@ bool memory_is_busy(struct memory_locked locked, const struct memory *memory, ui
 	}
 }
 
-void mapping_link(struct memory_locked locked, struct mapping *mapping, struct memory *memory)
-{
-	(void)locked;
-	mapping->memory = memory;
-	list_push_front(&memory->mappings, &mapping->in_memory);
-}
-
 /* ---- windows ---- */
 
 int memory_derive(struct process *owner, struct memory *origin, uint64_t offset, uint64_t pages, uint32_t rights,

@@ -139,9 +139,6 @@ void memory_share_drop(struct memory_locked locked, struct memory_share *share);
 int64_t memory_entry_home(
 	struct memory_locked locked, struct memory *memory, uint64_t offset, uint64_t pages, unsigned int *budget);
 
-/* For aspace.c: a record's memory is known to it. Both locks are held. */
-void mapping_link(struct memory_locked locked, struct mapping *mapping, struct memory *memory);
-
 extern struct memory *memory_ram; /* root's */
 
 #endif

@@ -12,18 +12,6 @@ int64_t call_endpoint_create(struct call *call)
 	return endpoint == NULL ? -GYRE_ENOMEM : call_new_handle(call, &endpoint->object, GYRE_RIGHT_ALL);
 }
 
-int64_t call_endpoint_call(struct call *call)
-{
-	endpoint_call(call->cpu, call->caller);
-	return CALL_LATER;
-}
-
-int64_t call_endpoint_reply_wait(struct call *call)
-{
-	endpoint_reply_wait(call->cpu, call->caller);
-	return CALL_LATER;
-}
-
 /* ---- events ---- */
 
 int64_t call_event_create(struct call *call)

@@ -28,7 +28,7 @@ struct xsave_header {
 };
 
 SEALED static uint64_t xcr0_all = XCR0_X87_SSE; /* at most what fits in a state */
-static uint32_t mxcsr_mask = 0xffbf;
+SEALED static uint32_t mxcsr_mask = 0xffbf;
 SEALED static uint8_t clean_state[FPU_FRAME] __attribute__((aligned(64)));
 
 /* XCR0, behind the XSAVE area of a state. */
@@ -53,22 +53,18 @@ void fpu_state_reset(void *state)
 /* With CR0.TS clear. */
 static void restore(const void *state)
 {
+	uint32_t low = (uint32_t)xcr0_all, high = (uint32_t)(xcr0_all >> 32);
 	if (cpu_features.xsave)
-		__asm__ volatile("xrstor64 (%0)"
-				 :
-				 : "r"(state), "a"((uint32_t)xcr0_all), "d"((uint32_t)(xcr0_all >> 32))
-				 : "memory");
+		__asm__ volatile("xrstor64 (%0)" : : "r"(state), "a"(low), "d"(high) : "memory");
 	else
 		__asm__ volatile("fxrstor64 (%0)" : : "r"(state) : "memory");
 }
 
 static void save(void *state)
 {
+	uint32_t low = (uint32_t)xcr0_all, high = (uint32_t)(xcr0_all >> 32);
 	if (cpu_features.xsave)
-		__asm__ volatile("xsave64 (%0)"
-				 :
-				 : "r"(state), "a"((uint32_t)xcr0_all), "d"((uint32_t)(xcr0_all >> 32))
-				 : "memory");
+		__asm__ volatile("xsave64 (%0)" : : "r"(state), "a"(low), "d"(high) : "memory");
 	else
 		__asm__ volatile("fxsave64 (%0)" : : "r"(state) : "memory");
 }
@@ -163,14 +159,8 @@ void fpu_leave_slow(struct cpu *cpu)
 
 void fpu_forget(struct cpu *cpu, void *state)
 {
-	if (state == NULL || cpu->fpu_owner != state)
-		return;
-	cpu_ts_clear();
-	if (cpu_features.xsave)
-		xcr_write(0, xcr0_all);
-	clear();
-	cpu_ts_set();
-	cpu->fpu_owner = NULL;
+	if (state != NULL && cpu->fpu_owner == state)
+		fpu_leave_slow(cpu);
 }
 
 void fpu_state_get(const void *state, void *page, uint64_t xcr0_allowed)

@@ -26,7 +26,7 @@ void fpu_state_reset(void *state);
 void fpu_enter(struct cpu *cpu, void *state);
 /* Saves what the processor holds and clears the registers: CR0.TS is set and cpu->fpu_owner is NULL afterwards. Costs one test when there is nothing. */
 void fpu_leave_slow(struct cpu *cpu);
-/* The state is going away: if this processor holds it, clear the registers and save nothing. */
+/* The state is going away, but is still there: if this processor holds it, it does no more. */
 void fpu_forget(struct cpu *cpu, void *state);
 
 /*

@@ -18,7 +18,8 @@ int inject_check(uint32_t event, uint32_t error, uint32_t length)
 	if ((event & GYRE_EVENT_ERROR) != 0 && (type != GYRE_EVENT_EXCEPTION || error > 0xffff))
 		return -GYRE_EINVAL;
 	switch (type) {
-	case GYRE_EVENT_INTERRUPT: return 0;
+	case GYRE_EVENT_INTERRUPT:
+	case GYRE_EVENT_SOFTWARE: return 0;
 	case GYRE_EVENT_NMI: return vector == 2 ? 0 : -GYRE_EINVAL;
 	case GYRE_EVENT_EXCEPTION:
 		/* 2 is no exception, and 31 none yet; INT3 and INTO have kinds of their own, and are taken as hardware's, too. */
@@ -27,7 +28,6 @@ int inject_check(uint32_t event, uint32_t error, uint32_t length)
 		if (((EXCEPTIONS_WITH_ERROR >> vector & 1) != 0) != ((event & GYRE_EVENT_ERROR) != 0))
 			return -GYRE_EINVAL;
 		return 0;
-	case GYRE_EVENT_SOFTWARE: return 0;
 	case GYRE_EVENT_PRIVILEGED: return vector == 1 ? 0 : -GYRE_EINVAL;
 	case GYRE_EVENT_SOFT_EXCEPTION: return vector == 3 || vector == 4 ? 0 : -GYRE_EINVAL;
 	}

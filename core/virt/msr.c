@@ -76,9 +76,8 @@ enum msr_answer msr_guest_write(struct vcpu *vcpu, uint32_t index, uint64_t valu
 		vcpu->spec_ctrl = value;
 		return ANSWER_DONE;
 	case MSR_PRED_CMD:
-		if (!vcpu->offers.ibpb || (value & ~PRED_CMD_IBPB) != 0)
-			return ANSWER_FAULT;
-		return ANSWER_DONE; /* and so for the barrier */
+		/* The vendor's loop does the barrier, too. */
+		return fault_unless(vcpu->offers.ibpb && (value & ~PRED_CMD_IBPB) == 0);
 	}
 	return ANSWER_MONITOR;
 }

@@ -26,6 +26,7 @@ void msr_tsc_set(struct vcpu *vcpu, uint64_t guest_tsc);
 
 /* What the hardware's registers may be given by the guest. False: #GP. */
 #define GUEST_PAT_RESET	  0x0007040600070406ull
+#define GUEST_RFLAGS	  0x3f7fd5ull /* what a guest's RFLAGS can have: the other bits are 0, and bit 1 is 1 */
 #define GUEST_CR0_DEFINED 0xe005003full
 
 /* The bits of CR4 that this processor accepts in a guest: those whose feature it has, and that are for guests. */

@@ -144,12 +144,6 @@ void vcpu_run_call(struct cpu *cpu, uint64_t handle)
 	vcpu_ops->start(cpu, vcpu, (uint32_t)wanted);
 }
 
-/* By the table of calls, which the entry code does not use for this one. */
-int64_t call_vcpu_run(struct call *call)
-{
-	return run_checked(call->cpu, ARG1(call));
-}
-
 /* The thread's turn has come, and it is inside of vcpu_run. */
 void vcpu_enter(struct cpu *cpu, struct vcpu *vcpu)
 {

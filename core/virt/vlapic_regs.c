@@ -19,11 +19,6 @@ const uint32_t vlapic_holds[64] = {
 };
 /* clang-format on */
 
-static bool is_lvt(uint32_t offset)
-{
-	return offset >= APIC_LVT_TIMER && offset <= APIC_LVT_ERROR;
-}
-
 /* Vectors 0 to 15 are illegal to send and to receive; SDM vol. 3, "Error Handling". */
 void vlapic_error(struct vlapic *lapic, uint32_t bit)
 {
@@ -128,7 +123,7 @@ static void store(struct vlapic *lapic, uint32_t offset, uint32_t value)
 			VREG(lapic, lvt) |= APIC_LVT_MASKED;
 		vlapic_notify(lapic); /* who delivers may change with it */
 	}
-	if (is_lvt(offset))
+	if (offset >= APIC_LVT_TIMER && offset <= APIC_LVT_ERROR)
 		lvt_write(lapic, offset, value);
 	else
 		VREG(lapic, offset) = value;

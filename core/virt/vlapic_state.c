@@ -34,11 +34,9 @@ int vlapic_state_check(const struct vlapic *lapic, const struct gyre_vcpu_state 
 	if (!vlapic_base_legal(state->apic_base, physical_bits, true) ||
 		page[APIC_ID / 16] != ((state->apic_base & APIC_BASE_X2APIC) != 0 ? lapic->id : lapic->id << 24))
 		return -GYRE_EINVAL;
-	if ((page[APIC_IRR / 16] & 0xffff) != 0 || (page[APIC_ISR / 16] & 0xffff) != 0)
-		return -GYRE_EINVAL; /* vectors 0 to 15 */
-	if ((state->apic_errors | state->apic_eoi) > 0xff || state->apic_lint0 > 1)
+	if (((page[APIC_IRR / 16] | page[APIC_ISR / 16]) & 0xffff) != 0) /* vectors 0 to 15 */
 		return -GYRE_EINVAL;
-	return 0;
+	return (state->apic_errors | state->apic_eoi) > 0xff || state->apic_lint0 > 1 ? -GYRE_EINVAL : 0;
 }
 
 /* After vlapic_state_check(). Bits that no register holds are dropped. */

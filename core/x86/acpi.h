@@ -35,7 +35,6 @@ void acpi_init(struct boot_info *boot);
 
 /* Entries of the MADT that the core makes use of, as they lie. ACPI Specification, "Multiple APIC Description Table (MADT)". */
 enum madt_type { MADT_CPU = 0, MADT_IOAPIC = 1, MADT_OVERRIDE = 2, MADT_NMI = 4, MADT_CPU_X2 = 9, MADT_NMI_X2 = 10 };
-#define MADT_ANY_CPU	 0xff		/* uid of an NMI; of MADT_NMI_X2, all ones */
 #define MADT_IS_LOW(f)	 (((f)&3) == 3) /* MPS INTI flags: 0 is what the bus has, 1 high or edge, 3 low or level */
 #define MADT_IS_LEVEL(f) (((f) >> 2 & 3) == 3)
 

@@ -32,11 +32,11 @@ static struct spinlock lock;
 
 /* ---- I/O APICs ---- */
 
-static struct ioapic {
+SEALED static struct ioapic {
 	volatile uint8_t *page;
 	uint32_t gsi_base, pins;
 } ioapics[IOAPICS_MAX];
-static uint32_t ioapic_count;
+SEALED static uint32_t ioapic_count;
 
 static uint32_t reg_read(const struct ioapic *ioapic, uint32_t reg)
 {

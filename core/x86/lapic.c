@@ -18,8 +18,8 @@
 #define PIC_MASTER  0x21 /* their masks. Intel 8259A data sheet */
 #define PIC_SLAVE   0xa1
 
-static bool x2apic;
-static volatile uint8_t *page;
+SEALED static bool x2apic;
+SEALED static volatile uint8_t *page;
 
 uint32_t lapic_read(enum lapic_register reg)
 {

@@ -19,7 +19,7 @@
 #define STATUS_PCC	(1ul << 57)
 #define BANKS_MAX	32 /* those of virtualization follow their registers. SDM vol. 4 */
 
-static uint32_t banks; /* the same on every processor */
+SEALED static uint32_t banks; /* the same on every processor */
 
 void mce_init(void)
 {

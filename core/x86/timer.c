@@ -40,10 +40,10 @@
 #define GATE_SPEAKER 0x02
 
 SEALED uint32_t tsc_khz;
-uint32_t lapic_timer_khz;
+SEALED uint32_t lapic_timer_khz;
 SEALED static uint64_t tsc_hz, lapic_hz;
 SEALED static uint64_t lapic_per_tsc, tsc_per_ns; /* fixed point, 32 bits of fraction */
-static bool deadline_mode;
+SEALED static bool deadline_mode;
 
 /* ---- the clocks of known rate against which the TSC is measured, best first ---- */
 

@@ -194,12 +194,11 @@ static inline __attribute__((always_inline)) void svm_fill_registers(
 	v->vcpu.pending_seen = interruptibility;
 }
 
-#define SVM_GUEST_RFLAGS 0x3f7fd5ull /* what a guest's RFLAGS can have: the other bits are 0, and bit 1 is 1 */
 /* RFLAGS as they are now. */
 static inline __attribute__((always_inline)) uint64_t svm_take_registers(
 	const struct gyre_vcpu_page *page, struct vmcb *vmcb)
 {
-	uint64_t rflags = (page->rflags & SVM_GUEST_RFLAGS) | 2;
+	uint64_t rflags = (page->rflags & GUEST_RFLAGS) | 2;
 	vmcb->rax = page->gpr[GYRE_RAX];
 	vmcb->rsp = page->gpr[GYRE_RSP];
 	vmcb->rip = page->rip;

@@ -58,12 +58,6 @@ void vmx_control_set(struct vmx_vcpu *v, const struct control *now)
 	vmx_flush_linear(v);
 }
 
-void vmx_pdptes_put(const uint64_t pdpte[4])
-{
-	for (unsigned i = 0; i < 4; i++)
-		vmx_write(VMCS_PDPTE + 2 * i, pdpte[i]);
-}
-
 /* ---- debug registers: DR7 alone is in the VMCS ---- */
 uint64_t vmx_dr6(const struct vmx_vcpu *v)
 {

@@ -92,12 +92,6 @@ static inline uint32_t finish_done(struct vmx_vcpu *v, uint64_t length)
 	return finish(v);
 }
 
-uint32_t vmx_done(struct vmx_vcpu *v, uint64_t length)
-{
-	vmx_skip(v, length);
-	return VCPU_AGAIN;
-}
-
 HANDLER exit_cpuid_slow(struct vmx_vcpu *v)
 {
 	answer_cpuid_slow(&v->vcpu, &v->vcpu.page->gpr[GYRE_RAX]);

@@ -12,8 +12,6 @@
 #define test_entry(vcpu) ((void)(vcpu))
 #endif
 
-#define GUEST_RFLAGS 0x3f7fd5ull /* what a guest's RFLAGS can have: the other bits are 0, and bit 1 is 1 */
-
 /* ---- what neither an exit nor an entry switches ---- */
 /* CR2 and SYSCALL's MSRs: they are the guest's until something disturbs them, which it says by VCPU_HAZARD_RELOAD. */
 static void reload(struct cpu *cpu, struct vmx_vcpu *v)
@@ -177,18 +175,15 @@ static _Noreturn void enter_odd(struct cpu *cpu, struct vmx_vcpu *v)
 	if (v->point_traced != traced)
 		vmx_host_state(cpu, v);
 	v->odd = traced || !barriers.at_entry;
-	if (!v->launched) {
-		v->launched = true;
-		vmx_write(VMCS_PREEMPTION_TIMER, vmx_features.timer_ticks);
-		test_entry(&v->vcpu);
-		barrier_l1d();
-		vmx_enter_first(cpu, v);
-	}
-	if (!v->odd)
-		enter(cpu, v);
 	vmx_write(VMCS_PREEMPTION_TIMER, vmx_features.timer_ticks);
 	test_entry(&v->vcpu);
 	barrier_l1d();
+	if (!v->launched) {
+		v->launched = true;
+		vmx_enter_first(cpu, v);
+	}
+	if (!v->odd)
+		vmx_enter_barriers(cpu, v);
 	if (traced)
 		vmx_enter_traced(cpu, v);
 	vmx_enter(cpu, v);

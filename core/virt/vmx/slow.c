@@ -112,7 +112,8 @@ static enum vcpu_next task_switch(struct vmx_vcpu *v)
 
 static enum vcpu_next ignore(struct vmx_vcpu *v)
 {
-	return (enum vcpu_next)vmx_done(v, vmx_read(VMCS_LENGTH));
+	vmx_skip(v, vmx_read(VMCS_LENGTH));
+	return VCPU_AGAIN;
 }
 
 static enum vcpu_next instruction(struct vmx_vcpu *v, uint32_t number)

@@ -69,6 +69,7 @@ static void segments_set(const struct gyre_vcpu_state *state)
 static void control_get(struct vmx_vcpu *v, struct gyre_vcpu_state *state)
 {
 	struct control now = vmx_control(v);
+	bool pae = (now.cr0 & CR0_PG) != 0 && (now.cr4 & CR4_PAE) != 0 && (now.efer & EFER_LMA) == 0;
 	state->cr0 = now.cr0;
 	state->cr2 = v->cr2;
 	state->cr3 = now.cr3;
@@ -76,7 +77,7 @@ static void control_get(struct vmx_vcpu *v, struct gyre_vcpu_state *state)
 	state->cr8 = VREG(&v->vcpu.lapic, APIC_TPR) >> 4;
 	state->efer = now.efer;
 	for (unsigned int i = 0; i < 4; i++)
-		state->pdpte[i] = vmx_pae_paging(&now) ? vmx_read(VMCS_PDPTE + 2 * i) : 0;
+		state->pdpte[i] = pae ? vmx_read(VMCS_PDPTE + 2 * i) : 0;
 }
 
 static void msrs_get(const struct vmx_vcpu *v, struct gyre_vcpu_state *state)
@@ -128,7 +129,8 @@ static void control_set(struct vmx_vcpu *v, const struct gyre_vcpu_state *state)
 	vmx_control_set(v, &now);
 	v->cr2 = state->cr2;
 	cpuid_table_cr4(v->vcpu.cpuid, state->cr4);
-	vmx_pdptes_put(state->pdpte);
+	for (unsigned int i = 0; i < 4; i++)
+		vmx_write(VMCS_PDPTE + 2 * i, state->pdpte[i]);
 }
 
 static void msrs_set(struct vmx_vcpu *v, const struct gyre_vcpu_state *state)

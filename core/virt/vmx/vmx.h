@@ -131,7 +131,6 @@ uint32_t vmx_exit(struct vmx_vcpu *v);
 uint32_t vmx_exit_traced(struct vmx_vcpu *v);
 uint32_t vmx_hypercall(struct vmx_vcpu *v, uint32_t length);
 void vmx_skip(struct vmx_vcpu *v, uint64_t length);
-uint32_t vmx_done(struct vmx_vcpu *v, uint64_t length); /* the instruction is */
 /* An exit came while this event (VMCS_VECTORING) was being delivered. */
 void vmx_interrupted(struct vmx_vcpu *v, uint32_t event);
 
@@ -144,11 +143,6 @@ struct control {
 struct control vmx_control(const struct vmx_vcpu *v); /* as the guest sees them */
 /* CR0, CR3, CR4, EFER of the guest into the VMCS, with all that follows. */
 void vmx_control_set(struct vmx_vcpu *v, const struct control *now);
-void vmx_pdptes_put(const uint64_t pdpte[4]);
-static inline bool vmx_pae_paging(const struct control *now)
-{
-	return (now->cr0 & CR0_PG) != 0 && (now->cr4 & CR4_PAE) != 0 && (now->efer & EFER_LMA) == 0;
-}
 void vmx_debug_load(struct vmx_vcpu *v);
 void vmx_debug_unload(struct vmx_vcpu *v);
 uint64_t vmx_dr6(const struct vmx_vcpu *v);

@@ -157,7 +157,7 @@ static bool one_of(uint32_t model, const uint8_t *models)
 }
 
 /*
- * Nehalem to Cannon Lake: branch targets with no tag (Spectre variant 2), L1 terminal fault, sampling of buffers (MDS), and page sizes that the
+ * Nehalem to Comet Lake: branch targets with no tag (Spectre variant 2), L1 terminal fault, sampling of buffers (MDS), and page sizes that the
  * instruction TLB confuses.
  */
 static const uint8_t before_2019[] = {0x1a, 0x1e, 0x1f, 0x2e, 0x25, 0x2c, 0x2f, 0x2a, 0x2d, 0x3a, 0x3e, 0x3c, 0x3f,

@@ -181,6 +181,7 @@ int svm_model_set_up_offered(void **state)
 {
 	const int result = svm_model_set_up(state);
 	svm_features.errata |= SVM_ERRATUM_TWICE;
+	vmcb_set_efer(virt->v.vmcb, virt->v.vmcb->efer_ | EFER_LMA);
 	return result;
 }
 

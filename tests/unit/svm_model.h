@@ -42,7 +42,7 @@ uint32_t run_to(uint64_t code, uint64_t info_1, uint64_t info_2);
 void at(uint64_t rip, uint32_t length);
 
 int svm_model_set_up(void **state);
-/* A processor that interrupts are not injected into, but offered (SVM_ERRATUM_TWICE). */
+/* A processor whose guest in long mode is not injected interrupts, but offered (SVM_ERRATUM_TWICE). */
 int svm_model_set_up_offered(void **state);
 
 #endif

@@ -235,6 +235,17 @@ static void what_was_not_delivered_yet_is_not_lost(void **state)
 }
 
 /* ---- the rest ---- */
+static void outside_of_long_mode_nothing_is_offered(void **state)
+{
+	(void)state;
+	vmcb_set_efer(VMCB, VMCB->efer_ & ~EFER_LMA);
+	VMCB->rflags = 0x202;
+	vlapic_post(&VCPU->lapic, 0x40, false);
+	assert_int_equal(svm_events(V), VCPU_AGAIN);
+	assert_true((VMCB->v_irq_ & 1) == 0);
+	assert_int_equal(to_deliver(), GYRE_EVENT_VALID | 0x40);
+}
+
 /* An offer stands while exits come first, and is the monitor's to see when one goes there. */
 static void what_was_offered_is_not_lost(void **state)
 {
@@ -277,6 +288,7 @@ int main(void)
 		OFFERED(what_was_being_delivered_is_delivered_again),
 		OFFERED(what_was_not_delivered_yet_is_not_lost),
 		OFFERED(what_was_offered_is_not_lost),
+		OFFERED(outside_of_long_mode_nothing_is_offered),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -136,12 +136,13 @@ static inline enum vcpu_next svm_due(struct cpu *cpu, struct svm_vcpu *v)
 void svm_event_back(struct svm_vcpu *v);
 /*
  * An interrupt for a guest that takes it now: by EVENTINJ, or as a virtual one, which is taken before the guest's next instruction and stays where it is
- * while exits come first. APM vol. 2, "Event Injection" and "Virtual Interrupts".
+ * while exits come first. APM vol. 2, "Event Injection" and "Virtual Interrupts". QEMU's virtual one stays when its delivery faults, as the switch to a
+ * task can: not outside of long mode.
  */
 static inline void svm_interrupt(struct svm_vcpu *v, uint32_t vector)
 {
 	v->soft_event = 0;
-	if ((svm_features.errata & SVM_ERRATUM_TWICE) == 0) {
+	if ((svm_features.errata & SVM_ERRATUM_TWICE) == 0 || (v->vmcb->efer_ & EFER_LMA) == 0) {
 		v->vmcb->event_inject = GYRE_EVENT_VALID | vector;
 		return;
 	}

@@ -7,13 +7,15 @@
  */
 #include <stdbool.h>
 #include <stdint.h>
+#include "guests/bench/start.h"
+#include "guests/common/console.h"
+#include "guests/common/cpu.h"
+#include "guests/common/debug_exit.h"
 
-#define COM1		0x3f8
-#define COM1_GSI	4
-#define TIMER_TICKS	3000000
-#define STAY_TICKS	100000
-#define STAY_ROUNDS	1000000 /* of a handler that stays for longer than that */
-#define PORT_DEBUG_EXIT 0xf4
+#define COM1_GSI    4
+#define TIMER_TICKS 3000000
+#define STAY_TICKS  100000
+#define STAY_ROUNDS 1000000 /* of a handler that stays for longer than that */
 
 #define APIC_PAGE   0xfee00000ull
 #define IOAPIC_PAGE 0xfec00000ull
@@ -41,51 +43,19 @@ enum apic_register {
 	SELF_IPI = 0x3f0,
 };
 
-struct gate {
-	uint16_t offset_low, selector, attributes, offset_middle;
-	uint32_t offset_high, reserved;
-};
 struct frame;
 
-extern uint8_t exception_stubs[];
-void bench_main(uint32_t multiboot);
-void bench_exception(uint64_t vector, uint64_t word0, uint64_t word1);
-uint64_t interrupts_seen; /* start.S has handlers that count here */
-static struct gate idt[256];
+static struct gate idt[IDT_VECTORS];
 static bool x2apic;
 static unsigned wrong;
 static bool no_held, no_masked;
 
 /* ---- the machine ---- */
-static inline void out8(uint16_t port, uint8_t value)
+/* What it lets in is taken here. */
+static inline void priority_set(uint64_t value)
 {
-	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-static inline uint8_t in8(uint16_t port)
-{
-	uint8_t value;
-	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
-static inline uint64_t rdmsr(uint32_t index)
-{
-	uint32_t low, high;
-	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(index));
-	return (uint64_t)high << 32 | low;
-}
-static inline void wrmsr(uint32_t index, uint64_t value)
-{
-	__asm__ volatile("wrmsr" : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
-}
-static inline uint64_t cr8(void)
-{
-	uint64_t value;
-	__asm__ volatile("mov %%cr8, %0" : "=r"(value));
-	return value;
-}
-static inline void set_cr8(uint64_t value)
-{
-	__asm__ volatile("mov %0, %%cr8; nop" : : "r"(value) : "memory");
+	set_cr8(value);
+	__asm__ volatile("nop" : : : "memory");
 }
 static inline void on(void)
 {
@@ -125,23 +95,6 @@ static void ioapic(uint32_t index, uint32_t value)
 	*(volatile uint32_t *)(IOAPIC_PAGE + 0x10) = value;
 }
 
-/* ---- words ---- */
-static void say(const char *text)
-{
-	for (; *text; text++) {
-		while (!(in8(COM1 + 5) & 0x20))
-			;
-		out8(COM1, (uint8_t)*text);
-	}
-}
-static void say_hex(uint64_t value)
-{
-	for (int digit = value >> 8 != 0 ? 15 : 1; digit >= 0; digit--) {
-		char text[2] = {"0123456789abcdef"[value >> 4 * digit & 15], 0};
-		say(text);
-	}
-}
-
 /* ---- what came: each handler notes its vector ---- */
 static uint8_t came[64];
 static unsigned came_count;
@@ -166,45 +119,25 @@ static void took(uint32_t vector)
 #define VECTORS(X) X(02) X(40) X(41) X(50) X(51) X(55) X(60) X(61) X(70) X(80) X(90) X(91)
 VECTORS(HANDLER)
 
-static void gate_set(unsigned vector, const void *handler)
-{
-	uint64_t address = (uint64_t)handler;
-	idt[vector] = (struct gate){
-		(uint16_t)address, 8, 0x8e00, (uint16_t)(address >> 16), (uint32_t)(address >> 32), 0};
-}
-
 static void traps_init(void)
 {
-	struct {
-		uint16_t limit;
-		uint64_t base;
-	} __attribute__((packed)) pointer = {sizeof(idt) - 1, (uint64_t)idt};
-	for (unsigned i = 0; i < 32; i++)
-		gate_set(i, exception_stubs + 32 * i);
-#define GATE(v) gate_set(0x##v, handler_##v);
+	exceptions_to_stubs(idt);
+#define GATE(v) idt[0x##v] = gate_to(handler_##v, GATE_INTERRUPT, 0);
 	VECTORS(GATE)
-	__asm__ volatile("lidt %0" : : "m"(pointer));
-}
-
-static void end(void)
-{
-	__asm__ volatile("outl %0, %1" : : "a"(wrong), "Nd"((uint16_t)PORT_DEBUG_EXIT));
-	__asm__ volatile("outw %0, %1" : : "a"((uint16_t)0x2000), "Nd"((uint16_t)0xb004));
-	for (;;)
-		__asm__ volatile("cli; hlt");
+	idt_load(idt);
 }
 
 void bench_exception(uint64_t vector, uint64_t word0, uint64_t word1)
 {
 	say("apic exception ");
-	say_hex(vector);
+	say_hex(vector, 2);
 	say(" at ");
-	say_hex(word0);
+	say_hex(word0, 2);
 	say(" ");
-	say_hex(word1);
+	say_hex(word1, 2);
 	say("\n");
 	wrong++;
-	end();
+	debug_exit(wrong);
 }
 
 /* A line of this file whose condition did not hold. */
@@ -231,11 +164,11 @@ static void check(const char *name, const char *vectors)
 		say(": ok\n");
 	} else {
 		say(": wrong at line 0x");
-		say_hex(failed_at);
+		say_hex(failed_at, 2);
 		say(", came");
 		for (unsigned i = 0; i < came_count; i++) {
 			say(" ");
-			say_hex(came[i]);
+			say_hex(came[i], 2);
 		}
 		say("\n");
 	}
@@ -284,7 +217,7 @@ static void nested(void)
 static void priority(void)
 {
 	on();
-	set_cr8(6);
+	priority_set(6);
 	MUST(get(TPR) == 0x60);
 	MUST(get(PPR) == 0x60);
 	self(0x61);
@@ -292,8 +225,8 @@ static void priority(void)
 	MUST(came_count == 0);
 	self(0x70);
 	MUST(came_count == 1);
-	set_cr8(7);
-	set_cr8(5);
+	priority_set(7);
+	priority_set(5);
 	MUST(came_count == 2);
 	put(TPR, 0x4f);
 	MUST(came_count == 3);
@@ -304,9 +237,9 @@ static void priority(void)
 	MUST(cr8() == 0);
 	put(TPR, 0x35);
 	MUST(cr8() == 3);
-	set_cr8(2);
+	priority_set(2);
 	MUST(get(TPR) == 0x20);
-	set_cr8(0);
+	priority_set(0);
 	check("priority", "\x70\x61\x50\x41");
 }
 
@@ -317,10 +250,10 @@ static void held(void)
 		return;
 	off();
 	self(0x80);
-	set_cr8(8);
+	priority_set(8);
 	on();
 	MUST(came_count == 0 && bit(IRR, 0x80));
-	set_cr8(0);
+	priority_set(0);
 	MUST(came_count == 1);
 	check("held", "\x80");
 }
@@ -505,14 +438,12 @@ static void both_ways(void)
 void bench_main(uint32_t multiboot)
 {
 	uint64_t base = rdmsr(MSR_BASE);
-	uint32_t a = 1, c = 0;
-	const uint32_t *information = (const uint32_t *)(uint64_t)multiboot;
-	for (const char *text = (const char *)(uint64_t)information[4]; (information[0] & 4) != 0 && *text != 0; text++)
+	uint32_t word[4];
+	for (const char *text = start_line(multiboot); *text != 0; text++)
 		no_held = *text == '-', no_masked = *text == '~'; /* the last */
 	traps_init();
-	out8(0x21, 0xff); /* PICs: nothing */
-	out8(0xa1, 0xff);
-	__asm__ volatile("cpuid" : "+a"(a), "+c"(c) : : "rbx", "rdx");
+	pics_mask();
+	cpuid(1, 0, word);
 	/* In xAPIC mode, by way of off if need be; then x2APIC, and back. */
 	for (unsigned round = 0; round < 2; round++) {
 		wrmsr(MSR_BASE, base & ~(uint64_t)(BASE_ENABLE | BASE_X2APIC));
@@ -520,7 +451,7 @@ void bench_main(uint32_t multiboot)
 		x2apic = false;
 		put(SVR, 0x1ff);
 		both_ways();
-		if ((c & 1u << 21) == 0)
+		if ((word[2] & 1u << 21) == 0)
 			continue;
 		/* What is requested goes along. */
 		self(0x40);
@@ -531,5 +462,5 @@ void bench_main(uint32_t multiboot)
 		both_ways();
 	}
 	say("apic done\n");
-	end();
+	debug_exit(wrong);
 }

@@ -2,20 +2,22 @@
 /*
  * guests/bench/bench.c: what an exit costs, seen from inside. Each row runs one operation many times between two RDTSC and subtracts
  * the same loop without it. Where one TSC tick is one instruction (QEMU with -icount, Bochs), the figure is an exact count from guest to guest,
- * the operation's own instruction included. Prints "bench NAME VALUE" with hundredths on COM1, and ends through the debug exit port, else ACPI.
+ * the operation's own instruction included. Prints "bench NAME VALUE" with hundredths on COM1, and ends through the debug exit port, else by a reset.
  * With "spread=TICKS" on its command line so many pass before each batch: other VMs have their turns then. With "x2apic-ipi=ROUNDS" it does these alone, so
  * that the exits of two runs, subtracted, are those of the IPIs.
  */
 #include <stdbool.h>
 #include <stdint.h>
+#include "guests/bench/start.h"
+#include "guests/common/console.h"
+#include "guests/common/cpu.h"
+#include "guests/common/debug_exit.h"
 
-#define COM1		0x3f8
-#define PORT_DEBUG_EXIT 0xf4
-#define PORT_DROP_PAGE	0xe4 /* the test device: a page whose mapping is dropped */
-#define PORT_DOORBELL	0xe8 /* the test device: a doorbell */
-#define PORT_DIRTY_LOG	0xec /* the test device: 1 the dirty log starts, 2 it is taken, 0 it ends */
-#define PORT_FAST_A20	0x92 /* a device register without side effects, on QEMU's machines too */
-#define PORT_PIC_MASK	0x21 /* answered in the kernel by KVM */
+#define PORT_DROP_PAGE 0xe4 /* the test device: a page whose mapping is dropped */
+#define PORT_DOORBELL  0xe8 /* the test device: a doorbell */
+#define PORT_DIRTY_LOG 0xec /* the test device: 1 the dirty log starts, 2 it is taken, 0 it ends */
+#define PORT_FAST_A20  0x92 /* a device register without side effects, on QEMU's machines too */
+#define PORT_PIC_MASK  0x21 /* answered in the kernel by KVM */
 
 #define APIC_PAGE     0xfee00000ull
 #define APIC_EOI      0x0b0
@@ -31,91 +33,21 @@
 #define TEST_PAGES	64u
 #define TEST_PAGES_BASE 0x4000000ull /* 64 MiB: far from the image */
 
-struct gate {
-	uint16_t offset_low, selector, attributes, offset_middle;
-	uint32_t offset_high, reserved;
-};
-
-extern uint8_t exception_stubs[], interrupt_x2apic[], interrupt_xapic[], interrupt_ignored[];
-void bench_main(uint32_t multiboot);
-void bench_exception(uint64_t vector, uint64_t word0, uint64_t word1);
-uint64_t interrupts_seen;
-static struct gate idt[256];
-
-static inline void out8(uint16_t port, uint8_t value)
-{
-	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-static inline void out32(uint16_t port, uint32_t value)
-{
-	__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
-}
-static inline uint8_t in8(uint16_t port)
-{
-	uint8_t value;
-	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
-static inline uint32_t in32(uint16_t port)
-{
-	uint32_t value;
-	__asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
-static inline uint64_t rdtsc(void)
-{
-	uint32_t low, high;
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-	return (uint64_t)high << 32 | low;
-}
-static inline uint64_t rdmsr(uint32_t index)
-{
-	uint32_t low, high;
-	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(index));
-	return (uint64_t)high << 32 | low;
-}
-static inline void wrmsr(uint32_t index, uint64_t value)
-{
-	__asm__ volatile("wrmsr" : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
-}
-static inline void cpuid(uint32_t leaf, uint32_t word[4])
-{
-	__asm__ volatile("cpuid" : "=a"(word[0]), "=b"(word[1]), "=c"(word[2]), "=d"(word[3]) : "a"(leaf), "c"(0));
-}
-
-static void print(const char *text)
-{
-	for (; *text; text++) {
-		while (!(in8(COM1 + 5) & 0x20))
-			;
-		out8(COM1, (uint8_t)*text);
-	}
-}
-
-static void print_number(uint64_t value)
-{
-	char digits[24], *end = digits + sizeof(digits);
-
-	*--end = 0;
-	do
-		*--end = (char)('0' + value % 10);
-	while (value /= 10);
-	print(end);
-}
+static struct gate idt[IDT_VECTORS];
 
 /* Hundredths, so that an average over many rounds keeps what it measured. */
 static void report(const char *name, uint64_t ticks, uint64_t rounds)
 {
 	uint64_t hundredths = ticks * 100 / rounds;
 
-	print("bench ");
-	print(name);
-	print(" ");
-	print_number(hundredths / 100);
-	print(".");
-	print_number(hundredths / 10 % 10);
-	print_number(hundredths % 10);
-	print("\n");
+	say("bench ");
+	say(name);
+	say(" ");
+	say_number(hundredths / 100);
+	say(".");
+	say_number(hundredths / 10 % 10);
+	say_number(hundredths % 10);
+	say("\n");
 }
 
 #define ROUNDS		1000u
@@ -173,51 +105,32 @@ static uint64_t median(uint64_t *ticks, unsigned count)
 		report(name, median(all_, BATCHES(rounds)), (rounds) / BATCHES(rounds));                               \
 	} while (0)
 
-static void gate_set(unsigned vector, const uint8_t *handler)
-{
-	uint64_t address = (uint64_t)handler;
-
-	idt[vector] = (struct gate){
-		.offset_low = (uint16_t)address,
-		.selector = 8,
-		.attributes = 0x8e00,
-		.offset_middle = (uint16_t)(address >> 16),
-		.offset_high = (uint32_t)(address >> 32),
-	};
-}
-
 static void traps_init(void)
 {
-	struct {
-		uint16_t limit;
-		uint64_t base;
-	} __attribute__((packed)) pointer = {sizeof(idt) - 1, (uint64_t)idt};
-
-	for (unsigned vector = 0; vector < 256; vector++)
-		gate_set(vector, vector < 32 ? exception_stubs + 32 * vector : interrupt_ignored);
-	__asm__ volatile("lidt %0" : : "m"(pointer));
-	/* All lines of both PICs masked: only what a row raises may come. */
-	out8(0x21, 0xff);
-	out8(0xa1, 0xff);
+	for (unsigned vector = 0; vector < IDT_VECTORS; vector++)
+		idt[vector] = gate_to(interrupt_ignored, GATE_INTERRUPT, 0);
+	exceptions_to_stubs(idt);
+	idt_load(idt);
+	/* Only what a row raises may come. */
+	pics_mask();
 }
 
-static void end(uint8_t code)
+static _Noreturn void end(uint8_t code)
 {
 	out32(PORT_DEBUG_EXIT, code);
 	out8(0xcf9, 6);
-	for (;;)
-		__asm__ volatile("cli; hlt");
+	stop();
 }
 
 void bench_exception(uint64_t vector, uint64_t word0, uint64_t word1)
 {
-	print("bench-exception ");
-	print_number(vector);
-	print(" ");
-	print_number(word0);
-	print(" ");
-	print_number(word1);
-	print("\n");
+	say("bench-exception ");
+	say_number(vector);
+	say(" ");
+	say_number(word0);
+	say(" ");
+	say_number(word1);
+	say("\n");
 	end(1);
 }
 
@@ -242,7 +155,7 @@ static volatile uint32_t *apic_register(uint32_t offset)
 static void self_ipi_rows(bool has_x2apic, uint32_t rounds)
 {
 	if (!(rdmsr(MSR_APIC_BASE) & 0x400)) {
-		gate_set(IPI_VECTOR, interrupt_xapic);
+		idt[IPI_VECTOR] = gate_to(interrupt_xapic, GATE_INTERRUPT, 0);
 		*apic_register(APIC_SVR) = 0x1ff;
 		__asm__ volatile("sti");
 		TIME("self_ipi_xapic", rounds, *apic_register(APIC_ICR2) = 0;
@@ -252,14 +165,14 @@ static void self_ipi_rows(bool has_x2apic, uint32_t rounds)
 	if (!has_x2apic)
 		return;
 	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | 0xc00);
-	gate_set(IPI_VECTOR, interrupt_x2apic);
+	idt[IPI_VECTOR] = gate_to(interrupt_x2apic, GATE_INTERRUPT, 0);
 	wrmsr(MSR_X2APIC + (APIC_SVR >> 4), 0x1ff);
 	__asm__ volatile("sti");
 	TIME("self_ipi_x2apic", rounds, wrmsr(MSR_SELF_IPI, IPI_VECTOR));
 	__asm__ volatile("cli");
-	print("bench-check interrupts ");
-	print_number(interrupts_seen);
-	print("\n");
+	say("bench-check interrupts ");
+	say_number(interrupts_seen);
+	say("\n");
 }
 
 /* Rows of the test device, which a peer has not: each page is touched once. */
@@ -280,36 +193,17 @@ static void memory_rows(void)
 	TIME("missing_page", TEST_PAGES, (void)page[(i + 2) * stride]);
 }
 
-/* The number behind NAME on Multiboot's command line, or 0. */
-static uint32_t option(uint32_t multiboot, const char *name)
-{
-	const uint32_t *information = (const uint32_t *)(uintptr_t)multiboot;
-	const char *text = information[0] & 4 ? (const char *)(uintptr_t)information[4] : "";
-	uint32_t value = 0;
-
-	for (; *text; text++) {
-		const char *a = text, *b = name;
-		while (*b && *a == *b)
-			a++, b++;
-		if (*b)
-			continue;
-		for (; *a >= '0' && *a <= '9'; a++)
-			value = value * 10 + (uint32_t)(*a - '0');
-		break;
-	}
-	return value;
-}
-
 void bench_main(uint32_t multiboot)
 {
-	uint32_t word[4], highest, rounds = option(multiboot, "x2apic-ipi=");
+	uint32_t word[4], highest, rounds;
 	bool has_x2apic, test_device;
 
-	spread = option(multiboot, "spread=");
+	rounds = (uint32_t)number_after(start_line(multiboot), "x2apic-ipi=", 0);
+	spread = number_after(start_line(multiboot), "spread=", 0);
 	traps_init();
-	cpuid(0, word);
+	cpuid(0, 0, word);
 	highest = word[0];
-	cpuid(1, word);
+	cpuid(1, 0, word);
 	has_x2apic = highest >= 1 && (word[2] & 1u << 21);
 	if (rounds) {
 		if (has_x2apic)
@@ -322,7 +216,7 @@ void bench_main(uint32_t multiboot)
 
 	TIME("cpuid", ROUNDS, {
 		uint32_t w[4];
-		cpuid(1, w);
+		cpuid(1, 0, w);
 	});
 	hypercall_rows();
 	TIME("port_read_pic", ROUNDS, (void)in8(PORT_PIC_MASK));
@@ -337,6 +231,6 @@ void bench_main(uint32_t multiboot)
 		memory_rows();
 	}
 	self_ipi_rows(has_x2apic, ROUNDS);
-	print("bench-done\n");
+	say("bench-done\n");
 	end(0);
 }

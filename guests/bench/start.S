@@ -3,12 +3,9 @@
  * guests/bench/start.S: from Multiboot's 32-bit entry to bench_main in long mode, with 4 GiB mapped one to one by 2 MiB pages, and
  * the stubs of the handlers. The same image starts under Gyre, under QEMU with -kernel, and under KVM: nothing in it knows which.
  */
-#define MULTIBOOT_MAGIC 0x1badb002
-#define MULTIBOOT_FLAGS 0x00000003
+#include "guests/common/start.S"
 
-	.section .multiboot, "a"
-	.align	4
-	.long	MULTIBOOT_MAGIC, MULTIBOOT_FLAGS, -(MULTIBOOT_MAGIC + MULTIBOOT_FLAGS)
+	MULTIBOOT_HEADER
 
 	.text
 	.code32
@@ -16,33 +13,8 @@
 _start:
 	cli
 	mov	$stack_top, %esp
-	/* Page directories: 4 of 512 entries of 2 MiB, present, writable, large (APM vol. 2, "Long-Mode Page Translation"). */
-	mov	$page_directories, %edi
-	mov	$0x83, %eax
-	xor	%ecx, %ecx
-1:	mov	%eax, (%edi, %ecx, 8)
-	movl	$0, 4(%edi, %ecx, 8)
-	add	$0x200000, %eax
-	inc	%ecx
-	cmp	$2048, %ecx
-	jne	1b
-	movl	$page_directories + 0x0003, page_pointers
-	movl	$page_directories + 0x1003, page_pointers + 8
-	movl	$page_directories + 0x2003, page_pointers + 16
-	movl	$page_directories + 0x3003, page_pointers + 24
-	movl	$page_pointers + 3, page_map
-	mov	$page_map, %eax
-	mov	%eax, %cr3
-	mov	%cr4, %eax
-	or	$0x20, %eax			/* PAE */
-	mov	%eax, %cr4
-	mov	$0xc0000080, %ecx		/* EFER.LME */
-	rdmsr
-	or	$0x100, %eax
-	wrmsr
-	mov	%cr0, %eax
-	or	$0x80000001, %eax		/* PG, PE */
-	mov	%eax, %cr0
+	MAP_4_GIB page_map, page_pointers, page_directories, 0x83, 3	/* present, writable; pages large */
+	LONG_MODE_ON
 	lgdt	gdt_pointer
 	ljmp	$8, $long_mode
 
@@ -113,3 +85,7 @@ page_pointers: .skip 4096
 page_directories: .skip 4 * 4096
 	.skip	16384
 stack_top:
+	.globl	interrupts_seen
+	.align	8
+interrupts_seen: .skip 8
+

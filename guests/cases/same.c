@@ -112,20 +112,20 @@ void same_as_the_processor(void)
 		say("A22:");
 		for (unsigned i = 0; i < length; i++) {
 			say(" ");
-			say_hex(instruction[i]);
+			say_hex(instruction[i], 16);
 		}
 		say(" native ");
-		say_hex(native);
+		say_hex(native, 16);
 		say(" emulated ");
-		say_hex(emulated);
+		say_hex(emulated, 16);
 		for (unsigned i = 0; i < 17; i++)
 			if (first[i] != SAVED[i] && i != 3) {
 				say(" ");
 				say_number(i);
 				say(":");
-				say_hex(first[i]);
+				say_hex(first[i], 16);
 				say("/");
-				say_hex(SAVED[i]);
+				say_hex(SAVED[i], 16);
 			}
 		say("\n");
 		must(false, round + 10000);

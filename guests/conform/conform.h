@@ -9,6 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "guests/common/cpu.h"
+#include "guests/common/idt.h"
+#include "guests/common/ports.h"
 #include "guests/conform/layout.h"
 
 enum vector { DE, DB, NMI, BP, OF, BR, UD, NM, DF, TS = 10, NP, SS, GP, PF, MF = 16, AC, MC, XM, NONE = 256 };
@@ -27,18 +30,6 @@ struct outcome {
 
 typedef uint64_t attempt_function(uint64_t argument);
 
-struct descriptor_table {
-	uint16_t limit;
-	uint64_t base;
-} __attribute__((packed));
-
-struct gate {
-	uint16_t offset_low, selector;
-	uint8_t ist, type;
-	uint16_t offset_middle;
-	uint32_t offset_high, reserved;
-};
-
 struct tss64 {
 	uint32_t reserved0;
 	uint64_t rsp[3], reserved1, ist[7], reserved2;
@@ -48,7 +39,7 @@ struct tss64 {
 
 /* ---- main.c ---- */
 extern struct outcome outcome;
-extern struct gate idt[256];
+extern struct gate idt[IDT_VECTORS];
 extern struct tss64 tss;
 extern uint64_t gdt[GDT_ENTRIES], user_code, syscall_seen[8];
 extern uint64_t window_pointers[512], window_directory[512], window_table[512];
@@ -60,7 +51,7 @@ extern bool lenient; /* a processor of QEMU's: what it should refuse it takes, a
 /* An interrupt's or a trap's: true, if it is dealt with. */
 extern bool (*on_trap)(struct frame *frame);
 
-void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void group(const char *name);
 /* The manual's sentence, then what was seen. */
 bool check(bool good, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -105,20 +96,6 @@ bool has_test_device(void);
 #define KERNEL(name, text) static __attribute__((noinline)) uint64_t name(uint64_t argument) CODE(text)
 #define USER(name, text)   static __attribute__((noinline, section(".utext"))) uint64_t name(uint64_t argument) CODE(text)
 
-static inline uint64_t rdmsr(uint32_t index)
-{
-	uint32_t low, high;
-	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(index));
-	return (uint64_t)high << 32 | low;
-}
-static inline void wrmsr(uint32_t index, uint64_t value)
-{
-	__asm__ volatile("wrmsr" : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
-}
-static inline void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
-{
-	__asm__ volatile("cpuid" : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3]) : "a"(leaf), "c"(subleaf));
-}
 /* Bit of a register (0 EAX to 3 EDX) of a leaf that may not be there. */
 static inline bool has(uint32_t leaf, unsigned reg, unsigned bit)
 {
@@ -129,55 +106,10 @@ static inline bool has(uint32_t leaf, unsigned reg, unsigned bit)
 	cpuid(leaf, 0, out);
 	return out[reg] >> bit & 1;
 }
-#define CR_ACCESS(n)                                                                                                   \
-	static inline uint64_t cr##n(void)                                                                             \
-	{                                                                                                              \
-		uint64_t value;                                                                                        \
-		__asm__ volatile("mov %%cr" #n ", %0" : "=r"(value));                                                  \
-		return value;                                                                                          \
-	}                                                                                                              \
-	static inline void set_cr##n(uint64_t value)                                                                   \
-	{                                                                                                              \
-		__asm__ volatile("mov %0, %%cr" #n : : "r"(value) : "memory");                                         \
-	}
-CR_ACCESS(0)
-CR_ACCESS(2)
-CR_ACCESS(3)
-CR_ACCESS(4)
-CR_ACCESS(8)
-static inline void out8(uint16_t port, uint8_t value)
-{
-	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-static inline void out32(uint16_t port, uint32_t value)
-{
-	__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
-}
-static inline void out16(uint16_t port, uint16_t value)
-{
-	__asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port));
-}
-static inline uint8_t in8(uint16_t port)
-{
-	uint8_t value;
-	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
-static inline uint32_t in32(uint16_t port)
-{
-	uint32_t value;
-	__asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
 static inline uint64_t tsc(void)
 {
-	uint32_t low, high;
-	__asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
-	return (uint64_t)high << 32 | low;
-}
-static inline void invlpg(uint64_t address)
-{
-	__asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
+	__asm__ volatile("lfence" : : : "memory");
+	return rdtsc();
 }
 
 #endif

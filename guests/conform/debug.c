@@ -8,22 +8,6 @@
 #define TF	  0x100
 #define RF	  0x10000
 
-#define DR_ACCESS(n)                                                                                                   \
-	static inline uint64_t dr##n(void)                                                                             \
-	{                                                                                                              \
-		uint64_t value;                                                                                        \
-		__asm__ volatile("mov %%db" #n ", %0" : "=r"(value));                                                  \
-		return value;                                                                                          \
-	}                                                                                                              \
-	static inline void set_dr##n(uint64_t value)                                                                   \
-	{                                                                                                              \
-		__asm__ volatile("mov %0, %%db" #n : : "r"(value) : "memory");                                         \
-	}
-DR_ACCESS(0)
-DR_ACCESS(1)
-DR_ACCESS(6)
-DR_ACCESS(7)
-
 /* Where each #DB came, and with what. */
 static struct {
 	uint64_t rip, dr6, rflags;
@@ -100,8 +84,8 @@ static bool first(const uint8_t *rip, uint64_t bits)
 	bool good = outcome.vector == NONE && count >= 1 && seen[0].rip == (uint64_t)rip &&
 		    (seen[0].dr6 & 0xe00f) == bits;
 	if (!good)
-		say("  %u traps, first at %lx, wanted %lx, DR6 %lx; exception %u\n", count, seen[0].rip, (uint64_t)rip,
-			seen[0].dr6, outcome.vector);
+		print("  %u traps, first at %lx, wanted %lx, DR6 %lx; exception %u\n", count, seen[0].rip,
+			(uint64_t)rip, seen[0].dr6, outcome.vector);
 	return good;
 }
 

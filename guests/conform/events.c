@@ -124,7 +124,7 @@ static void interrupts(void)
 	attempt(open, 0);
 	if (!check(count == 2 && seen[0] == 0x42 && seen[1] == 0x81,
 		    "INT n in the shadow of STI comes before an interrupt that waits"))
-		say("  %u: %x at %lx, %x at %lx\n", count, seen[0], rips[0], seen[1], rips[1]);
+		print("  %u: %x at %lx, %x at %lx\n", count, seen[0], rips[0], seen[1], rips[1]);
 }
 
 static void nmis(void)

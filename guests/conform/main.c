@@ -4,13 +4,12 @@
  * line name groups; none: all of them. It ends at the debug-exit port with 0 or 1, alone on Bochs by its ACPI.
  */
 #include <stdarg.h>
+#include "guests/common/console.h"
+#include "guests/common/debug_exit.h"
 #include "guests/conform/conform.h"
 
-#define COM1		 0x3f8
-#define DEBUG_EXIT	 0xf4
 #define MULTIBOOT_LOADED 0x2badb002
 #define PVH_MAGIC	 0x336ec578
-#define GATE_INTERRUPT	 0x8e
 
 struct multiboot_info {
 	uint32_t flags, memory_lower, memory_upper, boot_device, command_line;
@@ -28,7 +27,7 @@ void trapped(struct frame *frame);
 void conform_main(uint32_t magic, uint32_t info);
 
 struct outcome outcome;
-struct gate idt[256] __attribute__((aligned(16)));
+struct gate idt[IDT_VECTORS] __attribute__((aligned(16)));
 struct tss64 tss __attribute__((aligned(16)));
 const char *command_line = "";
 bool is_amd, on_tcg, lenient;
@@ -37,30 +36,6 @@ static const char *group_name = "";
 static unsigned checks, failures, skips;
 
 /* ---- words ---- */
-static void say_byte(char c)
-{
-	while (!(in8(COM1 + 5) & 0x20))
-		;
-	out8(COM1, (uint8_t)c);
-}
-
-static void say_text(const char *text)
-{
-	for (; *text; text++)
-		say_byte(*text);
-}
-
-static void say_number(uint64_t number, unsigned base)
-{
-	char digits[24], *digit = digits + sizeof digits;
-
-	*--digit = 0;
-	do
-		*--digit = "0123456789abcdef"[number % base];
-	while (number /= base);
-	say_text(digit);
-}
-
 /* %s, %u, %x, %lx, %lu. */
 static void say_list(const char *format, va_list list)
 {
@@ -73,13 +48,13 @@ static void say_list(const char *format, va_list list)
 		if (*++format == 'l')
 			wide = true, format++;
 		if (*format == 's')
-			say_text(va_arg(list, const char *));
+			say(va_arg(list, const char *));
 		else
-			say_number(wide ? va_arg(list, uint64_t) : va_arg(list, uint32_t), *format == 'u' ? 10 : 16);
+			say_in_base(wide ? va_arg(list, uint64_t) : va_arg(list, uint32_t), *format == 'u' ? 10 : 16);
 	}
 }
 
-void say(const char *format, ...)
+void print(const char *format, ...)
 {
 	va_list list;
 	va_start(list, format);
@@ -89,9 +64,9 @@ void say(const char *format, ...)
 
 static void verdict(const char *word, const char *format, va_list list)
 {
-	say("%s: %s: ", word, group_name);
+	print("%s: %s: ", word, group_name);
 	say_list(format, list);
-	say("\n");
+	print("\n");
 }
 
 bool check(bool good, const char *format, ...)
@@ -131,7 +106,7 @@ static void record(const struct frame *frame)
 		.ss = frame->ss,
 		.cr2 = cr2(),
 		.value = frame->rax};
-	__asm__ volatile("mov %%dr6, %0" : "=r"(outcome.dr6));
+	outcome.dr6 = dr6();
 	if (frame->vector == VECTOR_RETURN)
 		outcome.vector = NONE;
 }
@@ -143,12 +118,10 @@ void trapped(struct frame *frame)
 	if (on_trap && on_trap(frame))
 		return;
 	if (!attempt_stack) {
-		say("FAIL: %s: unexpected exception %lu, error %lx, at %lx, cr2 %lx\n", group_name, frame->vector,
+		print("FAIL: %s: unexpected exception %lu, error %lx, at %lx, cr2 %lx\n", group_name, frame->vector,
 			frame->error, frame->rip, cr2());
-		say("SUMMARY: %u tests, %u unexpected failures\n", checks + 1, failures + 1);
-		out32(DEBUG_EXIT, 1);
-		for (;;)
-			__asm__ volatile("cli; hlt");
+		print("SUMMARY: %u tests, %u unexpected failures\n", checks + 1, failures + 1);
+		debug_exit(1);
 	}
 	record(frame);
 	frame->rip = (uint64_t)attempt_end;
@@ -180,9 +153,9 @@ static void expected(const char *rule, uint32_t vector, int64_t error)
 	if (same)
 		check(true, "%s", rule);
 	else if (!check(false, "%s", rule) && outcome.vector == NONE)
-		say("  no exception, wanted %u\n", vector);
+		print("  no exception, wanted %u\n", vector);
 	else
-		say("  exception %u, error %x, at %lx, wanted %u, %x\n", outcome.vector, outcome.error, outcome.rip,
+		print("  exception %u, error %x, at %lx, wanted %u, %x\n", outcome.vector, outcome.error, outcome.rip,
 			vector, (uint32_t)error);
 }
 
@@ -200,8 +173,7 @@ void expect_user(const char *rule, attempt_function *what, uint64_t argument, ui
 
 void gate_set(unsigned vector, uint8_t type, uint8_t ist)
 {
-	uint64_t at = (uint64_t)stubs + 16 * vector;
-	idt[vector] = (struct gate){(uint16_t)at, SEL_CODE64, ist, type, (uint16_t)(at >> 16), (uint32_t)(at >> 32), 0};
+	idt[vector] = gate_to(stubs + 16 * vector, type, ist);
 }
 
 void window_map(unsigned index, uint64_t entry)
@@ -214,7 +186,6 @@ KERNEL(odd_cr0, "mov %%cr0, %%rax; bts $32, %%rax; mov %%rax, %%cr0")
 
 static void set_up(void)
 {
-	const struct descriptor_table idtr = {sizeof idt - 1, (uint64_t)idt};
 	uint64_t base = (uint64_t)&tss, limit = sizeof tss - 1;
 	uint32_t out[4];
 	for (unsigned vector = 0; vector < 256; vector++)
@@ -223,9 +194,8 @@ static void set_up(void)
 	gate_set(BP, GATE_INTERRUPT | 0x60, 0);
 	gate_set(OF, GATE_INTERRUPT | 0x60, 0);
 	gate_set(VECTOR_RETURN, GATE_INTERRUPT | 0x60, 0);
-	out8(0x21, 0xff);
-	out8(0xa1, 0xff);
-	__asm__ volatile("lidt %0" : : "m"(idtr));
+	pics_mask();
+	idt_load(idt);
 	tss.rsp[0] = (uint64_t)trap_stack_top;
 	tss.ist[0] = (uint64_t)double_stack_top;
 	tss.map = sizeof tss; /* no port for users */
@@ -244,15 +214,6 @@ static void set_up(void)
 }
 
 /* ---- the command line ---- */
-static const char *next_word(const char *text)
-{
-	while (*text && *text != ' ')
-		text++;
-	while (*text == ' ')
-		text++;
-	return text;
-}
-
 bool option(const char *word)
 {
 	for (const char *at = command_line; *at; at = next_word(at)) {
@@ -279,13 +240,12 @@ void conform_main(uint32_t magic, uint32_t info)
 	const struct multiboot_info *multiboot = (const void *)(uint64_t)info;
 	const struct pvh_info *pvh = (const void *)(uint64_t)info;
 	bool all = true;
-	out8(COM1 + 3, 3);
-	out8(COM1 + 2, 7);
+	console_start();
 	if (magic == MULTIBOOT_LOADED && multiboot->flags & 4)
 		command_line = next_word((const char *)(uint64_t)multiboot->command_line);
 	else if (magic != MULTIBOOT_LOADED && pvh->magic == PVH_MAGIC && pvh->command_line)
 		command_line = (const char *)pvh->command_line;
-	say("conform: by %s, \"%s\"\n", magic == MULTIBOOT_LOADED ? "Multiboot" : "PVH", command_line);
+	print("conform: by %s, \"%s\"\n", magic == MULTIBOOT_LOADED ? "Multiboot" : "PVH", command_line);
 	set_up();
 	for (unsigned i = 0; i < GROUPS; i++)
 		all &= !option(groups[i].name);
@@ -296,12 +256,11 @@ void conform_main(uint32_t magic, uint32_t info)
 		groups[i].run();
 		on_trap = NULL;
 	}
-	say("SUMMARY: %u tests", checks + skips);
+	print("SUMMARY: %u tests", checks + skips);
 	if (failures)
-		say(", %u unexpected failures", failures);
+		print(", %u unexpected failures", failures);
 	if (skips)
-		say(", %u skipped", skips);
-	say("\n");
-	out32(DEBUG_EXIT, failures != 0);
-	out16(0xb004, 0x2000); /* Bochs's power-off */
+		print(", %u skipped", skips);
+	print("\n");
+	debug_exit(failures != 0);
 }

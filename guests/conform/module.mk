@@ -3,8 +3,8 @@
 # one of 32-bit code for what long mode has not.
 CONFORM := $(B)/guests/conform
 GUESTS += $(CONFORM)/conform-pvh.elf $(CONFORM)/conform.elf $(CONFORM)/unittests.cfg
-CONFORM_SRCS := $(wildcard guests/conform/*.c)
-CONFORM_NEEDS := guests/conform/start.S $(CONFORM_SRCS) guests/conform/conform.h guests/conform/layout.h guests/conform/conform.ld guests/conform/module.mk
+CONFORM_SRCS := $(wildcard guests/conform/*.c) $(GUEST_WORDS)
+CONFORM_NEEDS := guests/conform/start.S $(CONFORM_SRCS) guests/conform/conform.h guests/conform/layout.h guests/conform/conform.ld guests/conform/module.mk $(GUEST_HEADERS)
 CONFORM_LINK = $(CC) $(BENCH_GUEST_CFLAGS) -I. -static -nostdlib -Wl,--build-id=none,-z,noexecstack,--no-warn-rwx-segments -T guests/conform/conform.ld
 $(CONFORM)/conform-pvh.elf: $(CONFORM_NEEDS) | $(INSTALLED)
 	$(call say,GUEST,$@)

@@ -52,7 +52,7 @@ static void keeps(const char *name, uint32_t index, uint64_t value)
 	attempt(write_msr, old);
 	check(wrote && now == value, "%s keeps %lx", name, value);
 	if (!wrote || now != value)
-		say("  %s, it reads %lx\n", wrote ? "written" : "refused", now);
+		print("  %s, it reads %lx\n", wrote ? "written" : "refused", now);
 }
 
 static void canonical_addresses(void)

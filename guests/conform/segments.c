@@ -43,7 +43,7 @@ static void value(const char *rule, attempt_function *what, uint64_t argument, u
 	if (what == lar && outcome.value >> 32)
 		outcome.value &= 0x100f0ff00; /* bits 19:16 are not defined */
 	if (!check(outcome.vector == NONE && outcome.value == wanted, "%s", rule))
-		say("  exception %u, value %lx, wanted %lx\n", outcome.vector, outcome.value, wanted);
+		print("  exception %u, value %lx, wanted %lx\n", outcome.vector, outcome.value, wanted);
 }
 
 static void user_value(const char *rule, attempt_function *what, uint64_t argument, uint64_t wanted)
@@ -52,7 +52,7 @@ static void user_value(const char *rule, attempt_function *what, uint64_t argume
 	if (what == user_lar && outcome.value >> 32)
 		outcome.value &= 0x100f0ff00;
 	if (!check(outcome.vector == NONE && outcome.value == wanted, "%s", rule))
-		say("  exception %u, value %lx, wanted %lx\n", outcome.vector, outcome.value, wanted);
+		print("  exception %u, value %lx, wanted %lx\n", outcome.vector, outcome.value, wanted);
 }
 
 #define GOOD (1ull << 32)

@@ -5,14 +5,11 @@
  *
  * 4 GiB are mapped one to one by 2 MiB pages: supervisor's, but for those from 4 to 6 MiB, where .utext and .udata lie; devices' uncached.
  */
+#include "guests/common/start.S"
 #include "guests/conform/layout.h"
 
 #ifdef CONFORM_MULTIBOOT
-#define MULTIBOOT_MAGIC 0x1badb002
-#define MULTIBOOT_FLAGS 0x00000003
-	.section .multiboot, "a"
-	.align	4
-	.long	MULTIBOOT_MAGIC, MULTIBOOT_FLAGS, -(MULTIBOOT_MAGIC + MULTIBOOT_FLAGS)
+	MULTIBOOT_HEADER
 #else
 	/* XEN_ELFNOTE_PHYS32_ENTRY (Xen, public/elfnote.h). */
 	.section .note.Xen, "a", @note
@@ -30,50 +27,18 @@ _start:
 	cld
 	mov	$stack_top, %esp
 	mov	%eax, %ebp			/* Multiboot's magic, or not */
-	mov	$page_directories, %edi
-	mov	$0x83, %eax
-	xor	%ecx, %ecx
-1:	mov	%eax, (%edi, %ecx, 8)
-	movl	$0, 4(%edi, %ecx, 8)
-	cmp	$1536, %ecx
-	jb	2f
-	orb	$0x18, (%edi, %ecx, 8)		/* PCD, PWT */
-2:	add	$0x200000, %eax
-	inc	%ecx
-	cmp	$2048, %ecx
-	jne	1b
+	MAP_4_GIB page_map, page_pointers, page_directories, 0x83, 7
+	mov	$512, %ecx
+2:	orb	$0x18, page_directories + 1535 * 8(, %ecx, 8)	/* the last GiB: PCD, PWT */
+	loop	2b
 	orb	$4, page_directories + 2 * 8	/* the user's */
-	mov	$page_directories + 7, %eax
-	mov	$page_pointers, %edi
-	mov	$4, %ecx
-3:	mov	%eax, (%edi)
-	add	$0x1000, %eax
-	add	$8, %edi
-	loop	3b
-	movl	$page_pointers + 7, page_map
-	mov	$page_map, %eax
-	mov	%eax, %cr3
-	mov	%cr4, %eax
-	or	$0x20, %eax			/* PAE */
-	mov	%eax, %cr4
-	mov	$0xc0000080, %ecx		/* EFER.LME */
-	rdmsr
-	or	$0x100, %eax
-	wrmsr
-	mov	%cr0, %eax
-	or	$0x80000001, %eax		/* PG, PE */
-	mov	%eax, %cr0
+	LONG_MODE_ON
 	lgdt	gdt_pointer
 	ljmp	$SEL_CODE64, $long_mode
 
 	.code64
 long_mode:
-	mov	$SEL_DATA, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
-	mov	%eax, %fs
-	mov	%eax, %gs
+	DATA_SEGMENTS SEL_DATA
 	mov	$stack_top, %rsp
 	mov	%ebp, %edi
 	mov	%ebx, %esi
@@ -84,12 +49,7 @@ long_mode:
 	/* attempt_call(what, argument): calls it; attempt_end is where a fault in it leads. */
 	.globl	attempt_call, attempt_end, attempt_user_call
 attempt_call:
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	PUSH_KEPT
 	pushfq
 	sub	$8, %rsp
 	mov	%rsp, attempt_stack
@@ -101,22 +61,12 @@ attempt_end:
 	movq	$0, attempt_stack
 	add	$8, %rsp
 	popfq
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
+	POP_KEPT
 	ret
 
 	/* attempt_user_call(what, argument, flags): the same in ring 3, where a return is INT 0x30. The segment is user_code. */
 attempt_user_call:
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	PUSH_KEPT
 	pushfq
 	sub	$8, %rsp
 	mov	%rsp, attempt_stack
@@ -143,20 +93,10 @@ user_return32:
 	.code64
 
 	.text
-	/* 256 stubs of 16 bytes: an error code, real or 0, then the vector. */
 	.globl	stubs
 	.align	16
 stubs:
-	.set	vector, 0
-	.rept	256
-	.align	16
-	.if	vector != 8 && (vector < 10 || vector > 14) && vector != 17
-	push	$0
-	.endif
-	push	$vector
-	jmp	stub_common
-	.set	vector, vector + 1
-	.endr
+	PUSHING_STUBS 256, stub_common
 stub_common:
 	push	%rax
 	push	%rcx

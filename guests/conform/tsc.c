@@ -7,8 +7,8 @@
 #define TSC_AUX	   0xc0000103
 #define CR4_TSD	   4
 
-KERNEL(rdtsc, "rdtsc")
-KERNEL(rdtscp, "rdtscp; mov %%ecx, %%eax")
+KERNEL(kernel_rdtsc, "rdtsc")
+KERNEL(kernel_rdtscp, "rdtscp; mov %%ecx, %%eax")
 USER(user_rdtsc, "rdtsc")
 USER(user_rdtscp, "rdtscp")
 
@@ -56,10 +56,10 @@ void time_stamps(void)
 	if (has(0x80000001, 3, 27)) {
 		uint64_t aux = rdmsr(TSC_AUX);
 		wrmsr(TSC_AUX, 0x12345678);
-		attempt(rdtscp, 0);
+		attempt(kernel_rdtscp, 0);
 		check(outcome.vector == NONE && outcome.value == 0x12345678, "RDTSCP gives TSC_AUX in ECX");
 		wrmsr(TSC_AUX, 0xffffffff);
-		attempt(rdtscp, 0);
+		attempt(kernel_rdtscp, 0);
 		check(outcome.value == 0xffffffff, "all 32 bits of it");
 		wrmsr(TSC_AUX, aux);
 	}
@@ -68,6 +68,6 @@ void time_stamps(void)
 	expect_user("RDTSC in ring 3 with CR4.TSD is #GP(0)", user_rdtsc, 0, GP, 0);
 	if (has(0x80000001, 3, 27))
 		expect_user("RDTSCP in ring 3 with CR4.TSD is #GP(0)", user_rdtscp, 0, GP, 0);
-	expect("RDTSC in ring 0 with CR4.TSD is fine", rdtsc, 0, NONE, -1);
+	expect("RDTSC in ring 0 with CR4.TSD is fine", kernel_rdtsc, 0, NONE, -1);
 	set_cr4(old);
 }

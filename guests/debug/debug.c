@@ -5,56 +5,25 @@
  * name: work, flags_read, specials, faults, count.
  */
 #include <stdint.h>
+#include "guests/bench/start.h"
+#include "guests/common/console.h"
+#include "guests/common/cpu.h"
+#include "guests/common/debug_exit.h"
 
-#define COM1		0x3f8
-#define PORT_DEBUG_EXIT 0xf4
-#define VECTOR_OWN	0x41
-#define NOINLINE	__attribute__((noinline))
+#define VECTOR_OWN 0x41
+#define NOINLINE   __attribute__((noinline))
 
-struct gate {
-	uint16_t offset_low, selector, attributes, offset_middle;
-	uint32_t offset_high, reserved;
-};
 struct frame;
 
-void bench_main(uint32_t multiboot);
-void bench_exception(uint64_t vector, uint64_t word0, uint64_t word1);
-uint64_t interrupts_seen; /* start.S counts here */
-static struct gate idt[256];
+static struct gate idt[IDT_VECTORS];
 
 volatile uint64_t answer = 21, breakpoints_own, interrupts_own, page_faults, rounds;
 
-static inline void out8(uint16_t port, uint8_t value)
-{
-	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-static inline uint8_t in8(uint16_t port)
-{
-	uint8_t value;
-	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
-
-static void say(const char *text)
-{
-	for (; *text; text++) {
-		while (!(in8(COM1 + 5) & 0x20))
-			;
-		out8(COM1, (uint8_t)*text);
-	}
-}
-
 static void say_value(const char *name, uint64_t value)
 {
-	char digits[21], *digit = digits + sizeof(digits);
-
-	*--digit = 0;
-	do
-		*--digit = (char)('0' + value % 10);
-	while (value /= 10);
 	say(name);
 	say(" ");
-	say(digit);
+	say_number(value);
 	say("\n");
 }
 
@@ -79,26 +48,13 @@ static __attribute__((interrupt)) void on_page_fault(struct frame *frame, uint64
 	*missing |= 1;
 }
 
-static void gate_set(unsigned vector, uint64_t handler)
+static void traps_init(void)
 {
-	idt[vector] = (struct gate){
-		(uint16_t)handler, 8, 0x8e00, (uint16_t)(handler >> 16), (uint32_t)(handler >> 32), 0};
-}
-
-extern uint8_t exception_stubs[];
-static void idt_load(void)
-{
-	struct {
-		uint16_t limit;
-		uint64_t base;
-	} __attribute__((packed)) pointer = {sizeof(idt) - 1, (uintptr_t)idt};
-
-	for (unsigned i = 0; i < 32; i++)
-		gate_set(i, (uintptr_t)exception_stubs + 32 * i);
-	gate_set(3, (uintptr_t)on_breakpoint);
-	gate_set(14, (uintptr_t)on_page_fault);
-	gate_set(VECTOR_OWN, (uintptr_t)on_own);
-	__asm__ volatile("lidt %0" : : "m"(pointer));
+	exceptions_to_stubs(idt);
+	idt[3] = gate_to(on_breakpoint, GATE_INTERRUPT, 0);
+	idt[14] = gate_to(on_page_fault, GATE_INTERRUPT, 0);
+	idt[VECTOR_OWN] = gate_to(on_own, GATE_INTERRUPT, 0);
+	idt_load(idt);
 }
 
 void bench_exception(uint64_t vector, uint64_t word0, uint64_t word1)
@@ -106,8 +62,7 @@ void bench_exception(uint64_t vector, uint64_t word0, uint64_t word1)
 	say_value("exception", vector);
 	say_value("word", word0);
 	say_value("word", word1);
-	for (;;)
-		out8(PORT_DEBUG_EXIT, 126);
+	debug_exit(126);
 }
 
 NOINLINE uint64_t work(uint64_t value)
@@ -127,12 +82,12 @@ NOINLINE uint64_t flags_read(void)
 /* What an emulator in a monitor cannot do alone: each is one step. */
 NOINLINE uint64_t specials(void)
 {
-	uint32_t a = 0, c = 0, low, high;
+	uint32_t a = 0, c = 0, high;
 	__asm__ volatile("nop; cpuid; mov $0xc0000080, %%ecx; rdmsr; wrmsr; int3; int $0x41; mov %%rax, %%r10"
 			 : "+a"(a), "+c"(c), "=d"(high)
 			 :
 			 : "rbx", "r10", "memory");
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	rdtsc();
 	return a;
 }
 
@@ -147,14 +102,13 @@ NOINLINE uint64_t faults(volatile uint64_t *address)
 /* start.S maps 4 GiB by entries of 2 MiB: the second of these goes away until it is missed. */
 static void fault_once(void)
 {
-	uint64_t cr3, *table;
-	__asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
-	table = (uint64_t *)(uintptr_t)(cr3 & ~0xfffull);
+	uint64_t *table = (uint64_t *)(cr3() & ~0xfffull);
+
 	table = (uint64_t *)(uintptr_t)(table[0] & ~0xfffull);
 	table = (uint64_t *)(uintptr_t)(table[0] & ~0xfffull);
 	missing = &table[2];
 	*missing &= ~1ull;
-	__asm__ volatile("invlpg (%0)" : : "r"(0x400000ul) : "memory");
+	invlpg(0x400000);
 	faults((uint64_t *)0x400000);
 	say_value("page faults", page_faults);
 }
@@ -166,8 +120,7 @@ NOINLINE void count(void)
 
 static int ends_with_plus(uint32_t multiboot)
 {
-	const uint32_t *info = (const uint32_t *)(uintptr_t)multiboot;
-	const char *line = (const char *)(uintptr_t)info[4];
+	const char *line = start_line(multiboot);
 
 	while (*line && line[1])
 		line++;
@@ -176,7 +129,7 @@ static int ends_with_plus(uint32_t multiboot)
 
 void bench_main(uint32_t multiboot)
 {
-	idt_load();
+	traps_init();
 	say("debug guest\n");
 	for (uint64_t i = 1; i <= 3; i++)
 		say_value("work", work(i));
@@ -188,5 +141,5 @@ void bench_main(uint32_t multiboot)
 	while (ends_with_plus(multiboot) && answer != 0)
 		count();
 	say_value("answer", answer);
-	out8(PORT_DEBUG_EXIT, (uint8_t)answer);
+	debug_exit((uint8_t)answer);
 }

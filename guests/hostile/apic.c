@@ -189,13 +189,6 @@ static void tsc_move(uint64_t by)
 	wrmsr(below(2) ? 0x10 : 0x3b, by);
 }
 
-static uint64_t tsc(void)
-{
-	uint32_t low, high;
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-	return (uint64_t)high << 32 | low;
-}
-
 void op_timer(void)
 {
 	static const uint32_t ticks[] = {0, 1, 2, 100, 3000, 0x7fffffff, 0xfffffffe, 0xffffffff};
@@ -211,7 +204,7 @@ void op_timer(void)
 		offset = 0x380;
 		value = below(8) ? ticks[below(COUNT(ticks))] : random32();
 		try(apic_write, 0);
-		uint64_t now = tsc();
+		uint64_t now = rdtsc();
 		const uint64_t times[] = {
 			0, 1, now, now - 1, now + 1, now + 500, now + 100000, ~0ull, 1ull << 63, (1ull << 63) - 1};
 		if (below(2))
@@ -227,7 +220,7 @@ void op_timer(void)
 			attempt(x2apic ? apic_write : mode_x2apic, 0);
 	}
 	x2apic = false;
-	attempt(tsc_move, tsc() & 0xffffffffffff);
+	attempt(tsc_move, rdtsc() & 0xffffffffffff);
 }
 
 /* ---- waiting ---- */

@@ -75,7 +75,7 @@ void op_msr_write(void)
 		msr_try(msr_any());
 }
 
-static void cpuid(uint64_t leaf)
+static void query(uint64_t leaf)
 {
 	uint32_t a = (uint32_t)leaf, b, c = (uint32_t)(leaf >> 32), d;
 	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
@@ -84,7 +84,7 @@ static void cpuid(uint64_t leaf)
 void op_cpuid(void)
 {
 	for (unsigned i = 0; i < 8; i++)
-		try(cpuid, (below(2) ? below(64) | below(3) << 30 : (uint32_t)odd()) |
+		try(query, (below(2) ? below(64) | below(3) << 30 : (uint32_t)odd()) |
 				   (uint64_t)(below(2) ? below(64) : random32()) << 32);
 }
 
@@ -92,9 +92,9 @@ void sweep_cpuid(unsigned part)
 {
 	for (uint64_t leaf = 0; leaf < 64; leaf++)
 		for (uint64_t sub = 0; sub < 4; sub++)
-			try(cpuid, leaf | (part ? 0x80000000 : 0) | sub << 32);
+			try(query, leaf | (part ? 0x80000000 : 0) | sub << 32);
 	for (uint64_t leaf = 0; leaf < 32; leaf++)
-		try(cpuid, 0x40000000 + (part ? 0x100 : 0) + leaf);
+		try(query, 0x40000000 + (part ? 0x100 : 0) + leaf);
 }
 
 static void hypercall(uint64_t kind)

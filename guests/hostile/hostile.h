@@ -6,46 +6,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "guests/common/cpu.h"
+#include "guests/common/idt.h"
+#include "guests/common/ports.h"
+#include "guests/common/words.h"
 #include "guests/hostile/layout.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define TRAP_NMI     (1 + 2)
 
-/* ---- ports, registers ---- */
-static inline void out8(uint32_t port, uint8_t value)
-{
-	__asm__ volatile("outb %0, %w1" : : "a"(value), "d"(port));
-}
-static inline void out16(uint32_t port, uint16_t value)
-{
-	__asm__ volatile("outw %0, %w1" : : "a"(value), "d"(port));
-}
-static inline void out32(uint32_t port, uint32_t value)
-{
-	__asm__ volatile("outl %0, %w1" : : "a"(value), "d"(port));
-}
-static inline uint8_t in8(uint32_t port)
-{
-	uint8_t value;
-	__asm__ volatile("inb %w1, %0" : "=a"(value) : "d"(port));
-	return value;
-}
-static inline uint32_t in32(uint32_t port)
-{
-	uint32_t value;
-	__asm__ volatile("inl %w1, %0" : "=a"(value) : "d"(port));
-	return value;
-}
-static inline uint64_t rdmsr(uint32_t index)
-{
-	uint32_t low, high;
-	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(index));
-	return (uint64_t)high << 32 | low;
-}
-static inline void wrmsr(uint32_t index, uint64_t value)
-{
-	__asm__ volatile("wrmsr" : : "a"((uint32_t)value), "d"((uint32_t)(value >> 32)), "c"(index) : "memory");
-}
+/* ---- device registers ---- */
 static inline void mmio_write(uint64_t address, uint32_t value)
 {
 	*(volatile uint32_t *)address = value;
@@ -66,10 +36,6 @@ extern uint64_t gdt[GDT_ENTRIES], idt[512];
 
 /* ---- machine.c ---- */
 void console_reset(void);
-void say(const char *text);
-void say_number(uint64_t number);
-void say_hex(uint64_t number);
-void debug_exit(uint32_t value) __attribute__((noreturn));
 void tables_load(void);
 void descriptors_reset(void);
 void memory_set(void *to, int byte, size_t bytes);

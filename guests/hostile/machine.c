@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* guests/hostile/machine.c: the hostile guest's own machine: console, tables, watchdogs, and how the processor is put right after a step. */
+#include "guests/common/console.h"
 #include "guests/hostile/hostile.h"
 
-#define COM1	   0x3f8
-#define DEBUG_EXIT 0xf4
-#define PIT_10_MS  11932
+#define PIT_10_MS 11932
 
 extern const char trap_stubs[], trap_nmi[], trap_syscall[], trap_sysenter[], legacy_stubs[], legacy_df[];
 extern char trap_stacks[3][4096], text_end[], image_end[];
@@ -48,38 +47,10 @@ void console_reset(void)
 void say(const char *text)
 {
 	for (; *text; text++) {
-		for (unsigned i = 0; i < 100000 && !(in8(COM1 + 5) & 0x20); i++)
+		for (unsigned i = 0; i < 100000 && !(in8(COM1_LINE_STATUS) & LINE_STATUS_READY); i++)
 			;
 		out8(COM1, (uint8_t)*text);
 	}
-}
-
-void say_number(uint64_t number)
-{
-	char digits[21], *digit = digits + sizeof(digits);
-	*--digit = 0;
-	do
-		*--digit = (char)('0' + number % 10);
-	while (number /= 10);
-	say(digit);
-}
-
-void say_hex(uint64_t number)
-{
-	char text[17];
-	for (int i = 0; i < 16; i++)
-		text[i] = "0123456789abcdef"[number >> (60 - 4 * i) & 15];
-	text[16] = 0;
-	say(text);
-}
-
-void debug_exit(uint32_t value)
-{
-	out32(DEBUG_EXIT, value);
-	/* Alone on Bochs: its ACPI's power-off. */
-	out16(0xb004, 0x2000);
-	for (;;)
-		__asm__ volatile("cli; hlt");
 }
 
 /* ---- descriptors ---- */

@@ -10,6 +10,7 @@
  *   first=N         begins at step N: with steps=1, one step alone
  *   tell            says each step
  */
+#include "guests/common/debug_exit.h"
 #include "guests/hostile/hostile.h"
 
 #define MAGIC	   0x68c7a3d15e920b4full
@@ -209,7 +210,7 @@ static void report(void)
 	say("\nhostile: registers");
 	for (unsigned i = 0; i < sizeof(*seen) / 8; i++) {
 		say(" ");
-		say_hex(((const uint64_t *)seen)[i]);
+		say_hex(((const uint64_t *)seen)[i], 16);
 	}
 	say("\nhostile: ports");
 	/* Where the sweeps were: elsewhere the list would be long. */
@@ -230,29 +231,6 @@ static void report(void)
 }
 
 /* ---- the start ---- */
-static const char *word_after(const char *line, const char *word)
-{
-	for (; *line; line++) {
-		const char *a = line, *b = word;
-		while (*b && *a == *b)
-			a++, b++;
-		if (*b == 0)
-			return a;
-	}
-	return NULL;
-}
-
-static uint64_t number_after(const char *line, const char *word, uint64_t otherwise)
-{
-	const char *at = word_after(line, word);
-	uint64_t number = 0;
-	if (at == NULL)
-		return otherwise;
-	for (; *at >= '0' && *at <= '9'; at++)
-		number = number * 10 + (uint64_t)(*at - '0');
-	return number;
-}
-
 /* Again after a reset, or for the first time. */
 static void begin(const char *line)
 {
@@ -287,8 +265,7 @@ void kernel_main(const struct multiboot_info *info)
 			word_after(words, "tf") != NULL};
 	tell = word_after(line, "tell") != NULL;
 	begin(line);
-	out8(0x21, 0xff);
-	out8(0xa1, 0xff);
+	pics_mask();
 	/* Wherever random code goes, an INT3 is near. */
 	memory_set((void *)LOW_CODE, 0xcc, LOW_END - LOW_CODE);
 	memory_set((void *)SANDBOX, 0xcc, SANDBOX_BYTES);

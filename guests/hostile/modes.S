@@ -5,29 +5,30 @@
  * Protected mode (16 and 32 bits, ring 0 or 3, without paging, with 32-bit entries or PAE) and virtual-8086 mode are entered by an IRET whose frame enter_stack
  * points to; real mode by the copy of low_begin to low_end at LOW_STUBS. What traps there comes to legacy_stubs, or in real mode to low_stubs.
  */
+#include "guests/common/start.S"
 #include "guests/hostile/layout.h"
 
-	.text
-	.code64
-	.globl	enter_legacy
-enter_legacy:
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
-	mov	%rsp, resume_stack
-	movb	$1, attempting
-	ljmp	*legacy_far
-	.code32
-legacy:	mov	$SEL_DATA, %eax
+	/* Flat segments for what follows, of which the first access needs DS, and back to physical addresses. */
+	.macro	PAGING_OFF
+	mov	$SEL_DATA, %eax
 	mov	%eax, %ds
 	mov	%eax, %es
 	mov	%eax, %ss
 	mov	%cr0, %eax
 	and	$0x7fffffff, %eax
 	mov	%eax, %cr0
+	.endm
+
+	.text
+	.code64
+	.globl	enter_legacy
+enter_legacy:
+	PUSH_KEPT
+	mov	%rsp, resume_stack
+	movb	$1, attempting
+	ljmp	*legacy_far
+	.code32
+legacy:	PAGING_OFF
 	mov	$0xc0000080, %ecx
 	mov	enter_efer, %eax
 	xor	%edx, %edx
@@ -64,13 +65,7 @@ legacy:	mov	$SEL_DATA, %eax
 	.globl	legacy_stubs, legacy_df, legacy_back
 	.balign	16
 legacy_stubs:
-	.set	vector, 0
-	.rept	256
-	.balign	16
-	mov	$vector, %ebp
-	jmp	legacy_back
-	.set	vector, vector + 1
-	.endr
+	LOADING_STUBS 16, %ebp, legacy_back
 	.balign	16
 legacy_df:
 	mov	$8, %ebp
@@ -78,13 +73,7 @@ legacy_df:
 legacy_back:
 	cli
 	lgdt	%cs:home_gdt_pointer
-	mov	$SEL_DATA, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
-	mov	%cr0, %eax
-	and	$0x7fffffff, %eax
-	mov	%eax, %cr0
+	PAGING_OFF
 	mov	$CR4_HOME, %eax
 	mov	%eax, %cr4
 	mov	$home_map, %eax
@@ -126,13 +115,7 @@ low_begin:
 	ljmp	*%cs:(low_target - low_begin)
 	.balign	8
 low_stubs:
-	.set	vector, 0
-	.rept	256
-	.balign	8
-	mov	$vector, %bp
-	jmp	low_back
-	.set	vector, vector + 1
-	.endr
+	LOADING_STUBS 8, %bp, low_back
 low_back:
 	cli
 	movzwl	%bp, %ebp

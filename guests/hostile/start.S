@@ -6,12 +6,9 @@
  * what ended it. No register but RBP survives a trap, and no stack is needed on the way.
  */
 #include "guests/hostile/layout.h"
-#define MULTIBOOT_MAGIC 0x1badb002
-#define MULTIBOOT_FLAGS 0x00000003
+#include "guests/common/start.S"
 
-	.section .multiboot, "a"
-	.align	4
-	.long	MULTIBOOT_MAGIC, MULTIBOOT_FLAGS, -(MULTIBOOT_MAGIC + MULTIBOOT_FLAGS)
+	MULTIBOOT_HEADER
 
 	.text
 	.code32
@@ -20,23 +17,8 @@ _start:
 	cli
 	cld
 	mov	$stack_top, %esp
-	/* 4 GiB by 2 MiB pages: present, writable, accessed, dirty (APM vol. 2, "Long-Mode Page Translation"). */
-	mov	$home_directories, %edi
-	mov	$0xe3, %eax
-	xor	%ecx, %ecx
-1:	mov	%eax, (%edi, %ecx, 8)
-	movl	$0, 4(%edi, %ecx, 8)
-	add	$0x200000, %eax
-	inc	%ecx
-	cmp	$2048, %ecx
-	jne	1b
-	movl	$home_directories + 0x0023, home_pointers
-	movl	$home_directories + 0x1023, home_pointers + 8
-	movl	$home_directories + 0x2023, home_pointers + 16
-	movl	$home_directories + 0x3023, home_pointers + 24
-	movl	$home_pointers + 0x23, home_map
-	mov	$home_map, %eax
-	mov	%eax, %cr3
+	/* Present, writable, accessed; pages large and dirty. */
+	MAP_4_GIB home_map, home_pointers, home_directories, 0xe3, 0x23
 	mov	$CR4_HOME, %eax
 	mov	%eax, %cr4
 	mov	$0xc0000080, %ecx
@@ -48,12 +30,7 @@ _start:
 	lgdt	first_gdt_pointer
 	ljmp	$SEL_CODE64, $1f
 	.code64
-1:	mov	$SEL_DATA, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
-	mov	%eax, %fs
-	mov	%eax, %gs
+1:	DATA_SEGMENTS SEL_DATA
 	mov	$stack_top, %esp
 	mov	%ebx, %edi
 	call	kernel_main
@@ -62,12 +39,7 @@ _start:
 	jmp	2b
 
 	.macro	SAVE_HOME
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	PUSH_KEPT
 	mov	%rsp, resume_stack
 	movb	$1, attempting
 	.endm
@@ -86,12 +58,7 @@ attempt:
 	/* Here ends what did not come back by itself. */
 home:	mov	trap_vector, %eax
 	inc	%eax
-1:	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
+1:	POP_KEPT
 	ret
 
 	.globl	enter_long
@@ -124,13 +91,7 @@ enter_long:
 	.globl	trap_stubs
 	.balign	16
 trap_stubs:
-	.set	vector, 0
-	.rept	256
-	.balign	16
-	mov	$vector, %ebp
-	jmp	trap
-	.set	vector, vector + 1
-	.endr
+	LOADING_STUBS 16, %ebp, trap
 	.balign	16
 	/* An NMI is the watchdog's: at home, between attempts, it means nothing. */
 	.globl	trap_nmi
@@ -170,12 +131,7 @@ trap_back:
 	mov	%rcx, %cr4
 1:	lgdt	home_gdt_pointer
 	lidt	home_idt_pointer
-	mov	$SEL_DATA, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
-	mov	%eax, %fs
-	mov	%eax, %gs
+	DATA_SEGMENTS SEL_DATA
 	mov	%ebp, trap_vector
 	movb	$0, attempting
 	mov	resume_stack, %rsp

@@ -5,9 +5,9 @@
  */
 #include <stdbool.h>
 #include <stdint.h>
+#include "guests/common/console.h"
+#include "guests/common/debug_exit.h"
 
-#define COM1	      0x3f8
-#define DEBUG_EXIT    0xf4
 #define SEL_CODE      0x08
 #define SEL_DATA      0x10
 #define SEL_USER_DATA 0x33
@@ -50,33 +50,6 @@ static struct frame seen;
 static uint32_t vector, error;
 static unsigned checks, failures;
 
-static uint8_t in8(uint16_t port)
-{
-	uint8_t value;
-	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
-static void out8(uint16_t port, uint8_t value)
-{
-	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-static void say(const char *text)
-{
-	for (; *text; text++) {
-		while (!(in8(COM1 + 5) & 0x20))
-			;
-		out8(COM1, (uint8_t)*text);
-	}
-}
-static void say_number(uint32_t number, uint32_t base)
-{
-	char digits[12], *digit = digits + sizeof digits;
-	*--digit = 0;
-	do
-		*--digit = "0123456789abcdef"[number % base];
-	while (number /= base);
-	say(digit);
-}
 static void check(bool good, const char *rule)
 {
 	checks++;
@@ -87,13 +60,13 @@ static void check(bool good, const char *rule)
 	if (good)
 		return;
 	say("  vector ");
-	say_number(vector, 10);
+	say_number(vector);
 	say(", error ");
-	say_number(error, 16);
+	say_hex(error, 1);
 	say(", eip ");
-	say_number(seen.eip, 16);
+	say_hex(seen.eip, 1);
 	say(", value ");
-	say_number(attempt_value, 16);
+	say_hex(attempt_value, 1);
 	say("\n");
 }
 
@@ -102,13 +75,11 @@ void trapped(struct frame *frame)
 {
 	if (!attempt_stack) {
 		say("FAIL: legacy: unexpected exception ");
-		say_number(frame->vector, 10);
+		say_number(frame->vector);
 		say(" at ");
-		say_number(frame->eip, 16);
+		say_hex(frame->eip, 1);
 		say("\nSUMMARY: 1 tests, 1 unexpected failures\n");
-		out8(DEBUG_EXIT, 1);
-		for (;;)
-			__asm__ volatile("cli; hlt");
+		debug_exit(1);
 	}
 	bool outer = (frame->cs & 3) != 0 || frame->eflags & FLAG_VM;
 	seen = *frame;
@@ -354,8 +325,7 @@ static void set_up(void)
 		tss.bits[i] = 0xff;
 	tss.end = 0xff;
 	gdt[SEL_TSS / 8] = descriptor((uint32_t)&tss, sizeof tss - 1, 0x089);
-	out8(0x21, 0xff);
-	out8(0xa1, 0xff);
+	pics_mask();
 	__asm__ volatile("lgdt %0; lidt %1; ljmp $0x08, $1f; 1: mov %w2, %%ds; mov %w2, %%es; mov %w2, %%fs; mov %w2, "
 			 "%%gs; mov %w2, %%ss; ltr %w3;"
 			 "lldt %w4"
@@ -367,8 +337,7 @@ static void set_up(void)
 void legacy_main(uint32_t magic, uint32_t info)
 {
 	(void)magic, (void)info;
-	out8(COM1 + 3, 3);
-	out8(COM1 + 2, 7);
+	console_start();
 	say("legacy\n");
 	set_up();
 	instructions();
@@ -377,14 +346,13 @@ void legacy_main(uint32_t magic, uint32_t info)
 	virtual_8086();
 	real_mode();
 	say("SUMMARY: ");
-	say_number(checks, 10);
+	say_number(checks);
 	say(" tests");
 	if (failures) {
 		say(", ");
-		say_number(failures, 10);
+		say_number(failures);
 		say(" unexpected failures");
 	}
 	say("\n");
-	out8(DEBUG_EXIT, failures != 0);
-	__asm__ volatile("outw %0, %1" : : "a"((uint16_t)0x2000), "Nd"((uint16_t)0xb004));
+	debug_exit(failures != 0);
 }

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* guests/legacy/start.S: Multiboot's header and entry, stubs of the vectors, code of 16 bits for real and virtual-8086 mode, and attempts. */
-#define MULTIBOOT_MAGIC 0x1badb002
-#define MULTIBOOT_FLAGS 0x00000003
+#include "guests/common/start.S"
 #define SEL_CODE 0x08
 #define SEL_DATA 0x10
 #define SEL_CODE16 0x18
 #define SEL_DATA16 0x20
 
-	.section .multiboot, "a"
-	.align	4
-	.long	MULTIBOOT_MAGIC, MULTIBOOT_FLAGS, -(MULTIBOOT_MAGIC + MULTIBOOT_FLAGS)
+	MULTIBOOT_HEADER
 
 	.text
 	.globl	_start
@@ -85,16 +82,7 @@ user_back:
 	.globl	stubs
 	.align	16
 stubs:
-	.set	vector, 0
-	.rept	64
-	.align	16
-	.if	vector != 8 && (vector < 10 || vector > 14) && vector != 17
-	push	$0
-	.endif
-	push	$vector
-	jmp	stub_common
-	.set	vector, vector + 1
-	.endr
+	PUSHING_STUBS 64, stub_common
 stub_common:
 	pushal
 	push	%ds

@@ -11,10 +11,9 @@
  *   tasks, tasks-paging, tasks-pae      switches tasks by hardware and says what comes of it
  */
 #include <stdint.h>
+#include "guests/common/debug_exit.h"
 #include "guests/tests/kernel.h"
 
-#define COM1		 0x3f8
-#define DEBUG_EXIT	 0xf4
 #define MULTIBOOT_LOADED 0x2badb002
 
 struct multiboot_info {
@@ -24,51 +23,11 @@ struct multiboot_module {
 	uint32_t start, end, text, reserved;
 };
 
-static void say_byte(char c)
-{
-	while (!(port_read(COM1 + 5) & 0x20))
-		;
-	port_write(COM1, (uint8_t)c);
-}
-
-void say(const char *text)
-{
-	for (; *text; text++)
-		say_byte(*text);
-}
-
-void say_number(uint32_t number)
-{
-	char digits[11], *digit = digits + sizeof(digits);
-
-	*--digit = 0;
-	do
-		*--digit = (char)('0' + number % 10);
-	while (number /= 10);
-	say(digit);
-}
-
-void say_hex(uint32_t number, int digits)
-{
-	for (int digit = 7; digit >= 0; digit--)
-		if (digit < digits || number >> 4 * digit)
-			say_byte("0123456789abcdef"[number >> 4 * digit & 15]);
-}
-
 static int same(const char *a, const char *b)
 {
 	while (*a && *a == *b)
 		a++, b++;
 	return *a == 0 && (*b == 0 || *b == ' ');
-}
-
-static const char *next_word(const char *text)
-{
-	while (*text && *text != ' ')
-		text++;
-	while (*text == ' ')
-		text++;
-	return text;
 }
 
 static uint32_t number_of(const char *text)
@@ -80,18 +39,12 @@ static uint32_t number_of(const char *text)
 	return number;
 }
 
-static void stop(void)
+/* Says so, if it goes on. */
+static void leave(uint32_t value)
 {
-	for (;;)
-		__asm__ volatile("cli; hlt");
-}
-
-static void debug_exit(uint32_t value)
-{
-	__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"((uint16_t)DEBUG_EXIT));
+	out32(PORT_DEBUG_EXIT, value);
 	say("there is no debug-exit port\n");
-	/* Alone on Bochs: its ACPI's power-off. */
-	__asm__ volatile("outw %0, %1" : : "a"((uint16_t)0x2000), "Nd"((uint16_t)0xb004));
+	power_off();
 	stop();
 }
 
@@ -111,9 +64,9 @@ static void echo(void)
 	unsigned length = 0;
 
 	for (;;) {
-		while (!(port_read(COM1 + 5) & 1))
+		while (!(in8(COM1 + 5) & 1))
 			;
-		char c = (char)port_read(COM1);
+		char c = (char)in8(COM1);
 		if (c != '\r' && c != '\n') {
 			if (length < sizeof(line) - 1)
 				line[length++] = c;
@@ -122,7 +75,7 @@ static void echo(void)
 		line[length] = 0;
 		length = 0;
 		if (same("exit", line))
-			debug_exit(number_of(next_word(line)));
+			leave(number_of(next_word(line)));
 		say("heard \"");
 		say(line);
 		say("\"\n");
@@ -200,7 +153,7 @@ static void power_key(void)
 		__asm__ volatile("inw %1, %0" : "=a"(status) : "Nd"((uint16_t)0x600));
 	while ((status & 0x100) == 0);
 	say("power key\n");
-	__asm__ volatile("outw %0, %1" : : "a"((uint16_t)0x2000), "Nd"((uint16_t)0x604));
+	out16(0x604, 0x2000);
 }
 
 void kernel_main(uint32_t magic, const struct multiboot_info *info)
@@ -208,8 +161,7 @@ void kernel_main(uint32_t magic, const struct multiboot_info *info)
 	const char *line = info->flags & 4 ? (const char *)info->command_line : "";
 	const char *what = next_word(line);
 
-	port_write(COM1 + 3, 3);
-	port_write(COM1 + 2, 7);
+	console_start();
 	if (magic != MULTIBOOT_LOADED) {
 		say("not loaded by Multiboot\n");
 		stop();
@@ -220,7 +172,7 @@ void kernel_main(uint32_t magic, const struct multiboot_info *info)
 	say_number(info->memory_upper);
 	say(" KiB\n");
 	if (same("exit", what)) {
-		debug_exit(number_of(next_word(what)));
+		leave(number_of(next_word(what)));
 	} else if (same("triple", what)) {
 		triple_fault();
 	} else if (same("real", what)) {
@@ -229,7 +181,7 @@ void kernel_main(uint32_t magic, const struct multiboot_info *info)
 		__asm__ volatile("mov %%cr0, %0\n\tand $~1, %0\n\tmov %0, %%cr0\n\tor $1, %0\n\tmov %0, %%cr0"
 				 : "=r"(cr0));
 		say("back from real mode\n");
-		debug_exit(0);
+		leave(0);
 	} else if (same("unmapped", what)) {
 		((void (*)(void))0xd0000000u)();
 	} else if (same("spin", what)) {
@@ -238,28 +190,28 @@ void kernel_main(uint32_t magic, const struct multiboot_info *info)
 	} else if (same("power-key", what)) {
 		power_key();
 	} else if (same("reset-kbd", what)) {
-		port_write(0x64, 0xfe);
+		out8(0x64, 0xfe);
 	} else if (same("reset-cf9", what)) {
-		port_write(0xcf9, 6);
+		out8(0xcf9, 6);
 	} else if (same("echo", what)) {
 		echo();
 	} else if (same("modules", what)) {
 		say_modules(info);
-		debug_exit(0);
+		leave(0);
 	} else if (same("cpuid", what)) {
 		say_cpuid(0x40000000);
 		say_cpuid(0);
-		debug_exit(0);
+		leave(0);
 	} else if (same("leaves", what)) {
 		say_leaves(0);
 		say_leaves(0x80000000);
-		debug_exit(0);
+		leave(0);
 	} else if (same("tasks", what) || same("tasks-paging", what) || same("tasks-pae", what)) {
 		task_tests(same("tasks", what) ? 0 : same("tasks-paging", what) ? 1 : 2);
-		debug_exit(0);
+		leave(0);
 	} else if (same("flood", what)) {
 		flood(number_of(next_word(what)));
-		debug_exit(0);
+		leave(0);
 	}
 	stop();
 }

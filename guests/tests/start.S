@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* guests/tests/start.S: Multiboot's header, and the way from its entry (32-bit protected mode, no paging) to main(). */
-#define MULTIBOOT_MAGIC 0x1badb002
-#define MULTIBOOT_FLAGS 0x00000003 /* modules on pages, memory sizes */
+#include "guests/common/start.S"
 
-	.section .multiboot, "a"
-	.align	4
-	.long	MULTIBOOT_MAGIC, MULTIBOOT_FLAGS, -(MULTIBOOT_MAGIC + MULTIBOOT_FLAGS)
+	MULTIBOOT_HEADER
 
 	.text
 	.globl	_start

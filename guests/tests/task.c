@@ -129,7 +129,7 @@ void handler_runs(void)
 	seen_handler.old_eflags = interrupted->eflags;
 	interrupted->eip += handler_skips;
 	if (handler_eoi)
-		port_write(0x20, 0x20);
+		out8(0x20, 0x20);
 	if (handler_to_main)
 		tss_handler.link = SEL_MAIN;
 	if (handler_nmis) {

@@ -281,7 +281,7 @@ static void timer_once(void)
 		{0xa1, 2}, {0xa1, 1}, {0x21, 0xfe}, {0xa1, 0xff}, {0x43, 0x30}, {0x40, 0x00}, {0x40, 0x08}};
 
 	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		port_write(words[i][0], words[i][1]);
+		out8(words[i][0], words[i][1]);
 }
 
 static void events(void)
@@ -427,7 +427,7 @@ static void wrong_after(void)
 	idt[0x20] = task_gate(SEL_A, 0);
 	timer_once();
 	wrong("after an interrupt", go_interrupt);
-	port_write(0x20, 0x20);
+	out8(0x20, 0x20);
 	tss_a.cs = SEL_USER_CODE;
 	tss_a.ss = tss_a.ds = tss_a.es = tss_a.fs = tss_a.gs = SEL_USER_DATA;
 	tss_a.eip = (uint32_t)task_user_int_forbidden;

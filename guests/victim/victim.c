@@ -9,14 +9,16 @@
  */
 #include <stdbool.h>
 #include <stdint.h>
+#include "guests/bench/start.h"
+#include "guests/common/console.h"
+#include "guests/common/cpu.h"
+#include "guests/common/debug_exit.h"
 
-#define COM1		0x3f8
-#define PORT_DEBUG_EXIT 0xf4
-#define BEAT_US		5000
-#define CLEAN_FROM	0x400000ull /* above the image and what its loader left */
-#define WATCHED		0x800000ull /* the hashed part: PAGES from here on */
-#define PAGES		2048u
-#define VECTOR		0x50
+#define BEAT_US	   5000
+#define CLEAN_FROM 0x400000ull /* above the image and what its loader left */
+#define WATCHED	   0x800000ull /* the hashed part: PAGES from here on */
+#define PAGES	   2048u
+#define VECTOR	   0x50
 
 #define MSR_APIC_BASE	 0x1b
 #define MSR_TSC_DEADLINE 0x6e0
@@ -26,104 +28,33 @@
 
 enum wrong { WRONG_NOTHING = 1, WRONG_MEMORY, WRONG_REGISTER, WRONG_NOT_CLEAN, WRONG_EXCEPTION, WRONG_MACHINE };
 
-struct gate {
-	uint16_t offset_low, selector, attributes, offset_middle;
-	uint32_t offset_high, reserved;
-};
 /* The part of Multiboot's information that is read. */
 struct information {
-	uint32_t flags, lower, upper, device, line;
+	uint32_t flags, lower, upper;
 };
 
-extern uint8_t exception_stubs[], victim_interrupt[], interrupt_ignored[];
-void bench_main(uint32_t multiboot);
-void bench_exception(uint64_t vector, uint64_t word0, uint64_t word1);
+extern uint8_t victim_interrupt[];
 void victim_tick(void);
-uint64_t interrupts_seen; /* start.S has handlers that count here */
-static struct gate idt[256];
+static struct gate idt[IDT_VECTORS];
 static uint64_t hashes[PAGES];
 static volatile uint64_t beats, deadline, latest, period;
 
-/* ---- the machine ---- */
-static inline void out8(uint16_t port, uint8_t value)
-{
-	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-static inline uint8_t in8(uint16_t port)
-{
-	uint8_t value;
-	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
-static inline uint64_t rdtsc(void)
-{
-	uint32_t low, high;
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-	return (uint64_t)high << 32 | low;
-}
-static inline uint64_t rdmsr(uint32_t index)
-{
-	uint32_t low, high;
-	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(index));
-	return (uint64_t)high << 32 | low;
-}
-static inline void wrmsr(uint32_t index, uint64_t value)
-{
-	__asm__ volatile("wrmsr" : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
-}
-
 /* ---- words ---- */
-static void say(const char *text)
-{
-	for (; *text; text++) {
-		while (!(in8(COM1 + 5) & 0x20))
-			;
-		out8(COM1, (uint8_t)*text);
-	}
-}
-
-static void say_number(uint64_t value)
-{
-	char digits[24], *end = digits + sizeof(digits);
-
-	*--end = 0;
-	do
-		*--end = (char)('0' + value % 10);
-	while (value /= 10);
-	say(end);
-}
-
-static void say_hex(uint64_t value)
-{
-	for (int digit = 15; digit >= 0; digit--) {
-		char text[2] = {"0123456789abcdef"[value >> 4 * digit & 15], 0};
-		say(text);
-	}
-}
-
-static _Noreturn void end(enum wrong wrong)
-{
-	__asm__ volatile("cli");
-	__asm__ volatile("outl %0, %1" : : "a"((uint32_t)wrong), "Nd"((uint16_t)PORT_DEBUG_EXIT));
-	for (;;)
-		__asm__ volatile("hlt");
-}
-
 static _Noreturn void complain(enum wrong wrong, const char *what, uint64_t where, uint64_t got, uint64_t wanted)
 {
 	__asm__ volatile("cli");
 	say("victim: ");
 	say(what);
 	say(" ");
-	say_hex(where);
+	say_hex(where, 16);
 	say(" is ");
-	say_hex(got);
+	say_hex(got, 16);
 	say(", not ");
-	say_hex(wanted);
+	say_hex(wanted, 16);
 	say(", after ");
 	say_number(beats);
 	say(" beats\n");
-	end(wrong);
+	debug_exit(wrong);
 }
 
 void bench_exception(uint64_t vector, uint64_t word0, uint64_t word1)
@@ -144,39 +75,23 @@ void victim_tick(void)
 	wrmsr(MSR_TSC_DEADLINE, deadline);
 }
 
-static void gate_set(unsigned vector, const uint8_t *handler)
-{
-	uint64_t address = (uint64_t)handler;
-	idt[vector] = (struct gate){
-		.offset_low = (uint16_t)address,
-		.selector = 8,
-		.attributes = 0x8e00,
-		.offset_middle = (uint16_t)(address >> 16),
-		.offset_high = (uint32_t)(address >> 32),
-	};
-}
-
 /* TSC ticks in a millisecond, as Gyre's leaf says. */
 static uint64_t tsc_khz(void)
 {
-	uint32_t eax = 0x40000010, ebx, ecx = 0, edx;
-	__asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
-	return eax;
+	uint32_t word[4];
+
+	cpuid(0x40000010, 0, word);
+	return word[0];
 }
 
 static void heart_start(void)
 {
-	struct {
-		uint16_t limit;
-		uint64_t base;
-	} __attribute__((packed)) pointer = {sizeof(idt) - 1, (uint64_t)idt};
-
-	for (unsigned vector = 0; vector < 256; vector++)
-		gate_set(vector, vector < 32 ? exception_stubs + 32 * vector : interrupt_ignored);
-	gate_set(VECTOR, victim_interrupt);
-	__asm__ volatile("lidt %0" : : "m"(pointer));
-	out8(0x21, 0xff);
-	out8(0xa1, 0xff);
+	for (unsigned vector = 0; vector < IDT_VECTORS; vector++)
+		idt[vector] = gate_to(interrupt_ignored, GATE_INTERRUPT, 0);
+	exceptions_to_stubs(idt);
+	idt[VECTOR] = gate_to(victim_interrupt, GATE_INTERRUPT, 0);
+	idt_load(idt);
+	pics_mask();
 	period = tsc_khz() * BEAT_US / 1000;
 	if (period == 0)
 		complain(WRONG_MACHINE, "ticks of the TSC in a beat", 0, 0, 1);
@@ -255,28 +170,26 @@ static uint64_t dr_value(unsigned number)
 static void dr_write(unsigned number, uint64_t value)
 {
 	switch (number) {
-	case 0: __asm__ volatile("mov %0, %%dr0" : : "r"(value)); break;
-	case 1: __asm__ volatile("mov %0, %%dr1" : : "r"(value)); break;
-	case 2: __asm__ volatile("mov %0, %%dr2" : : "r"(value)); break;
-	default: __asm__ volatile("mov %0, %%dr3" : : "r"(value)); break;
+	case 0: set_dr0(value); break;
+	case 1: set_dr1(value); break;
+	case 2: set_dr2(value); break;
+	default: set_dr3(value); break;
 	}
 }
 
 static uint64_t dr_read(unsigned number)
 {
-	uint64_t value;
 	switch (number) {
-	case 0: __asm__ volatile("mov %%dr0, %0" : "=r"(value)); break;
-	case 1: __asm__ volatile("mov %%dr1, %0" : "=r"(value)); break;
-	case 2: __asm__ volatile("mov %%dr2, %0" : "=r"(value)); break;
-	default: __asm__ volatile("mov %%dr3, %0" : "=r"(value)); break;
+	case 0: return dr0();
+	case 1: return dr1();
+	case 2: return dr2();
+	default: return dr3();
 	}
-	return value;
 }
 
 static void registers_load(void)
 {
-	__asm__ volatile("mov %0, %%cr4" : : "r"(0x620ull)); /* PAE, FXSR, SSE exceptions */
+	set_cr4(0x620); /* PAE, FXSR, SSE exceptions */
 	for (unsigned i = 0; i < 512; i++)
 		area[i] = i < 32 || (i < 160 && (i & 15) > 9) || i >= 416 ? 0 : (uint8_t)(3 * i + 1);
 	*(uint16_t *)area = 0x37f;
@@ -287,8 +200,8 @@ static void registers_load(void)
 		wrmsr(msrs[i], msr_value(i));
 	for (unsigned i = 0; i < 4; i++)
 		dr_write(i, dr_value(i));
-	__asm__ volatile("mov %0, %%dr7" : : "r"(DR7_VALUE));
-	__asm__ volatile("mov %0, %%cr2" : : "r"(CR2_VALUE));
+	set_dr7(DR7_VALUE);
+	set_cr2(CR2_VALUE);
 }
 
 static void registers_check(void)
@@ -301,10 +214,10 @@ static void registers_check(void)
 	for (unsigned i = 0; i < 4; i++)
 		if ((value = dr_read(i)) != dr_value(i))
 			complain(WRONG_REGISTER, "debug register", i, value, dr_value(i));
-	__asm__ volatile("mov %%dr7, %0" : "=r"(value));
+	value = dr7();
 	if (value != DR7_VALUE)
 		complain(WRONG_REGISTER, "debug register", 7, value, DR7_VALUE);
-	__asm__ volatile("mov %%cr2, %0" : "=r"(value));
+	value = cr2();
 	if (value != CR2_VALUE)
 		complain(WRONG_REGISTER, "control register", 2, value, CR2_VALUE);
 }
@@ -317,28 +230,13 @@ static void msrs_check(void)
 }
 
 /* ---- */
-static const char *word_after(const char *line, const char *word)
-{
-	for (; *line; line++) {
-		const char *a = line, *b = word;
-		while (*b && *a == *b)
-			a++, b++;
-		if (*b == 0)
-			return a;
-	}
-	return 0;
-}
-
 void bench_main(uint32_t multiboot)
 {
 	const struct information *information = (const struct information *)(uintptr_t)multiboot;
-	const char *line = information->flags & 4 ? (const char *)(uintptr_t)information->line : "";
-	const char *number = word_after(line, "beats=");
+	const char *line = start_line(multiboot);
 	bool quiet = word_after(line, "quiet") != 0;
-	uint64_t wanted = number ? 0 : 100, seen = 0;
+	uint64_t wanted = number_after(line, "beats=", 100), seen = 0;
 
-	for (; number && *number >= '0' && *number <= '9'; number++)
-		wanted = wanted * 10 + (uint64_t)(*number - '0');
 	check_clean(0x100000 + information->upper * 1024ull);
 	memory_fill();
 	registers_load();
@@ -362,5 +260,5 @@ void bench_main(uint32_t multiboot)
 	say(" beats, at most ");
 	say_number(latest * 1000 / tsc_khz());
 	say(" us late\n");
-	end(WRONG_NOTHING);
+	debug_exit(WRONG_NOTHING);
 }

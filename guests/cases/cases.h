@@ -13,5 +13,7 @@ void must(bool condition, unsigned line);
 #define MUST(condition) must(condition, __LINE__)
 
 void same_as_the_processor(void); /* same.c: A22 */
+/* keys.c: A11. A processor that does XSETBV without an exit sets whatever it has itself: QEMU's (docs/testing.md). */
+void protection_keys_and_bounds(bool sets_what_it_likes);
 
 #endif

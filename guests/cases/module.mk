@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The adversary's cases, written out, on the hostile guest's own small system.
 GUESTS += $(B)/guests/cases.elf
-CASES_SOURCES := guests/hostile/start.S guests/hostile/modes.S guests/hostile/machine.c guests/cases/cases.c guests/cases/same.c guests/common/words.c
+CASES_SOURCES := guests/hostile/start.S guests/hostile/modes.S guests/hostile/machine.c guests/cases/cases.c guests/cases/keys.c guests/cases/same.c guests/common/words.c
 $(B)/guests/cases.elf: $(CASES_SOURCES) guests/cases/cases.h guests/hostile/hostile.h guests/hostile/layout.h guests/hostile/hostile.ld $(GUEST_HEADERS) | $(INSTALLED)
 	$(call say,GUEST,$@)
 	$(Q)mkdir -p $(@D)

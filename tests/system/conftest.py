@@ -3,7 +3,7 @@
 a machine that a test leaves behind is ended.
 
 A test with the mark both_vendors runs on each machine of GYRE_TEST_MACHINES (left out: amd,intel): a name of `gyre emulate --machine`, or a model of Bochs's. The
-mark qemu_only(reason) takes a test of a marked module out of that, and bochs_only(reason) out of QEMU's part. Other tests run on amd, or boot nothing."""
+mark qemu_only(reason) takes a test of a marked module out of that; with bochs_only(reason) Bochs's AMD processor stands in for QEMU's. Other tests run on amd, or boot nothing."""
 
 import fcntl
 import os
@@ -25,14 +25,14 @@ BOCHS_PATIENCE = 4
 def pytest_configure(config):
     config.addinivalue_line("markers", "both_vendors: runs on an AMD machine and on an Intel machine")
     config.addinivalue_line("markers", "qemu_only(reason): runs on an AMD machine on QEMU only")
-    config.addinivalue_line("markers", "bochs_only(reason): of both machines, runs on Bochs's only")
+    config.addinivalue_line("markers", "bochs_only(reason): runs on both vendors' processors as Bochs has them")
 
 
 def pytest_generate_tests(metafunc):
     node = metafunc.definition
     if "machine" in metafunc.fixturenames and node.get_closest_marker("both_vendors") and not node.get_closest_marker("qemu_only"):
-        machines = [name for name in MACHINES if is_bochs(name) or not node.get_closest_marker("bochs_only")]
-        metafunc.parametrize("machine", machines, indirect=True, scope="module")
+        stand_in = {"amd": "ryzen"} if node.get_closest_marker("bochs_only") else {}
+        metafunc.parametrize("machine", [stand_in.get(name, name) for name in MACHINES], indirect=True, scope="module")
 
 
 def pytest_collection_modifyitems(items):

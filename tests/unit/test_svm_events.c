@@ -160,6 +160,16 @@ static void an_nmi_blocks_the_next_until_iret(void **state)
 	assert_false(VCPU->nmi_blocked);
 }
 
+/* By the monitor: RIP is moved for it. */
+static void inject_int_80(void)
+{
+	vcpu_event_set(VCPU, GYRE_EVENT_VALID | GYRE_EVENT_SOFTWARE | 0x80, 0);
+	VCPU->event_length = 2;
+	at(0x1000, 0);
+	svm_events(V);
+	assert_int_equal(VMCB->rip, 0x1002);
+}
+
 static void what_was_being_delivered_is_delivered_again(void **state)
 {
 	static const struct {
@@ -191,12 +201,8 @@ static void what_was_being_delivered_is_delivered_again(void **state)
 		VCPU->event = 0;
 		VCPU->hazard = 0;
 	}
-	/* A monitor's INT n, for which RIP was moved. */
-	vcpu_event_set(VCPU, GYRE_EVENT_VALID | GYRE_EVENT_SOFTWARE | 0x80, 0);
-	VCPU->event_length = 2;
-	at(0x1000, 0);
-	svm_events(V);
-	assert_int_equal(VMCB->rip, 0x1002);
+	/* A monitor's INT n. */
+	inject_int_80();
 	interrupted_event = VMCB->event_inject;
 	page_is_logged = true;
 	assert_int_equal(run_to(SVM_EXIT_NPF, 7, 0x5000), VCPU_DUE);
@@ -223,11 +229,7 @@ static void what_was_not_delivered_yet_is_not_lost(void **state)
 	assert_int_equal(VMCB->event_inject, 0);
 	VCPU->event = 0;
 	/* A software interrupt: RIP is at the instruction again. */
-	vcpu_event_set(VCPU, GYRE_EVENT_VALID | GYRE_EVENT_SOFTWARE | 0x80, 0);
-	VCPU->event_length = 2;
-	at(0x1000, 0);
-	svm_events(V);
-	assert_int_equal(VMCB->rip, 0x1002);
+	inject_int_80();
 	svm_fill(VCPU);
 	assert_int_equal(VCPU->page->rip, 0x1000);
 	assert_int_equal(VCPU->page->event, GYRE_EVENT_VALID | GYRE_EVENT_SOFTWARE | 0x80);
